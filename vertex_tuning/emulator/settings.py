@@ -1,0 +1,49 @@
+"""What an emulator is told at its start."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_PORT = 8085
+DEFAULT_PROJECT = "vertex-tuning-local"
+DEFAULT_PROJECT_NUMBER = "123456789012"
+DEFAULT_LOCATION = "us-central1"
+
+
+def home() -> Path:
+    """Where this package keeps things: `VERTEX_TUNING_HOME`, else the XDG data folder."""
+    if given := os.environ.get("VERTEX_TUNING_HOME"):
+        return Path(given).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "vertex-tuning"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one emulator process."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    """0: any free port."""
+    data_dir: Path = field(default_factory=lambda: home() / "emulator")
+    weights_dir: Path = field(default_factory=lambda: home() / "weights")
+    """Converted stand-in weights, shared by all emulators of this user."""
+    project: str = DEFAULT_PROJECT
+    project_number: str = DEFAULT_PROJECT_NUMBER
+    location: str = DEFAULT_LOCATION
+    stand_in: str | None = None
+    """Serve every base model by this one stand-in, whatever the catalog says."""
+    token: str | None = None
+    """Demanded on every call where `host` is not loopback."""
+
+    def number_of(self, project: str) -> str:
+        """The number of a project, given by id or number: names that we return carry numbers, as Google's do."""
+        if project.isdigit():
+            return project
+        if project == self.project:
+            return self.project_number
+        # Any project exists here; its number is derived, so that it is the same after a restart.
+        return str(10**11 + int.from_bytes(hashlib.sha256(project.encode()).digest()[:5]) % (9 * 10**11))
