@@ -38,6 +38,8 @@ class Settings:
     """Serve every base model by this one stand-in, whatever the catalog says."""
     token: str | None = None
     """Demanded on every call where `host` is not loopback."""
+    forward: bool = True
+    """Whether the front door lets hosts through that are not Google's, for callers on loopback."""
 
     def number_of(self, project: str) -> str:
         """The number of a project, given by id or number: names that we return carry numbers, as Google's do."""

@@ -1,0 +1,58 @@
+"""The child's end of the line to the server."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(signum: int = signal.SIGKILL) -> None:
+    """Ask the kernel for a signal when the parent dies, however it dies (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
+
+
+class Channel:
+    """Messages from the server, and messages to it. `send` may be called from any thread."""
+
+    def __init__(self) -> None:
+        die_with_parent()
+        # Keep the real output for the protocol; point fd 1 at the log, so that nothing printed can corrupt it.
+        self._out = os.dup(1)
+        os.set_inheritable(self._out, False)
+        os.dup2(2, 1)
+        self._in: BinaryIO = os.fdopen(os.dup(0), "rb", buffering=1 << 16)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Messages until the server closes the line, or is gone."""
+        for line in self._in:
+            yield json.loads(line)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """One message; lost without a sound where the server is gone, since the child is about to end too."""
+        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            view = memoryview(data)
+            try:
+                while view:
+                    view = view[os.write(self._out, view) :]
+            except BrokenPipeError:
+                return
+
+    def forked(self) -> None:
+        """Call in a child forked from this process: it may send, but must not hold the line open, nor outlive us."""
+        die_with_parent()
+        self._lock = threading.Lock()
+        self._in.close()
