@@ -8,8 +8,9 @@ Three sources go into `vertex_tuning/emulator/wire/snapshot/{v1,v1beta1,storage}
 - `overlay.toml`: oneofs of messages that no installed proto has, and fields that Google's clients send and
   the documents lack.
 
-A field is one short string, `[repeated |map ]TYPE[ readonly][ extra]`; a capitalised TYPE is a message, `enum
-X` an enum. One message a line, sorted, so that a new release of Google's documents reads as a small diff.
+A field is one short string, `[repeated |map ]TYPE[ readonly][ extra][ url]`; a capitalised TYPE is a message,
+`enum X` an enum. `extra` fields come from the overlay; `url` fields stand in the path of the method. One message
+a line, sorted, so that a new release of Google's documents reads as a small diff.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ OPERATIONS = (  # noqa: SIM905
     "UpdateEndpoint Deploy DeployPublisherModel OptimizePrompt PurgeModels"
 ).split()
 """Long-running methods: results and metadata travel inside an Operation, and no method refers to them."""
+
+PROTOS = ("aiplatform_v1beta1", "aiplatform_v1")
+"""Where oneofs and enum numbers are looked up: v1beta1 first, it knows almost all that v1 does and more."""
 
 EXTRA = ("GenericOperationMetadata", "DeleteOperationMetadata")
 
@@ -87,6 +91,7 @@ class Snapshot:
         for schema in self._reachable(methods):
             self._add(self._bare(schema), self.schemas[schema])
         self._apply(overlay)
+        self._bind(methods)
         self.methods = {key: self._method(method, name) for key, method in sorted(methods.items())}
         self.head = {
             "document": f"{document['name']}.{document['version']}",
@@ -175,7 +180,15 @@ class Snapshot:
                     f"{entry['message']}.{entry['field']} is documented now: remove it from overlay.toml"
                 )
             message["fields"][entry["field"]] = entry["type"] + " extra"
-            message["fields"] = dict(sorted(message["fields"].items()))
+
+    def _bind(self, methods: dict[str, Document]) -> None:
+        """A request may repeat in its body what its path carries, though no schema lists those fields."""
+        for method in methods.values():
+            name = self._bare(method.get("request", {}).get("$ref", ""))
+            if name.endswith("Request") and self.name != "storage":
+                fields = self.messages[name]["fields"]
+                paths = (key for key, p in method["parameters"].items() if p["location"] == "path")
+                fields |= {key: "string url" for key in paths if key not in fields}
 
     def _method(self, method: Document, name: str) -> list[Any]:
         parameters = method.get("parameters", {})
@@ -198,7 +211,7 @@ class Snapshot:
         }
         parts = [f' "source": {json.dumps(self.head | {"built": date})}']
         for title, table in sections.items():
-            lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(table.items()))
+            lines = ",\n".join(f"  {json.dumps(k)}: {_compact(v)}" for k, v in sorted(table.items()))
             parts.append(f' "{title}": {{\n{lines}\n }}')
         return "{\n" + ",\n".join(parts) + "\n}\n"
 
@@ -206,22 +219,22 @@ class Snapshot:
 class Protos:
     """What the generated Python types know: oneofs and enum numbers."""
 
-    def __init__(self, module: str | None) -> None:
+    def __init__(self) -> None:
         self.messages: dict[str, Document] = {}
-        self.fields: dict[tuple[str, str], tuple[str, dict[str, int]]] = {}
-        self.by_values: dict[frozenset[str], tuple[str, dict[str, int]]] = {}
-        if module is None:
-            return
-        package = f"google.cloud.aiplatform.{module.rsplit('_', 1)[1]}."
-        types = importlib.import_module(f"google.cloud.{module}.types")
-        files = {
-            attribute.pb(None, coerce=True).DESCRIPTOR.file
-            for attribute in vars(types).values()
-            if isinstance(attribute, type) and hasattr(attribute, "pb")
-        }
-        for file in sorted(files, key=lambda one: one.name):
-            for descriptor in file.message_types_by_name.values():
-                self._read(descriptor, package)
+        self.numbers: dict[str, dict[str, int]] = {}
+        self._titles: dict[tuple[str, str], str] = {}
+        self._same: dict[frozenset[str], str] = {}
+        for module in PROTOS:
+            package = f"google.cloud.aiplatform.{module.rsplit('_', 1)[1]}."
+            types = importlib.import_module(f"google.cloud.{module}.types")
+            files = {
+                attribute.pb(None, coerce=True).DESCRIPTOR.file
+                for attribute in vars(types).values()
+                if isinstance(attribute, type) and hasattr(attribute, "pb")
+            }
+            for file in sorted(files, key=lambda one: one.name):
+                for descriptor in file.message_types_by_name.values():
+                    self._read(descriptor, package)
 
     def _read(self, descriptor: Any, package: str) -> None:
         kind = descriptor.full_name.removeprefix(package)
@@ -231,13 +244,14 @@ class Protos:
             for oneof in descriptor.oneofs
             if len(oneof.fields) > 1 or not oneof.name.startswith("_")
         }
-        self.messages[name] = {"type": kind, "oneofs": oneofs}
+        self.messages.setdefault(name, {"type": kind, "oneofs": oneofs})
         for field in descriptor.fields:
             if field.enum_type is not None:
                 title = field.enum_type.full_name.removeprefix(package)
                 numbers = {value.name: value.number for value in field.enum_type.values}
-                self.fields[name, _camel(field.name)] = (title, numbers)
-                self.by_values.setdefault(frozenset(numbers), (title, numbers))
+                self.numbers[title] = numbers | self.numbers.get(title, {})
+                self._titles.setdefault((name, _camel(field.name)), title)
+                self._same.setdefault(frozenset(numbers), title)
         for nested in descriptor.nested_types:
             if not nested.GetOptions().map_entry:
                 self._read(nested, package)
@@ -245,10 +259,8 @@ class Protos:
     def enum(self, message: str, key: str, names: list[str]) -> tuple[str, dict[str, int]]:
         """Name and numbers of the enum of a field; no numbers where the wheel has no such enum."""
         own = f"{message}.{key[0].upper()}{key[1:]}"
-        if found := self.fields.get((message, key)):
-            return found
-        known = self.by_values.get(frozenset(names))
-        return known or (own, {})
+        title = self._titles.get((message, key)) or self._same.get(frozenset(names), own)
+        return title, self.numbers.get(title, {})
 
 
 def _references(node: Any) -> Iterator[str]:
@@ -276,6 +288,13 @@ def _present(oneofs: dict[str, list[str]], fields: Document) -> dict[str, list[s
     return {name: members for name, members in sorted(kept.items()) if len(members) > 1}
 
 
+def _compact(value: Any) -> str:
+    """A line of the file; the fields of a message in alphabetical order, its oneofs behind them."""
+    if isinstance(value, dict) and "fields" in value:
+        value = value | {"fields": dict(sorted(value["fields"].items()))}
+    return json.dumps(value)
+
+
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in rest)
@@ -287,19 +306,14 @@ def build() -> dict[str, Snapshot]:
 
     documents = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
     overlay = tomllib.loads(OVERLAY.read_text(encoding="utf-8"))
-    sources = {
-        "v1": ("aiplatform.v1", "aiplatform_v1"),
-        "v1beta1": ("aiplatform.v1beta1", "aiplatform_v1beta1"),
-        "storage": ("storage.v1", None),
-    }
+    sources = {"v1": "aiplatform.v1", "v1beta1": "aiplatform.v1beta1", "storage": "storage.v1"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return {
-            name: Snapshot(
-                name, json.loads((documents / f"{document}.json").read_bytes()), Protos(module), overlay
-            )
-            for name, (document, module) in sources.items()
-        }
+        protos = Protos()
+    return {
+        name: Snapshot(name, json.loads((documents / f"{document}.json").read_bytes()), protos, overlay)
+        for name, document in sources.items()
+    }
 
 
 def main() -> int:
@@ -307,26 +321,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Rebuild the wire schema from Google's discovery documents.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a snapshot is stale")
     check: bool = parser.parse_args().check
-    stale = 0
+    stale = False
     for name, snapshot in build().items():
         path = FOLDER / f"{name}.json"
         old = path.read_text(encoding="utf-8") if path.exists() else ""
-        built = json.loads(old)["source"]["built"] if old else ""
-        if old and snapshot.text(built) == old:
+        source = json.loads(old)["source"] if old else {}
+        if old and snapshot.text(source["built"]) == old:
             continue
-        stale += 1
         new = snapshot.text(datetime.datetime.now(datetime.UTC).date().isoformat())
-        if check:
-            sys.stdout.writelines(
-                difflib.unified_diff(old.splitlines(True), new.splitlines(True), str(path), "fresh", n=0)
-            )
-        else:
+        if not check:
             path.write_text(new, encoding="utf-8")
-            count, revision = len(snapshot.messages), snapshot.head["revision"]
-            print(f"{path.relative_to(ROOT)}: {count} messages, revision {revision}")
-    if check and stale:
-        print("The wire schema is stale. Run: python scripts/wire_schema.py")
-    return 1 if check and stale else 0
+            print(f"{path.relative_to(ROOT)}: {len(snapshot.messages)} messages, {snapshot.head['revision']}")
+        elif old and any(source[key] != snapshot.head[key] for key in ("package", "protos")):
+            # Google published a release since: no fault of this tree, and no reason for its tests to fail.
+            print(f"{path.name} was built from {source['package']} and {source['protos']}; installed are")
+            print(f"    {snapshot.head['package']} and {snapshot.head['protos']}: not compared.")
+        else:
+            stale = True
+            lines = old.splitlines(True), new.splitlines(True)
+            sys.stdout.writelines(difflib.unified_diff(*lines, str(path), "fresh", n=0))
+            print("The wire schema is stale. Run: python scripts/wire_schema.py")
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

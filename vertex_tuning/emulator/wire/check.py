@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from vertex_tuning.emulator.wire.schema import Field, Message, Schema
-from vertex_tuning.emulator.wire.values import READERS, Bad, read_any
+from vertex_tuning.emulator.wire.schema import Field, Message, Schema, resource_names
+from vertex_tuning.emulator.wire.values import READERS, Bad, read_any, read_typed
 
 
 def problems(schema: Schema, name: str, body: object) -> list[str]:
@@ -23,12 +24,14 @@ def _check(schema: Schema, message: Message, body: object, path: str, found: lis
     for key, value in body.items():
         field = message.fields.get(key)
         here = f"{path}.{key}"
-        if field is None or field.extra:
+        if field is None or field.extra or field.url:
             hint = (
                 f" (spelled {message.spellings[key].name})" if key in message.spellings and not field else ""
             )
             found.append(f"{here}: {message.name} has no such field in {schema.name}{hint}")
             continue
+        if key == "name" and isinstance(value, str):
+            _check_name(schema, message, value, here, found)
         if field.oneof and (other := oneofs.setdefault(field.oneof, key)) != key:
             found.append(f"{here}: {field.oneof} is already {other}")
         if field.map:
@@ -37,6 +40,12 @@ def _check(schema: Schema, message: Message, body: object, path: str, found: lis
             _check_list(schema, field, value, here, found)
         else:
             _check_value(schema, field, value, here, found)
+
+
+def _check_name(schema: Schema, message: Message, value: str, path: str, found: list[str]) -> None:
+    patterns = resource_names(schema.name).get(message.name)
+    if patterns and not any(re.match(pattern, value) for pattern in patterns):
+        found.append(f"{path}: {value!r} is no resource name: {' or '.join(patterns)}")
 
 
 def _check_map(schema: Schema, field: Field, value: Any, path: str, found: list[str]) -> None:
@@ -76,11 +85,9 @@ def _check_value(schema: Schema, field: Field, value: Any, path: str, found: lis
 
 def _check_free(field: Field, value: Any, path: str, found: list[str]) -> None:
     try:
-        read_any(value)
+        read_any(value) if field.kind == "any" else read_typed(value)
     except Bad as bad:
         found.append(f"{path}: {bad}")
-    if field.kind == "Any" and not (isinstance(value, dict) and isinstance(value.get("@type"), str)):
-        found.append(f"{path}: an Any names its @type")
 
 
 def _kind(value: object) -> str:

@@ -11,7 +11,16 @@ from typing import Any
 
 from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.emulator.wire.schema import Field, Message, Schema, snake
-from vertex_tuning.emulator.wire.values import MAX_DEPTH, READERS, WELL_KNOWN, Bad, read_any, read_enum, shown
+from vertex_tuning.emulator.wire.values import (
+    MAX_DEPTH,
+    READERS,
+    WELL_KNOWN,
+    Bad,
+    read_any,
+    read_enum,
+    read_typed,
+    shown,
+)
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +88,9 @@ class _Reader:
         self.fault(path, f'{_RECEIVED} Unknown name "{_cut(name)}"{where}: {why}')
 
     def invalid(self, path: str, kind: str, text: str) -> None:
-        """A value that its field does not take."""
-        self.fault(path, f"Invalid value at '{path}' ({kind}), {text}")
+        """A value that cannot stand where it stands."""
+        where = f" at '{path}'" if path else ""
+        self.fault(path, f"Invalid value{where} ({kind}), {text}")
 
     # Structure
 
@@ -88,119 +98,115 @@ class _Reader:
         """The members of an object, each by the rule of its field."""
         read: dict[str, Any] = {}
         oneofs: dict[str, str] = {}
+        ignored: list[str] = []
         for key, value in data.items():
             field = message.spellings.get(key)
             if field is None:
                 if not self.schema.storage:  # Cloud Storage's JSON API passes over what it does not know.
                     self.unknown(key, path, "Cannot find field.")
                 continue
-            if value is None and field.kind != "any":
+            if value is None and (field.kind != "any" or field.map or field.repeated):
                 if self.schema.storage:  # There a null means: remove this.
                     read[field.name] = None
                 continue
             if field.oneof and oneofs.setdefault(field.oneof, key) != key:
-                text = f"oneof field '{field.oneof}' is already set. Cannot set '{key}'"
-                self.invalid(path or message.name, "oneof", text)
+                self.invalid(path, "oneof", f"oneof field '{field.oneof}' is already set. Cannot set '{key}'")
                 continue
             if field.name in read:
                 text = f"'{key}' has already been set (either directly or as part of a oneof)"
-                self.invalid(_join(path, field.name), _kind(self.schema, field), text)
+                self.invalid(_join(path, field.name), _type(self.schema, field), text)
                 continue
             if field.extra:
                 self.extras.append(_join(path, field.name))
-            if field.readonly and not self.output_only and not self.schema.storage:
-                # Read for its faults alone.
-                self.field(field, value, key, path, depth)
-            else:
-                read[field.name] = self.field(field, value, key, path, depth)
+            if field.url or (field.readonly and not self.output_only and not self.schema.storage):
+                ignored.append(field.name)
+            read[field.name] = self.field(field, value, key, path, depth)
+        for name in ignored:
+            del read[name]
         return read
 
     def field(self, field: Field, value: Any, key: str, path: str, depth: int) -> Any:
         """One field, whatever its shape."""
         here = _join(path, field.name)
         if field.map:
-            return self.map(field, value, here, depth)
-        if field.repeated:
-            if not isinstance(value, list):
-                # One value where a list is due: protobuf's reader takes it, and Google's own samples use it.
-                return [self.value(field, value, here, depth)]
-            return [
-                self.value(field, one, f"{here}[{index}]", depth)
-                for index, one in enumerate(value)
-                if one is not None or field.kind == "any"
-            ]
-        if isinstance(value, list) and field.kind != "any":
-            self.unknown(key, path, "Proto field is not repeating, cannot start list.")
-            return None
-        return self.value(field, value, here, depth)
+            return self.map(field, value, key, path, depth)
+        if not field.repeated:
+            if isinstance(value, list) and field.kind != "any":
+                self.unknown(key, path, "Proto field is not repeating, cannot start list.")
+                return None
+            return self.value(field, value, path, here, depth)
+        if not isinstance(value, list):
+            # One value where a list is due: protobuf's reader takes it, and Google's own samples use it.
+            return [self.value(field, value, path, here, depth)]
+        return [
+            self.value(field, one, path, f"{here}[{index}]", depth)
+            for index, one in enumerate(value)
+            if one is not None or field.kind == "any"
+        ]
 
-    def map(self, field: Field, value: Any, path: str, depth: int) -> dict[str, Any]:
+    def map(self, field: Field, value: Any, key: str, path: str, depth: int) -> dict[str, Any]:
         """A map: protobuf counts its entries, and so do the paths of its faults."""
+        here = _join(path, field.name)
+        if isinstance(value, list):
+            self.invalid(path, "Map", f"Cannot bind a list to map for field '{key}'.")
+            return {}
         if not isinstance(value, dict):
-            self.invalid(
-                path, _kind(self.schema, field), shown(value) if not isinstance(value, list) else "[...]"
-            )
+            kind = "google.protobuf.Struct" if field.kind == "any" else field.entry
+            self.invalid(here, f"type.googleapis.com/{kind}", shown(value))
             return {}
         read: dict[str, Any] = {}
-        for index, (key, one) in enumerate(value.items()):
+        for index, (name, one) in enumerate(value.items()):
+            entry = f"{here}[{index}]"
             if one is None and field.kind != "any":
                 if self.schema.storage:
-                    read[key] = None
+                    read[name] = None
                 continue
-            read[self.value(_KEY, key, f"{path}[{index}].key", depth)] = self.value(
-                field, one, f"{path}[{index}].value", depth
-            )
+            known = self.value(_KEY, name, entry, f"{entry}.key", depth)
+            read[known] = self.value(field, one, entry, f"{entry}.value", depth)
         return read
 
-    def value(self, field: Field, value: Any, path: str, depth: int) -> Any:
+    def value(self, field: Field, value: Any, path: str, here: str, depth: int) -> Any:
         """One value of a field, of a list or of a map."""
         try:
             if field.kind == "message":
-                return self.nested(field, value, path, depth)
-            if field.kind == "enum" and field.enum is not None:
-                return read_enum(field.enum, value)
+                return self.nested(field, value, here, depth)
             if field.kind == "any":
                 return read_any(value, depth)
             if field.kind == "Any":
-                if not isinstance(value, dict):
-                    raise Bad(shown(value))
-                return read_any(value, depth)
+                return read_typed(value, depth)
             if isinstance(value, (dict, list)):
-                self.unknown(
-                    path.rpartition(".")[2], path.rpartition(".")[0], "Starting an object on a scalar field."
-                )
+                self.invalid(path, snake(field.name), "Starting an object on a scalar field")
                 return None
+            if field.enum is not None:
+                return read_enum(field.enum, value)
             return READERS[field.kind](value)
         except Bad as bad:
             text = str(bad)
             if field.kind in ("timestamp", "duration"):
                 text = f"Field '{field.name}', {text}"
-            self.invalid(path, _kind(self.schema, field), text)
+            self.invalid(here, _type(self.schema, field), text)
             return None
 
-    def nested(self, field: Field, value: Any, path: str, depth: int) -> Any:
+    def nested(self, field: Field, value: Any, here: str, depth: int) -> Any:
         """A message in a message."""
         if depth >= MAX_DEPTH:
-            self.fault(
-                path, f"{_RECEIVED} Message too deep. Max recursion depth reached for key '{field.name}'"
-            )
+            text = f"Message too deep. Max recursion depth reached for key '{field.name}'"
+            self.fault(here, f"{_RECEIVED} {text}")
             return {}
         if not isinstance(value, dict):
-            raise Bad(shown(value) if not isinstance(value, list) else "[...]")
-        return self.message(self.schema.message(field.message), value, path, depth + 1)
+            raise Bad(shown(value))
+        return self.message(self.schema.message(field.message), value, here, depth + 1)
 
 
 _KEY = Field("key", "string")
 
 
-def _kind(schema: Schema, field: Field) -> str:
-    """How Google's messages name the type of a field."""
+def _type(schema: Schema, field: Field) -> str:
+    """How Google's messages name the type of a value."""
     if field.kind == "message":
         return f"type.googleapis.com/{schema.message(field.message).type}"
     if field.enum is not None:
         return f"type.googleapis.com/{field.enum.type}"
-    if field.map and field.kind == "any":
-        return "type.googleapis.com/google.protobuf.Struct"
     if field.kind in WELL_KNOWN:
         return f"type.googleapis.com/{WELL_KNOWN[field.kind]}"
     return f"TYPE_{field.kind.upper()}"

@@ -26,9 +26,8 @@ def render(schema: Schema, name: str, body: dict[str, Any]) -> dict[str, Any]:
 def _message(schema: Schema, message: Message, body: dict[str, Any]) -> dict[str, Any]:
     plan = message.plan
     if not plan and message.fields:
-        plan = message.plan = {
-            name: _renderer(schema, field) for name, field in message.fields.items() if not field.extra
-        }
+        published = [one for one in message.fields.values() if not (one.extra or one.url)]
+        plan = message.plan = {one.name: _renderer(schema, one) for one in published}
     shown: dict[str, Any] = {}
     for key, value in body.items():
         if key not in plan:

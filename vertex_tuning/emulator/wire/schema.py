@@ -40,8 +40,14 @@ class Field:
     extra: bool = False
     """Sent by Google's clients, missing in Google's documents."""
 
+    url: bool = False
+    """Part of a request's path; a body may repeat it, and nothing is made of it."""
+
     message: str = ""
     """Name of the message, where `kind` is `message`."""
+
+    entry: str = ""
+    """Type of an entry, where this is a map: `google.cloud.aiplatform.v1.TuningJob.LabelsEntry`."""
 
     enum: Enum | None = None
     oneof: str = ""
@@ -94,17 +100,25 @@ class Schema:
 
     def _unfold(self, name: str) -> Message:
         table = self._tables[name]
-        oneof = {member: title for title, members in table.get("oneofs", {}).items() for member in members}
-        fields = {key: self._field(key, code, oneof.get(key, "")) for key, code in table["fields"].items()}
+        kind = self._type(table.get("type", name))
+        fields = {key: self._field(kind, key, code) for key, code in table["fields"].items()}
+        for oneof, members in table.get("oneofs", {}).items():
+            for member in members:
+                fields[member].oneof = oneof
         spellings = fields | {snake(key): one for key, one in fields.items()}
-        return Message(name, self._type(table.get("type", name)), fields, spellings)
+        return Message(name, kind, fields, spellings)
 
-    def _field(self, name: str, code: str, oneof: str) -> Field:
+    def _field(self, owner: str, name: str, code: str) -> Field:
         words = code.split()
-        made = Field(name, "", oneof=oneof)
-        while words[0] in ("repeated", "map"):
-            setattr(made, words.pop(0), True)
-        made.readonly, made.extra = "readonly" in words, "extra" in words
+        made = Field(name, "")
+        if words[0] == "repeated":
+            made.repeated = bool(words.pop(0))
+        elif words[0] == "map":
+            made.map = bool(words.pop(0))
+            made.entry = f"{owner}.{name[0].upper()}{name[1:]}Entry"
+        for flag in words[1:]:
+            if flag in ("readonly", "extra", "url"):
+                setattr(made, flag, True)
         if words[0] == "enum":
             made.kind, made.enum = "enum", self._enum(words[1])
         elif words[0][0].isupper() and words[0] != "Any":
@@ -153,6 +167,20 @@ def methods(version: str) -> dict[str, Method]:
     """The documented methods of a version, by id."""
     table = json.loads((FOLDER / f"{version}.json").read_bytes())["methods"]
     return {key: Method(*row) for key, row in table.items()}
+
+
+@functools.cache
+def resource_names(version: str) -> dict[str, list[str]]:
+    """What the names of resources look like, by message: the patterns of the methods that get one."""
+    found: dict[str, list[str]] = {}
+    for key, method in methods(version).items():
+        if key.endswith(".get") and method.response and method.pattern:
+            found.setdefault(method.response, []).append(method.pattern)
+    # Some methods have a short form for callers without a project; an answer always has the full name.
+    return {
+        message: [one for one in patterns if one.startswith("^projects")] or patterns
+        for message, patterns in found.items()
+    }
 
 
 _WORD = re.compile(r"(?<=[a-z0-9])([A-Z])|(?<=[A-Z])([A-Z])(?=[a-z])")

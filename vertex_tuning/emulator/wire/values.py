@@ -39,7 +39,7 @@ class Bad(Exception):
 
 def shown(value: Any) -> str:
     """A value as Google's messages quote it."""
-    text = json.dumps(value) if isinstance(value, (bool, int, float)) or value is None else f'"{value}"'
+    text = f'"{value}"' if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 1000 else text[:1000] + "..."
 
 
@@ -224,6 +224,15 @@ def read_any(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [read_any(one, depth + 1) for one in value]
     raise Bad(shown(value))
+
+
+def read_typed(value: Any, depth: int = 0) -> Any:
+    """An `Any`: an object that names its type."""
+    if not isinstance(value, dict):
+        raise Bad(shown(value))
+    if not isinstance(value.get("@type"), str):
+        raise Bad("Missing @type for any field.")
+    return read_any(value, depth)
 
 
 def _finite(value: float) -> float:
