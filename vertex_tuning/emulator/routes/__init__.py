@@ -1,10 +1,11 @@
 """One file per resource, the same shape in each; `ALL` is what the emulator answers, in the order of the search."""
 
+import contextlib
+
 from vertex_tuning.emulator.api import Route
 from vertex_tuning.emulator.routes import (
     admin,
     endpoints,
-    generation,
     identity,
     models,
     operations,
@@ -14,7 +15,6 @@ from vertex_tuning.emulator.routes import (
 
 ALL: tuple[Route, ...] = (
     *tuning_jobs.routes.all,
-    *generation.routes.all,
     *models.routes.all,
     *endpoints.routes.all,
     *operations.routes.all,
@@ -22,3 +22,8 @@ ALL: tuple[Route, ...] = (
     *identity.routes.all,
     *admin.routes.all,
 )
+
+with contextlib.suppress(ImportError):
+    from vertex_tuning.emulator.routes import generation
+
+    ALL += tuple(generation.routes.all)
