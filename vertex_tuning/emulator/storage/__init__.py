@@ -9,18 +9,23 @@ app ── json_api, upload_api, xml_api, batch    who answers which path
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import mimetypes
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.storage import names, tables
+from vertex_tuning.emulator.storage.app import StorageApp
 from vertex_tuning.emulator.storage.blobs import BlobStore
 from vertex_tuning.emulator.storage.buckets import Buckets
 from vertex_tuning.emulator.storage.errors import StorageError, from_os
 from vertex_tuning.emulator.storage.objects import ANY, Objects, Version
+from vertex_tuning.emulator.storage.uploads import Uploads
 
 if TYPE_CHECKING:
     from typing import Any
@@ -29,6 +34,9 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.state import Database
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_THREADS = 8
 
 __all__ = ["ObjectInfo", "Storage"]
 
@@ -56,18 +64,33 @@ class ObjectInfo:
 class Storage:
     """Cloud Storage: an ASGI application for the wire, and a few calls for the emulator's other parts.
 
-    The calls are plain functions, safe in any thread; those that move bytes (`write`, `copy_tree`) take as long
-    as the disk does, so call them from a thread (`asyncio.to_thread`) where a loop must not wait.
+    The calls are plain functions, safe in any thread. Those that move bytes (`write`, `copy_tree`) take as
+    long as the disk does: call them from a thread (`asyncio.to_thread`) where a loop must not wait.
     """
 
     def __init__(self, settings: Settings, db: Database) -> None:
         self.settings = settings
         self.db = db
         self.blobs = BlobStore(settings.data_dir / "objects")
+        self.executor = ThreadPoolExecutor(_THREADS, "storage")
+        """Threads for disk and hashes; started when the first big body comes."""
         tables.create(db)
         self.buckets = Buckets(db)
         self.objects = Objects(db, self.blobs, self.buckets)
+        self.uploads = Uploads(db, self.blobs)
+        self.uploads.expire()
         self.blobs.sweep(tables.named_blobs(db))
+
+        self.app = StorageApp(self)
+        """The ASGI application."""
+
+    async def stop(self) -> None:
+        """End the threads; what was acknowledged is on the disk already."""
+        await asyncio.to_thread(self.executor.shutdown)
+
+    async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run what waits for the disk in a thread of storage's own."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, function, *arguments)
 
     def bucket(self, name: str) -> dict[str, Any] | None:
         """A bucket's resource (`location`, `projectNumber`, `storageClass`...), or None."""

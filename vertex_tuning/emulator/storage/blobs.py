@@ -1,8 +1,8 @@
 """Bytes on disk: one file per blob, under a random id, readable by the owner alone.
 
-A blob is written in place under its new id, brought to the disk, and only then named by a row of the database:
-a server that dies in between leaves a file that no row names, and `sweep` removes it at the next start. Rows may
-share a blob (a copy costs nothing); the last one to go takes it along.
+A blob is written in place under its new id, brought to the disk, and only then named by a row of the
+database: a server that dies in between leaves a file that no row names, and `sweep` removes it at the next
+start. Rows may share a blob (a copy costs nothing); the last one to go takes it along.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import google_crc32c
 
 log = logging.getLogger(__name__)
 
-Chunk = bytes | bytearray | memoryview
 BLOCK = 1 << 20
 """Bytes that are read or written at once."""
 _IOV_MAX = 1024
@@ -45,19 +44,18 @@ class Hashes:
         self._crc32c = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
 
-    def count(self, chunks: Iterable[Chunk]) -> None:
+    def count(self, chunks: Iterable[bytes]) -> None:
         """Size and CRC32C: 16 GB/s."""
         for chunk in chunks:
             self.size += len(chunk)
-            # The C extension takes any buffer; its stub says bytes.
             self._crc32c = google_crc32c.extend(self._crc32c, chunk)
 
-    def digest_md5(self, chunks: Iterable[Chunk]) -> None:
+    def digest_md5(self, chunks: Iterable[bytes]) -> None:
         """MD5: 0.6 GB/s, the slowest step of an upload; a thread of its own runs it beside the rest."""
         for chunk in chunks:
             self._md5.update(chunk)
 
-    def update(self, chunks: Iterable[Chunk]) -> None:
+    def update(self, chunks: Iterable[bytes]) -> None:
         """All three."""
         chunks = list(chunks)
         self.count(chunks)
@@ -165,7 +163,7 @@ class BlobStore:
             raise
 
 
-def write_all(fd: int, chunks: list[Chunk]) -> None:
+def write_all(fd: int, chunks: list[bytes]) -> None:
     """Write chunks to the end of a file, gathered into as few calls as the system allows."""
     pending = [memoryview(chunk) for chunk in chunks if len(chunk)]
     while pending:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 
 class StorageError(Exception):
@@ -46,7 +46,7 @@ class StorageError(Exception):
         """The body on the XML API."""
         return (
             "<?xml version='1.0' encoding='UTF-8'?>"
-            f"<Error><Code>{self.xml}</Code><Message>{escape(self.message)}</Message></Error>"
+            f"<Error><Code>{self.xml}</Code><Message>{escape(self.message, quote=False)}</Message></Error>"
         )
 
 

@@ -132,6 +132,7 @@ class Objects:
         conditions: Preconditions = ANY,
         *,
         frozen: bool = False,
+        also: Callable[[Version], None] | None = None,
     ) -> Version:
         """Name a blob: it becomes the live version. The blob is removed where that is refused.
 
@@ -143,10 +144,16 @@ class Objects:
             body: Members that the caller wrote, checked (`resources.written`).
             conditions: Checked in the same transaction.
             frozen: Write to a read-only bucket too (seeds).
+            also: What else is to happen in the same transaction.
         """
         try:
             with self._changing() as (sql, dropped):
-                return self._insert(sql, dropped, bucket, name, blob, digest, body, conditions, frozen=frozen)
+                version = self._insert(
+                    sql, dropped, bucket, name, blob, digest, body, conditions, frozen=frozen
+                )
+                if also:
+                    also(version)
+                return version
         except BaseException:
             self._blobs.discard(blob)
             raise
@@ -178,7 +185,7 @@ class Objects:
     def delete(
         self, bucket: str, name: str, generation: int | None = None, conditions: Preconditions = ANY
     ) -> None:
-        """Delete the live version (a bucket with versions keeps it as noncurrent), or one generation for good."""
+        """Delete the live version (a versioned bucket keeps it as noncurrent), or one generation for good."""
         with self._changing() as (sql, dropped):
             found = self.get(bucket, name, generation, conditions)
             owner = self._buckets.get(bucket)

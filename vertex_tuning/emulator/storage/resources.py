@@ -55,6 +55,9 @@ OBJECT_MEMBERS: dict[str, type] = {
 OBJECT_BIRTH_MEMBERS: dict[str, type] = {"storageClass": str, "kmsKeyName": str}
 """What is written with the content only."""
 
+COPIED_MEMBERS = OBJECT_MEMBERS.keys() - {"acl", "eventBasedHold", "retention", "temporaryHold"}
+"""What a copy takes over from its source."""
+
 STORAGE_CLASSES = (
     "STANDARD",
     "NEARLINE",
