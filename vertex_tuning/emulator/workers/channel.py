@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 
@@ -29,7 +29,9 @@ class Channel:
         self._out = os.dup(1)
         os.set_inheritable(self._out, False)
         os.dup2(2, 1)
-        self._in: BinaryIO = os.fdopen(os.dup(0), "rb", buffering=1 << 16)
+        self._in = os.dup(0)
+        os.set_inheritable(self._in, False)
+        self._pending = b""
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
@@ -37,8 +39,20 @@ class Channel:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Messages until the server closes the line, or is gone."""
-        for line in self._in:
-            yield json.loads(line)
+        while (messages := self.receive()) is not None:
+            yield from messages
+
+    def fileno(self) -> int:
+        """For a selector: readable when there are messages, or the line is closed."""
+        return self._in
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """The messages that have arrived, waiting for some bytes where there are none; None at the end of the line."""
+        data = os.read(self._in, 1 << 20)
+        if not data:
+            return None
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        return [json.loads(line) for line in lines]
 
     def send(self, message: dict[str, Any]) -> None:
         """One message; lost without a sound where the server is gone, since the child is about to end too."""
@@ -55,4 +69,4 @@ class Channel:
         """Call in a child forked from this process: it may send, but must not hold the line open, nor outlive us."""
         die_with_parent()
         self._lock = threading.Lock()
-        self._in.close()
+        os.close(self._in)

@@ -1,0 +1,128 @@
+"""Text to tokens and back, by the model's own chat template. No torch: the serving side counts tokens with it too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2.ext import Extension
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+Message = dict[str, str]
+"""`{"role": "system" | "user" | "assistant", "content": text}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A chat as tokens."""
+
+    ids: list[int]
+    learn: list[bool]
+    """Per token: whether it belongs to a model turn, its end-of-turn token included."""
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens of model turns."""
+        return sum(self.learn)
+
+
+class ChatTokenizer:
+    """The tokenizer and chat template of a model folder.
+
+    A chat is tokenised turn by turn: the prompt of a model turn has the same tokens in training as when it is answered.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._config: dict[str, Any] = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        self.eos_token = _token(self._config["eos_token"])
+        self.bos_token = _token(self._config.get("bos_token"))
+
+    @cached_property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a turn: the end-of-sequence token, and those that the generation config names."""
+        found = {self.tokenizer.token_to_id(self.eos_token)}
+        path = self.folder / "generation_config.json"
+        if path.exists():
+            named = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id", [])
+            found.update(named if isinstance(named, list) else [named])
+        return frozenset(token for token in found if token is not None)
+
+    @cached_property
+    def _template(self) -> Any:
+        path = self.folder / "chat_template.jinja"
+        source = path.read_text(encoding="utf-8") if path.exists() else self._config["chat_template"]
+        # Templates are a model's data, and run as such: sandboxed, unable to change what they are given.
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
+        environment.globals["raise_exception"] = _refuse
+        return environment.from_string(source)
+
+    def render(self, messages: Sequence[Message], *, answer: bool) -> str:
+        """The chat as the model's text; with `answer`, up to where the model is to speak."""
+        return str(
+            self._template.render(
+                messages=list(messages),
+                add_generation_prompt=answer,
+                bos_token=self.bos_token,
+                eos_token=self.eos_token,
+            )
+        )
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of a text; special tokens in it are understood, none are added."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of tokens, without special ones."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Tokens of a chat up to where the model is to speak."""
+        encoded, done = self._walk(messages)
+        return [*encoded.ids, *self.encode(self.render(messages, answer=True)[done:])]
+
+    def chat(self, messages: Sequence[Message]) -> Encoded:
+        """Tokens of a whole chat, with what is to be learnt of it."""
+        return self._walk(messages)[0]
+
+    def _walk(self, messages: Sequence[Message]) -> tuple[Encoded, int]:
+        """The turns up to the last one of the model, and how far that is in the rendered text."""
+        ids: list[int] = []
+        learn: list[bool] = []
+        done = 0
+        for index, message in enumerate(messages):
+            if message["role"] != "assistant":
+                continue
+            before = self.render(messages[:index], answer=True)
+            after = self.render(messages[: index + 1], answer=False)
+            end = after.rfind(self.eos_token) + len(self.eos_token)
+            prompt = self.encode(before[done:])
+            answer = self.encode(after[len(before) : end])
+            ids += prompt + answer
+            learn += [False] * len(prompt) + [True] * len(answer)
+            done = end
+        return Encoded(ids, learn), done
+
+
+class _Generation(Extension):
+    """`{% generation %}` marks model turns in some templates; it changes nothing in the text."""
+
+    tags = {"generation"}  # noqa: RUF012  # as jinja2 declares it
+
+    def parse(self, parser: Any) -> Any:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _token(value: Any) -> str:
+    return value["content"] if isinstance(value, dict) else value or ""
+
+
+def _refuse(message: str) -> None:
+    raise ValueError(message)

@@ -1,0 +1,82 @@
+"""Rows of Vertex AI's formats as chats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vertex_tuning.training.chat import Message
+
+_ROLES = {"user": "user", "model": "assistant", "assistant": "assistant", "system": "system", "": "user"}
+
+
+class CannotSeeError(ValueError):
+    """A row holds something other than text."""
+
+
+def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of a JSONL file with their line numbers, from 1; empty lines are passed over.
+
+    Raises:
+        ValueError: A line is not a JSON object; with its number.
+    """
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"line {number} is not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is not a JSON object")
+            yield number, row
+
+
+def messages(row: dict[str, Any]) -> list[Message]:
+    """A row as a chat: GenerateContent form, `messages`, or `prompt` and `completion`.
+
+    Raises:
+        CannotSeeError: A part is not text.
+        ValueError: The row has none of the forms.
+    """
+    if "contents" in row:
+        system = row.get("systemInstruction", row.get("system_instruction"))
+        chat = [{"role": "system", "content": _text(system)}] if system else []
+        return chat + [
+            {"role": _role(content.get("role", "user")), "content": _text(content)} for content in row["contents"]
+        ]
+    if "messages" in row:
+        return [{"role": _role(turn["role"]), "content": _plain(turn["content"])} for turn in row["messages"]]
+    if "prompt" in row and "completion" in row:
+        return [
+            {"role": "user", "content": _plain(row["prompt"])},
+            {"role": "assistant", "content": _plain(row["completion"])},
+        ]
+    raise ValueError("the row has neither contents, nor messages, nor prompt and completion")
+
+
+def _role(name: str) -> str:
+    if name not in _ROLES:
+        raise ValueError(f'"{name}" is not a role')
+    return _ROLES[name]
+
+
+def _text(content: dict[str, Any]) -> str:
+    texts = []
+    for part in content.get("parts", ()):
+        if "text" not in part:
+            kind = ", ".join(part) or "an empty part"
+            raise CannotSeeError(f"{kind}: the stand-in reads text only")
+        texts.append(part["text"])
+    return "".join(texts)
+
+
+def _plain(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+        return "".join(part["text"] for part in content)
+    raise CannotSeeError("a content that is not text: the stand-in reads text only")

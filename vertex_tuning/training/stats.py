@@ -1,0 +1,88 @@
+"""What the service reports about a data set, computed from the real one: `supervisedTuningDataStats`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_SHOWN_EXAMPLES = 3
+_SHOWN_DROPPED = 100
+_BUCKETS = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts, gathered row by row."""
+
+    input_tokens: list[int] = field(default_factory=list)
+    output_tokens: list[int] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
+    characters: int = 0
+    dropped: list[tuple[int, str]] = field(default_factory=list)
+    """(row from 1, reason)."""
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, *, input_tokens: int, output_tokens: int, turns: int, characters: int, contents: Any) -> None:
+        """A row that is trained on."""
+        self.input_tokens.append(input_tokens)
+        self.output_tokens.append(output_tokens)
+        self.turns.append(turns)
+        self.characters += characters
+        if len(self.examples) < _SHOWN_EXAMPLES and contents:
+            self.examples.extend(contents)
+
+    def to_json(self, *, steps: int, epochs: int) -> dict[str, Any]:
+        """As `SupervisedTuningDataStats`: int64 as strings. Billable is every token of every epoch."""
+        billable = (sum(self.input_tokens) + sum(self.output_tokens)) * epochs
+        body: dict[str, Any] = {
+            "tuningDatasetExampleCount": str(len(self.input_tokens) + len(self.dropped)),
+            "totalTuningCharacterCount": str(self.characters),
+            "totalBillableTokenCount": str(billable),
+            "tuningStepCount": str(steps),
+            "userInputTokenDistribution": distribution(self.input_tokens),
+            "userOutputTokenDistribution": distribution(self.output_tokens),
+            "userMessagePerExampleDistribution": distribution(self.turns),
+            "userDatasetExamples": self.examples[: 2 * _SHOWN_EXAMPLES],
+            "totalTruncatedExampleCount": str(len(self.dropped)),
+        }
+        if self.dropped:
+            shown = self.dropped[:_SHOWN_DROPPED]
+            body["truncatedExampleIndices"] = [str(row) for row, _ in shown]
+            body["droppedExampleReasons"] = [reason for _, reason in shown]
+        return body
+
+
+def distribution(values: Sequence[int]) -> dict[str, Any]:
+    """As `SupervisedTuningDatasetDistribution`, with ten buckets of equal width.
+
+    Percentiles are by nearest rank.
+    """
+    if not values:
+        return {}
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[-1]
+    width = (high - low) / _BUCKETS or 1.0
+    counts = [0] * _BUCKETS
+    for value in ordered:
+        counts[min(int((value - low) / width), _BUCKETS - 1)] += 1
+
+    def percentile(share: float) -> float:
+        return float(ordered[max(0, math.ceil(share * len(ordered)) - 1)])
+
+    return {
+        "sum": str(sum(ordered)),
+        "billableSum": str(sum(ordered)),
+        "min": float(low),
+        "max": float(high),
+        "mean": sum(ordered) / len(ordered),
+        "median": percentile(0.5),
+        "p5": percentile(0.05),
+        "p95": percentile(0.95),
+        "buckets": [
+            {"count": float(count), "left": low + index * width, "right": low + (index + 1) * width}
+            for index, count in enumerate(counts)
+            if count
+        ],
+    }
