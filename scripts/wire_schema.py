@@ -9,8 +9,8 @@ Three sources go into `vertex_tuning/emulator/wire/snapshot/{v1,v1beta1,storage}
   the documents lack.
 
 A field is one short string, `[repeated |map ]TYPE[ readonly][ extra][ url]`; a capitalised TYPE is a message,
-`enum X` an enum. `extra` fields come from the overlay; `url` fields stand in the path of the method. One message
-a line, sorted, so that a new release of Google's documents reads as a small diff.
+`enum X` an enum. `extra` fields come from the overlay, `url` fields stand in the path of the method. One
+message a line, sorted, so that a new release of Google's documents reads as a small diff.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import Any
 from vertex_tuning.emulator.wire.check import problems
 from vertex_tuning.emulator.wire.parse import parse
 from vertex_tuning.emulator.wire.render import render
-from vertex_tuning.emulator.wire.schema import Method, Schema, methods, schema
+from vertex_tuning.emulator.wire.schema import VERSIONS, Method, Schema, methods, schema
 from vertex_tuning.emulator.wire.text import parse_json
 
 __all__ = ["Method", "Wire", "parse_json"]
@@ -30,6 +30,8 @@ class Wire:
 
     `version` is `v1`, `v1beta1`, or `storage` for the messages of Cloud Storage (found under `v1` too).
     """
+
+    parse_json = staticmethod(parse_json)
 
     def parse(
         self,
@@ -76,7 +78,10 @@ class Wire:
         return message in schema(version)
 
     def _schema(self, message: str, version: str) -> Schema:
-        for name in (version, "storage", "v1beta1"):
-            if message in (found := schema(name)):
-                return found
+        if version in VERSIONS and message in (own := schema(version)):
+            return own
+        # An answer may be of a message that only the other documents have (publisher models listed under v1).
+        for name in ("storage", "v1beta1"):
+            if message in (other := schema(name)):
+                return other
         raise KeyError(f"no message {message!r} in {version}")

@@ -68,7 +68,7 @@ def _check_value(schema: Schema, field: Field, value: Any, path: str, found: lis
     if field.kind == "message":
         _check(schema, schema.message(field.message), value, path, found)
     elif field.enum is not None:
-        if value not in field.enum.names:
+        if not isinstance(value, str) or value not in field.enum.names:
             found.append(f"{path}: {value!r} is no value of {field.enum.type}")
     elif field.kind in ("any", "Any"):
         _check_free(field, value, path, found)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "snapshot"
+VERSIONS = ("v1", "v1beta1", "storage")
 
 
 @dataclass(slots=True)

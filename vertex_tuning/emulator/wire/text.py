@@ -49,7 +49,7 @@ def _constant(name: str) -> NoReturn:
 
 def _bound(data: Any) -> None:
     level = [data]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             child
             for node in level

@@ -20,10 +20,11 @@ from vertex_tuning.emulator.wire.schema import Enum
 MAX_DEPTH = 100
 """Messages deeper than this are refused, as protobuf does."""
 
-_FLOAT_MAX = 3.4028234663852886e38
+_FLOAT_MAX = 3.4028235677973366e38
+"""What still rounds to the greatest number of 32 bits."""
 _DURATION_MAX = 315_576_000_000
-_INTEGER = re.compile(r"-?\d{1,40}")
-_NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,5})?")
+_INTEGER = re.compile(r"-?\d{1,40}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,5})?", re.ASCII)
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
 )
@@ -199,7 +200,7 @@ def read_enum(enum: Enum, value: Any) -> str:
             return value
         if (loud := value.upper().replace("-", "_")) in enum.names:
             return loud
-        number = int(value) if len(value) < 10 and value.isdecimal() else -1
+        number = int(value) if len(value) < 10 and value.isascii() and value.isdecimal() else -1
     elif isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1 != 0:
         number = -1
     else:
