@@ -33,9 +33,11 @@ class Server:
     def start(self) -> None:
         self.db = Database(self.data_dir / "emulator.sqlite")
         self.storage = Storage(Settings(data_dir=self.data_dir), self.db)
-        listener = socket.socket()
+        # The protocol is named, or asyncio leaves Nagle on for what is accepted.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
+        listener.listen()
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(self.storage.app, http="httptools", lifespan="off", log_level="warning")
         self._server = uvicorn.Server(config)

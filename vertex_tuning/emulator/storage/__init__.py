@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vertex_tuning.emulator.status import ApiError, Code, not_found
-from vertex_tuning.emulator.storage import names, tables
+from vertex_tuning.emulator.storage import names, seeds, tables
 from vertex_tuning.emulator.storage.app import StorageApp
 from vertex_tuning.emulator.storage.blobs import BlobStore
 from vertex_tuning.emulator.storage.buckets import Buckets
@@ -80,6 +80,7 @@ class Storage:
         self.uploads = Uploads(db, self.blobs)
         self.uploads.expire()
         self.blobs.sweep(tables.named_blobs(db))
+        seeds.plant(self.db, self.buckets, self.objects, self.blobs)
 
         self.app = StorageApp(self)
         """The ASGI application."""
@@ -87,6 +88,15 @@ class Storage:
     async def stop(self) -> None:
         """End the threads; what was acknowledged is on the disk already."""
         await asyncio.to_thread(self.executor.shutdown)
+
+    def reset(self) -> None:
+        """Forget every bucket, object and upload; the samples come back."""
+        with self.db.transaction() as sql:
+            for table in tables.NAMES:
+                sql.execute(f"DELETE FROM {table}")
+        self.uploads.forget_progress()
+        self.blobs.sweep(set())
+        seeds.plant(self.db, self.buckets, self.objects, self.blobs)
 
     async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what waits for the disk in a thread of storage's own."""

@@ -10,7 +10,8 @@ import re
 from vertex_tuning.emulator.storage.errors import StorageError, invalid
 
 RESERVED = frozenset(
-    {"storage", "upload", "download", "batch", "v1", "v1beta1", "ui", "emulator", "token", "resumable"}
+    {"storage", "upload", "download", "batch", "resumable", "v1", "v1beta1", "v3", "ui", "emulator", "token"}
+    | {"favicon.ico"}
 )
 """First segments of routes on the plain address: a bucket of this name could never be reached there."""
 

@@ -61,6 +61,10 @@ CREATE TABLE IF NOT EXISTS storage_parts (
 )
 
 
+NAMES = ("storage_parts", "storage_uploads", "storage_objects", "storage_buckets")
+"""All tables, those that refer to others first."""
+
+
 def create(db: Database) -> None:
     """Make the tables where they are missing."""
     with db.transaction() as sql:

@@ -101,6 +101,10 @@ class Uploads:
         """Its lock and hashes."""
         return self._progress.setdefault(upload.id, Progress())
 
+    def forget_progress(self) -> None:
+        """All uploads are gone."""
+        self._progress.clear()
+
     def advance(self, upload: Upload, size: int) -> None:
         """Acknowledge bytes of the blob."""
         upload.size = size
