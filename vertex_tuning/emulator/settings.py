@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from vertex_tuning.config import home
 
 DEFAULT_PORT = 8085
 DEFAULT_PROJECT = "vertex-tuning-local"
 DEFAULT_PROJECT_NUMBER = "123456789012"
 DEFAULT_LOCATION = "us-central1"
-
-
-def home() -> Path:
-    """Where this package keeps things: `VERTEX_TUNING_HOME`, else the XDG data folder."""
-    if given := os.environ.get("VERTEX_TUNING_HOME"):
-        return Path(given).expanduser()
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "vertex-tuning"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _GEMMA_TEMPLATE = (
 
 
 def convert(source: Path, target: Path, name: str) -> None:
-    """Write `target`: config, tokenizer, `model.safetensors` in bf16 (the quantised weights hold less than that)."""
+    """Write `target`: config, tokenizer, `model.safetensors` in fp32, which a job maps as it is."""
     folder, file = str(source.parent), source.name
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
     model = AutoModelForCausalLM.from_pretrained(
