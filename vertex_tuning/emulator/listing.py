@@ -1,212 +1,124 @@
-"""Lists: pages that stay whole while new resources appear, and filters.
+"""Lists: pages that stay whole while new resources appear.
 
-The filter language is the part of AIP-160 that Google's clients and samples use: comparisons (`= != < <= > >=`), `:` for "has",
-`AND`, `OR`, `NOT` or `-`, parentheses, dotted fields (`labels.team`), and quoted or bare values.
+A page's token holds the position of the last row that was shown, not a count of rows: what is created or
+deleted meanwhile shifts nothing.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import fnmatch
-import operator
-import re
-from collections.abc import Callable, Iterator
-from datetime import datetime
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from vertex_tuning.emulator.state import Resource
+from vertex_tuning.emulator.filters import parse_filter
+from vertex_tuning.emulator.state import Database, Resource
 from vertex_tuning.emulator.status import ApiError, Code
 
 Body = dict[str, Any]
-Predicate = Callable[[Body], bool]
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000
 
 
-def page(found: list[Resource], query: dict[str, str], key: str) -> Body:
-    """One page of a list response.
+def page(
+    db: Database,
+    kind: str,
+    parent: str,
+    query: dict[str, str],
+    *,
+    fields: Iterable[str] = (),
+    extra: Callable[[Resource], Body] | None = None,
+) -> Body:
+    """One page of a collection, newest first.
 
     Args:
-        found: All resources of the collection, newest first.
+        db: Where the resources are.
+        kind: The collection, which is also the list's field in the response: `tuningJobs`.
+        parent: What they are listed under.
         query: `pageSize`, `pageToken`, `filter`, in either spelling.
-        key: The list's field in the response: `tuningJobs`.
+        fields: Names that a filter may begin with; none: any.
+        extra: More fields for filters to look at, which are not shown.
 
     Raises:
         ApiError: 400 for a page size, token or filter that makes no sense.
     """
+
+    def rows(below: int | None) -> Iterator[tuple[int, Body, Body]]:
+        for position, item in db.scan(kind, parent, below):
+            yield position, item.body, {**item.body, **extra(item)} if extra else item.body
+
+    return _page(rows, f"{kind} {parent}", query, kind, fields)
+
+
+def page_of(bodies: list[Body], query: dict[str, str], key: str) -> Body:
+    """As `page`, of bodies at hand, in their order."""
+
+    def rows(below: int | None) -> Iterator[tuple[int, Body, Body]]:
+        for index, body in enumerate(bodies):
+            # Counted from the end: what is put before the others changes no position.
+            position = len(bodies) - index
+            if below is None or position < below:
+                yield position, body, body
+
+    return _page(rows, key, query, key, ())
+
+
+def _page(
+    rows: Callable[[int | None], Iterator[tuple[int, Body, Body]]],
+    collection: str,
+    query: dict[str, str],
+    key: str,
+    fields: Iterable[str],
+) -> Body:
     given = {name.replace("_", "").lower(): value for name, value in query.items()}
     size = _size(given.get("pagesize", ""))
-    matches = parse_filter(given.get("filter", ""))
-    start = _position(found, given.get("pagetoken", ""))
-    chosen = [item for item in found[start:] if matches(item.body)]
-    body: Body = {key: [item.body for item in chosen[:size]]} if chosen else {}
-    if len(chosen) > size:
-        # The name, not a number: a page does not shift when newer resources appear before it.
-        body["nextPageToken"] = base64.urlsafe_b64encode(chosen[size].name.encode()).decode()
-    return body
+    text = given.get("filter", "")
+    matches = parse_filter(text, fields)
+    scope = hashlib.sha256(f"{collection} {text}".encode()).hexdigest()[:12]
+    chosen: list[Body] = []
+    last = 0
+    for position, body, searched in rows(_position(given.get("pagetoken", ""), scope)):
+        if not matches(searched):
+            continue
+        if len(chosen) == size:
+            # There is one more: the next page begins below the last row of this one.
+            return {key: chosen, "nextPageToken": _token(last, scope)}
+        chosen.append(body)
+        last = position
+    return {key: chosen} if chosen else {}
 
 
 def _size(given: str) -> int:
     if not given:
         return DEFAULT_PAGE
-    if not given.isdigit():
+    try:
+        size = int(given)
+    except ValueError:
+        size = -1
+    if size < 0:
         raise ApiError(Code.INVALID_ARGUMENT, f"page_size must be a non-negative number, not '{given}'.")
-    return min(int(given) or DEFAULT_PAGE, MAX_PAGE)
+    return min(size or DEFAULT_PAGE, MAX_PAGE)
 
 
-def _position(found: list[Resource], token: str) -> int:
+def _token(position: int, scope: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([position, scope]).encode()).decode().rstrip("=")
+
+
+def _position(token: str, scope: str) -> int | None:
     if not token:
-        return 0
+        return None
     try:
-        name = base64.urlsafe_b64decode(token.encode()).decode()
-    except (binascii.Error, ValueError):
-        name = ""
-    for index, item in enumerate(found):
-        if item.name == name:
-            return index
-    raise ApiError(Code.INVALID_ARGUMENT, "The page token is not valid, or what it points at was deleted.")
-
-
-# Filters
-
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<paren>[()])|(?P<op><=|>=|!=|=|<|>|:)|(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
-    r"""|(?P<minus>-(?=[A-Za-z(]))|(?P<word>[^\s()<>=!:"']+))"""
-)
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-def parse_filter(text: str) -> Predicate:
-    """A filter as a predicate on a resource's body; an empty one lets everything through.
-
-    Raises:
-        ApiError: 400, with the place where it stops making sense.
-    """
-    if not text.strip():
-        return lambda _: True
-    parser = _Parser(text)
-    predicate = parser.either()
-    if parser.tokens:
-        raise parser.fault()
-    return predicate
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = list(self._split(text))
-
-    def _split(self, text: str) -> Iterator[tuple[str, str, int]]:
-        position = 0
-        while position < len(text.rstrip()):
-            match = _TOKEN.match(text, position)
-            if match is None or match.lastgroup is None:
-                raise self.fault(position)
-            yield match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup)
-            position = match.end()
-
-    def fault(self, position: int | None = None) -> ApiError:
-        if position is None:
-            position = self.tokens[0][2] if self.tokens else len(self.text)
-        return ApiError(Code.INVALID_ARGUMENT, f"Invalid filter at position {position}: {self.text!r}")
-
-    def _next_is(self, kind: str, *values: str) -> bool:
-        return bool(self.tokens) and self.tokens[0][0] == kind and (not values or self.tokens[0][1] in values)
-
-    def _take(self, kind: str, *values: str) -> str:
-        if not self._next_is(kind, *values):
-            raise self.fault()
-        return self.tokens.pop(0)[1]
-
-    def either(self) -> Predicate:
-        parts = [self.both()]
-        while self._next_is("word", "OR"):
-            self.tokens.pop(0)
-            parts.append(self.both())
-        return lambda body: any(part(body) for part in parts)
-
-    def both(self) -> Predicate:
-        parts = [self.one()]
-        while self.tokens and not self._next_is("word", "OR") and not self._next_is("paren", ")"):
-            if self._next_is("word", "AND"):
-                self.tokens.pop(0)
-            parts.append(self.one())
-        return lambda body: all(part(body) for part in parts)
-
-    def one(self) -> Predicate:
-        if self._next_is("word", "NOT") or self._next_is("minus"):
-            self.tokens.pop(0)
-            inner = self.one()
-            return lambda body: not inner(body)
-        if self._next_is("paren", "("):
-            self.tokens.pop(0)
-            inner = self.either()
-            self._take("paren", ")")
-            return inner
-        field = self._take("word")
-        comparison = self._take("op")
-        if self._next_is("text"):
-            quoted = self.tokens.pop(0)[1]
-            value = re.sub(r"\\(.)", r"\1", quoted[1:-1])
-        else:
-            value = self._take("word")
-        return _comparison(field, comparison, value)
-
-
-def _comparison(field: str, comparison: str, value: str) -> Predicate:
-    path = [_camel(part) if index == 0 else part for index, part in enumerate(field.split("."))]
-
-    def test(body: Body) -> bool:
-        found: Any = body
-        for part in path:
-            found = found.get(part, found.get(_camel(part))) if isinstance(found, dict) else None
-        if comparison == ":":
-            return _has(found, value)
-        if comparison in ("=", "!="):
-            return _equals(found, value) == (comparison == "=")
-        return found is not None and _COMPARE[comparison](*_ordered(found, value))
-
-    return test
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
-
-
-def _has(found: Any, value: str) -> bool:
-    if found is None:
-        return False
-    if value == "*":
-        return True
-    if isinstance(found, dict | list):
-        return value in found
-    return value.lower() in str(found).lower()
-
-
-def _equals(found: Any, value: str) -> bool:
-    if found is None:
-        return value == ""
-    if isinstance(found, bool):
-        return value.lower() == str(found).lower()
-    if "*" in value:
-        return fnmatch.fnmatchcase(str(found), value.replace("[", "[[]"))
-    return str(found) == value
-
-
-def _ordered(found: Any, value: str) -> tuple[Any, Any]:
-    try:
-        return datetime.fromisoformat(str(found)), datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        pass
-    try:
-        return float(found), float(value)
-    except (ValueError, TypeError):
-        return str(found), value
+        position, made_for = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        if not isinstance(position, int):
+            raise ValueError(token)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise ApiError(Code.INVALID_ARGUMENT, "The page token is invalid.") from error
+    if made_for != scope:
+        raise ApiError(
+            Code.INVALID_ARGUMENT,
+            "The page token belongs to another request: parent and filter must be those of the first page.",
+        )
+    return position

@@ -12,7 +12,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_by_resource ON events (resource, id);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 """
+_SCAN_CHUNK = 200
 
 
 @dataclass(slots=True)
@@ -156,6 +157,25 @@ class Database:
             rows = self.sql.execute(f"{query} ORDER BY position {order}", values).fetchall()
         return [_resource(row) for row in rows]
 
+    def scan(self, kind: str, parent: str, below: int | None = None) -> Iterator[tuple[int, Resource]]:
+        """The resources of a collection, newest first, read as they are asked for.
+
+        Each comes with its position, which never changes: `below` one of them, a scan goes on where another ended.
+        """
+        bound = below if below is not None else 1 << 62
+        while True:
+            with self._lock:
+                rows = self.sql.execute(
+                    "SELECT position, name, kind, parent, body, private FROM resources"
+                    " WHERE kind = ? AND parent = ? AND position < ? ORDER BY position DESC LIMIT ?",
+                    (kind, parent, bound, _SCAN_CHUNK),
+                ).fetchall()
+            for row in rows:
+                yield row[0], _resource(row[1:])
+            if len(rows) < _SCAN_CHUNK:
+                return
+            bound = rows[-1][0]
+
     # Events
 
     def record(self, resource: str, kind: str, data: dict[str, Any] | None = None) -> int:
@@ -167,7 +187,7 @@ class Database:
             )
             return int(done.lastrowid or 0)
 
-    def events(self, resource: str | None = None, *, after: int = 0, limit: int = 10_000) -> list[Event]:
+    def events(self, resource: str | None = None, *, after: int = 0, limit: int = 10_000) -> Sequence[Event]:
         """The log, oldest first: of one resource or of all, after an event's id."""
         where, values = ("AND resource = ?", [resource]) if resource is not None else ("", [])
         query = f"SELECT id, time, resource, kind, data FROM events WHERE id > ? {where} ORDER BY id LIMIT ?"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
+from vertex_tuning.emulator.jobs import custom, files
+from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.request import ADAPTER_SIZES, Source, mode_of
 from vertex_tuning.emulator.status import ApiError, Code
 
@@ -15,6 +17,31 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
 
 _SEED = 42
+_DEFAULT_ADAPTER_SIZE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was decided when a job was created; a restart with other settings does not change it."""
+
+    base_model: str
+    """Id in the catalog."""
+    stand_in: str
+    """Name of the open model that is trained."""
+    mode: str
+    """`adapter` or `full`."""
+    adapter_size: int
+    """Rank; 0 in full tuning."""
+    source: str
+    """Full name of the version that is tuned on; empty for a base model."""
+    checkpoint_id: str
+    """Its checkpoint."""
+    custom: bool
+    """Whether it starts from weights that the user gave."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For the private part of the job."""
+        return asdict(self)
 
 
 def stand_in_of(emulator: Emulator, base: catalog.BaseModel) -> catalog.StandIn:
@@ -22,82 +49,106 @@ def stand_in_of(emulator: Emulator, base: catalog.BaseModel) -> catalog.StandIn:
     return catalog.stand_in(emulator.settings.stand_in or base.stand_in)
 
 
-def weights_of(emulator: Emulator, base: catalog.BaseModel) -> Path:
-    """The folder of its weights.
+def weights(emulator: Emulator, stand_in: str) -> Path:
+    """The folder of a stand-in's weights.
 
     Raises:
         ApiError: 400, they were not fetched; with the command that does.
     """
-    stand_in = stand_in_of(emulator, base)
-    path = emulator.weights.path(stand_in.name)
+    path: Path | None = emulator.weights.path(stand_in)
     if path is None:
         raise ApiError(
             Code.FAILED_PRECONDITION,
-            f"{base.id} is served here by {stand_in.title}, whose weights were not fetched yet. "
-            f"Run: vertex-tuning emulator models pull {stand_in.name}",
+            f"The emulator serves this model by {catalog.stand_in(stand_in).title}, whose weights are not on "
+            f"this machine. Fetch them once with: vertex-tuning emulator models pull {stand_in}",
             rule="VT702",
         )
     return path
 
 
-def adapter_size(base: catalog.BaseModel, parameters: dict[str, Any]) -> int:
-    """The rank asked for, or the service's choice: 4, or the nearest that the model takes."""
-    given = ADAPTER_SIZES.get(parameters.get("adapterSize", ""))
-    if given:
-        return given
-    return 4 if 4 in base.adapter_sizes or not base.adapter_sizes else base.adapter_sizes[-1]
-
-
-def training_config(emulator: Emulator, folder: Path, job: dict[str, Any], source: Source) -> dict[str, Any]:
-    """What the trainer is told, as JSON.
+def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
+    """Decide what the request leaves open.
 
     Raises:
         ApiError: 400, the weights were not fetched.
     """
+    mode = mode_of(source.base, job)
+    if source.version is not None:
+        stand_in = source.version.private["stand_in"]
+    else:
+        stand_in = stand_in_of(emulator, source.base).name
+    weights(emulator, stand_in)
+    given = ADAPTER_SIZES.get(
+        job["supervisedTuningSpec"].get("hyperParameters", {}).get("adapterSize", ""), 0
+    )
+    return Plan(
+        base_model=source.base.id,
+        stand_in=stand_in,
+        mode=mode,
+        adapter_size=0 if mode == "full" else given or _default_size(source),
+        source=source.version.name if source.version else "",
+        checkpoint_id=source.checkpoint_id,
+        custom=bool(job.get("customBaseModel")),
+    )
+
+
+def _default_size(source: Source) -> int:
+    if source.version is not None:
+        return int(source.version.private["adapter_size"])
+    sizes = source.base.adapter_sizes
+    return _DEFAULT_ADAPTER_SIZE if _DEFAULT_ADAPTER_SIZE in sizes else max(sizes)
+
+
+def take_in(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Plan) -> None:
+    """Put aside everything that the job reads: what happens to it later does not change the job.
+
+    Raises:
+        ApiError: 400, the user's weights are not what they should be; 409, an object was replaced just now.
+    """
+    spec = job["supervisedTuningSpec"]
+    folder.path.mkdir(parents=True)
+    try:
+        files.take(emulator.storage.open_path(spec["trainingDatasetUri"]), folder.training)
+        if spec.get("validationDatasetUri"):
+            files.take(emulator.storage.open_path(spec["validationDatasetUri"]), folder.validation)
+        if plan.source:
+            version = emulator.db.get(plan.source)
+            assert version is not None
+            checkpoint = version.private["checkpoints"][plan.checkpoint_id]
+            files.take_tree(emulator.settings.data_dir / checkpoint["path"], folder.initial)
+        if plan.custom:
+            custom.take_in(emulator.storage, job["customBaseModel"], weights(emulator, plan.stand_in), folder)
+    except FileNotFoundError as error:
+        raise ApiError(
+            Code.ABORTED,
+            "An object that the job reads was replaced or deleted while it was taken in. Try again.",
+        ) from error
+
+
+def config(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """What the trainer is told, as JSON: a `SupervisedConfig`.
+
+    Raises:
+        ApiError: 400, the weights are not there any more.
+    """
     spec = job["supervisedTuningSpec"]
     parameters = spec.get("hyperParameters", {})
-    stand_in = stand_in_of(emulator, source.base)
-    mode = mode_of(job)
-    weights = weights_of(emulator, source.base)
-    initial: str | None = None
-    if source.version is not None:
-        made = source.version.private
-        checkpoint = made["checkpoints"][source.checkpoint_id]
-        if made["mode"] == "full":
-            weights = Path(checkpoint["path"])
-        else:
-            weights = Path(made["model_dir"])
-            initial = checkpoint["path"]
-    rate = stand_in.learning_rate_full if mode == "full" else stand_in.learning_rate_adapter
-    multiplier = float(parameters.get("learningRateMultiplier") or 1.0)
+    stand_in = catalog.stand_in(plan.stand_in)
+    usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
     return {
-        "model": str(weights),
-        "training": str(folder / "training.jsonl"),
-        "validation": str(folder / "validation.jsonl") if "validationDatasetUri" in spec else None,
-        "output": str(folder / "output"),
-        "mode": mode,
-        "adapter_size": adapter_size(source.base, parameters),
-        "epochs": int(parameters.get("epochCount") or 0) or None,
-        "batch_size": int(parameters.get("batchSize") or 0) or None,
-        "learning_rate": float(parameters["learningRate"]) if "learningRate" in parameters else rate * multiplier,
+        "model": str(folder.base if folder.base.exists() else weights(emulator, plan.stand_in)),
+        "training": str(folder.training),
+        "validation": str(folder.validation) if folder.validation.exists() else None,
+        "output": str(folder.output),
+        "mode": plan.mode,
+        "adapter_size": plan.adapter_size,
+        "epochs": int(parameters.get("epochCount", 0)) or None,
+        "batch_size": int(parameters.get("batchSize", 0)) or None,
+        "learning_rate": parameters.get("learningRate") or usual,
+        "learning_rate_multiplier": parameters.get("learningRateMultiplier") or 1.0,
         "seed": _SEED,
         "max_tokens": stand_in.max_tokens,
         "last_checkpoint_only": bool(spec.get("exportLastCheckpointOnly")),
-        "initial": initial,
+        "initial": str(folder.initial) if folder.initial.exists() else None,
         "threads": os.cpu_count() or 1,
-        "open_model": source.base.open,
-        "stand_in": stand_in.title,
     }
-
-
-def take_data(emulator: Emulator, folder: Path, job: dict[str, Any]) -> None:
-    """Put the data sets aside as they are now: what happens to the objects later does not change the job."""
-    spec = job["supervisedTuningSpec"]
-    folder.mkdir(parents=True)
-    for field, name in (("trainingDatasetUri", "training.jsonl"), ("validationDatasetUri", "validation.jsonl")):
-        if field in spec:
-            path = emulator.storage.open_path(spec[field])
-            try:
-                os.link(path, folder / name)
-            except OSError:
-                shutil.copyfile(path, folder / name)

@@ -1,34 +1,37 @@
 """Tuned models: versions, aliases, checkpoints, and the endpoints that serve them.
 
-A model is two kinds of resources. `models` has one row per model: what a list shows, which is the default version.
-`modelVersions` has one row per version, under `MODEL@V`; its private part knows the files.
+A model is two kinds of resources. `models` has one row per model: what a list shows, which is the default
+version. `modelVersions` has one row per version, under `MODEL@V`; its private part knows the files.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from vertex_tuning.emulator.jobs.ledger import identifier
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.state import Database
 
-_FORBIDDEN = re.compile(r"[^a-z0-9_-]")
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
-
-
-def label_value(text: str) -> str:
-    """Text as a label may hold it."""
-    return _FORBIDDEN.sub("-", text.lower())[:63]
+_VERSIONS = "modelVersions"
 
 
 class Registry:
-    """Models and their endpoints in the database."""
+    """Models and their endpoints in the database.
 
-    def __init__(self, db: Database) -> None:
+    Args:
+        db: Where they are.
+        forget: Called with a job's name when the last thing that needed its files is gone.
+    """
+
+    def __init__(self, db: Database, forget: Callable[[str], None]) -> None:
         self._db = db
+        self._forget = forget
 
     # Reading
 
@@ -43,14 +46,11 @@ class Registry:
 
     def versions(self, model: str) -> list[Resource]:
         """All versions of a model, newest first."""
-        return self._db.list("modelVersions", model)
+        return self._db.list(_VERSIONS, model)
 
-    def named(self, parent: str, display_name: str) -> str | None:
-        """The model of this display name, if there is one."""
-        for found in self._db.list("models", parent):
-            if found.body.get("displayName") == display_name:
-                return found.name
-        return None
+    def jobs(self) -> set[str]:
+        """Ids of the jobs whose files are served."""
+        return {identifier(found.private["job"]) for found in self._db.list(_VERSIONS)}
 
     # Writing
 
@@ -58,20 +58,20 @@ class Registry:
         self,
         *,
         parent: str,
-        model: str | None,
+        model: str,
         body: dict[str, Any],
         private: dict[str, Any],
         checkpoints: list[dict[str, Any]],
         export_last_only: bool,
     ) -> dict[str, Any]:
-        """Register a version of a model (a new model where `model` is None), and an endpoint for each checkpoint.
+        """Register a version of a model (a new one where `model` is empty), and an endpoint per checkpoint.
 
         Args:
             parent: Where the model lives: `projects/N/locations/L`.
             model: The model that gets another version.
             body: `displayName`, `labels` and what else the version shows.
-            private: `base_model`, `stand_in`, `mode`, `model_dir`, `job`.
-            checkpoints: `checkpoint_id`, `epoch`, `step`, `path`, by training order.
+            private: `base_model`, `stand_in`, `mode`, `adapter_size`, `job`.
+            checkpoints: `checkpoint_id`, `epoch`, `step`, `path` (in the data folder), by training order.
             export_last_only: No list of checkpoints is shown: there is only the result.
 
         Returns:
@@ -80,11 +80,11 @@ class Registry:
         with self._db.transaction():
             created = now()
             name = model or f"{parent}/models/{self._db.new_id()}"
-            number = str(1 + max((int(found.body["versionId"]) for found in self.versions(name)), default=0))
+            number = str(1 + self._last_version(name))
             last = checkpoints[-1]["checkpoint_id"]
             version = Resource(
                 f"{name}@{number}",
-                "modelVersions",
+                _VERSIONS,
                 name,
                 {
                     "name": name,
@@ -114,9 +114,14 @@ class Registry:
                     {"checkpointId": c["checkpoint_id"], "epoch": str(c["epoch"]), "step": str(c["step"])}
                     for c in checkpoints
                 ]
-            self._deploy(version, last)
+            self._deploy(version)
             self._make_default(version)
             return tuned_model(version)
+
+    def _last_version(self, model: str) -> int:
+        """The highest number that was ever given: the number of a deleted version does not come back."""
+        found = self._db.get(model)
+        return int(found.private["last_version"]) if found else 0
 
     def _add_endpoint(
         self, parent: str, version: Resource, checkpoint: dict[str, Any], *, shown: bool
@@ -144,22 +149,18 @@ class Registry:
         }
         if "encryptionSpec" in version.body:
             body["encryptionSpec"] = version.body["encryptionSpec"]
-        full = version.private["mode"] == "full"
         private = {
             "version": version.name,
             "checkpoint_id": checkpoint["checkpoint_id"],
-            "base_model": version.private["base_model"],
-            "model_dir": checkpoint["path"] if full else version.private["model_dir"],
-            "adapter": None if full else checkpoint["path"],
             "deployed_id": deployed,
         }
         self._db.put(Resource(name, "endpoints", parent, body, private), "created", {"model": version.name})
         return name
 
-    def _deploy(self, version: Resource, checkpoint: str) -> None:
+    def _deploy(self, version: Resource) -> None:
         """List the endpoints that serve a version, the default checkpoint's first."""
         known = version.private["checkpoints"]
-        order = [checkpoint, *(name for name in known if name != checkpoint)]
+        first = default_checkpoint(version)
         shown = "checkpoints" in version.body
         version.body["deployedModels"] = [
             {
@@ -167,8 +168,9 @@ class Registry:
                 "deployedModelId": endpoint.private["deployed_id"],
                 **({"checkpointId": name} if shown else {}),
             }
-            for name in order
+            for name in sorted(known, key=lambda name: name != first)
             if (endpoint := self._db.get(known[name]["endpoint"])) is not None
+            and "deployed_id" in endpoint.private
         ]
 
     def _make_default(self, version: Resource) -> None:
@@ -186,26 +188,36 @@ class Registry:
         self._db.put(version, event)
         if "default" in version.body.get("versionAliases", ()):
             parent = version.parent.rsplit("/models/", 1)[0]
-            self._db.put(Resource(version.parent, "models", parent, version.body), event)
+            last = max(self._last_version(version.parent), int(version.body["versionId"]))
+            self._db.put(
+                Resource(version.parent, "models", parent, version.body, {"last_version": last}), event
+            )
 
     def update(self, version: Resource, changes: dict[str, Any]) -> None:
         """Change `displayName`, `description`, `labels` or `defaultCheckpointId`.
+
+        The endpoint of a tuned model is that of its default checkpoint: the job that made it tells the new
+        one.
 
         Raises:
             ApiError: 400, the version has no such checkpoint.
         """
         checkpoint = changes.get("defaultCheckpointId")
-        if checkpoint is not None:
-            if checkpoint not in version.private["checkpoints"]:
-                raise ApiError(
-                    Code.INVALID_ARGUMENT,
-                    f"Checkpoint {checkpoint} does not exist; the model has: "
-                    f"{', '.join(version.private['checkpoints'])}.",
-                )
-            self._deploy(version, checkpoint)
-        version.body.update(changes)
-        version.body["updateTime"] = version.body["versionUpdateTime"] = now()
+        shown = [found["checkpointId"] for found in version.body.get("checkpoints", ())]
+        if checkpoint is not None and checkpoint not in shown:
+            raise ApiError(
+                Code.INVALID_ARGUMENT,
+                f"Checkpoint '{checkpoint}' does not exist; the model has: {', '.join(shown) or 'none'}.",
+            )
         with self._db.transaction():
+            version.body.update(changes)
+            version.body["updateTime"] = version.body["versionUpdateTime"] = now()
+            if checkpoint is not None:
+                self._deploy(version)
+                job = self._db.get(version.private["job"])
+                if job is not None:
+                    job.body["tunedModel"] = tuned_model(version)
+                    self._db.put(job, "default checkpoint changed", {"checkpoint_id": checkpoint})
             self.save(version, "updated")
 
     def merge_aliases(self, version: Resource, changes: list[str]) -> None:
@@ -231,46 +243,84 @@ class Registry:
             version.body["versionAliases"] = [*own, *(a for a in added if a not in own)]
             self.save(version, "aliases changed")
 
-    def delete_version(self, version: Resource) -> None:
-        """Delete a version and its endpoints.
+    def undeploy(self, endpoint: Resource, deployed_id: str) -> None:
+        """Take a model from an endpoint, which then serves nothing.
 
         Raises:
-            ApiError: 400, it is the default one while others are there.
+            ApiError: 404, the endpoint has no such deployed model.
+        """
+        deployed = endpoint.body.get("deployedModels", [])
+        if not any(model["id"] == deployed_id for model in deployed):
+            raise not_found(f"DeployedModel `{deployed_id}` in Endpoint `{endpoint.name}`")
+        with self._db.transaction():
+            endpoint.body["deployedModels"] = [model for model in deployed if model["id"] != deployed_id]
+            endpoint.body["trafficSplit"] = {}
+            endpoint.body["updateTime"] = now()
+            version = self._db.get(endpoint.private.get("version", ""))
+            endpoint.private = {}
+            self._db.put(endpoint, "undeployed", {"deployed_model": deployed_id})
+            if version is not None:
+                self._deploy(version)
+                self.save(version, "undeployed")
+
+    def delete_version(self, version: Resource) -> None:
+        """Delete a version.
+
+        Raises:
+            ApiError: 400, it is deployed, or it is the default one while there are others.
         """
         others = [found for found in self.versions(version.parent) if found.name != version.name]
         if others and "default" in version.body.get("versionAliases", ()):
             raise ApiError(
                 Code.FAILED_PRECONDITION,
-                f"{version.name} is the default version; make another one the default before you delete it.",
+                f"{version.name} is the default version. Make another one the default before it is deleted.",
             )
+        self._check_undeployed([version])
         with self._db.transaction():
-            for checkpoint in version.private["checkpoints"].values():
-                self._db.delete(checkpoint["endpoint"])
             self._db.delete(version.name)
             if not others:
                 self._db.delete(version.parent)
+        self._forget(version.private["job"])
 
     def delete_model(self, model: str) -> None:
-        """Delete a model with all versions and endpoints.
+        """Delete a model with all its versions.
 
         Raises:
-            ApiError: 404.
+            ApiError: 404; 400, a version is deployed.
         """
         if self._db.get(model) is None:
-            raise not_found(f"Model {model}")
+            raise not_found(f"The Model {model}")
+        versions = self.versions(model)
+        self._check_undeployed(versions)
         with self._db.transaction():
-            for version in self.versions(model):
-                for checkpoint in version.private["checkpoints"].values():
-                    self._db.delete(checkpoint["endpoint"])
+            for version in versions:
                 self._db.delete(version.name)
             self._db.delete(model)
+        for version in versions:
+            self._forget(version.private["job"])
+
+    @staticmethod
+    def _check_undeployed(versions: list[Resource]) -> None:
+        endpoints = [place["endpoint"] for version in versions for place in version.body["deployedModels"]]
+        if endpoints:
+            raise ApiError(
+                Code.FAILED_PRECONDITION,
+                f'The Model "{versions[0].parent}" is deployed or being deployed at the following '
+                f"Endpoint(s): {', '.join(endpoints)}. Undeploy it first (endpoints.undeployModel).",
+                rule="VT646",
+            )
+
+
+def default_checkpoint(version: Resource) -> str:
+    """Id of the checkpoint that a version's endpoint serves: the last one, unless another was chosen."""
+    return str(version.body.get("defaultCheckpointId") or list(version.private["checkpoints"])[-1])
 
 
 def tuned_model(version: Resource) -> dict[str, Any]:
     """A version as a job's `tunedModel` shows it: the endpoint is the default checkpoint's."""
     known = version.private["checkpoints"]
-    default = version.body.get("defaultCheckpointId") or list(known)[-1]
-    body: dict[str, Any] = {"model": version.name, "endpoint": known[default]["endpoint"]}
+    endpoint = known[default_checkpoint(version)]["endpoint"]
+    body: dict[str, Any] = {"model": version.name, "endpoint": endpoint}
     if "checkpoints" in version.body:
         body["checkpoints"] = [
             {

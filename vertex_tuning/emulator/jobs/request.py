@@ -1,12 +1,14 @@
-"""What a create request may ask for. Its shape is already right; here it is held against the catalog and the store."""
+"""What a create request may ask for. Its shape is right already; here it meets the catalog and the store."""
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
+from vertex_tuning.emulator.jobs import regions
 from vertex_tuning.emulator.status import ApiError, Code, invalid, not_found
 from vertex_tuning.errors import SpecError
 
@@ -14,18 +16,17 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
     from vertex_tuning.emulator.state import Resource
 
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
-_MODEL_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/models/([^/@]+)(?:@([^/@]+))?")
-_SPECS = {
-    "supervisedTuningSpec": "supervised",
-    "preferenceOptimizationSpec": "preference",
+_SERVED = "supervisedTuningSpec"
+SPECS = {
+    _SERVED: "supervised tuning",
+    "preferenceOptimizationSpec": "preference tuning",
     "distillationSpec": "distillation",
-    "reinforcementTuningSpec": "reinforcement",
-    "partnerModelTuningSpec": "partner",
-    "fullFineTuningSpec": "full",
-    "veoTuningSpec": "veo",
-    "veoLoraTuningSpec": "veo",
+    "reinforcementTuningSpec": "reinforcement tuning",
+    "partnerModelTuningSpec": "partner model tuning",
+    "fullFineTuningSpec": "full fine-tuning by fullFineTuningSpec",
+    "veoTuningSpec": "Veo tuning",
+    "veoLoraTuningSpec": "Veo LoRA tuning",
+    "distillationSamplingSpec": "distillation sampling",
 }
 ADAPTER_SIZES = {
     "ADAPTER_SIZE_ONE": 1,
@@ -35,6 +36,17 @@ ADAPTER_SIZES = {
     "ADAPTER_SIZE_SIXTEEN": 16,
     "ADAPTER_SIZE_THIRTY_TWO": 32,
 }
+_MODES = {"TUNING_MODE_FULL": "full", "TUNING_MODE_PEFT_ADAPTER": "adapter"}
+_DATASETS = (
+    ("trainingDatasetUri", "training_dataset_uri"),
+    ("validationDatasetUri", "validation_dataset_uri"),
+)
+_OBJECT = re.compile(r"gs://[^/]+/.+")
+_FOLDER = re.compile(r"gs://[^/]+(/.*)?")
+_MODEL_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/models/([^/@]+)(?:@([^/@]+))?")
+_KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
+_SPEC = "supervised_tuning_spec"
+_PARAMETERS = f"{_SPEC}.hyper_parameters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,214 +57,310 @@ class Source:
     version: Resource | None = None
     """The tuned model's version that is tuned on; None for a base model."""
     checkpoint_id: str = ""
-
-
-class _Faults:
-    def __init__(self) -> None:
-        self.found: list[tuple[str, str]] = []
-
-    def add(self, field: str, description: str) -> None:
-        self.found.append((f"tuning_job.{field}" if field else "tuning_job", description))
+    """Its checkpoint."""
 
 
 def check(emulator: Emulator, parent: str, job: dict[str, Any]) -> Source:
     """Hold a request against the catalog and the store.
 
     Raises:
-        ApiError: 400 with every fault; 404 where what it is tuned from is not there; 501 for a method not served yet.
+        ApiError: 400 with every fault; 404, what it is tuned from is not there; 501, a method that is not
+        served.
     """
-    faults = _Faults()
-    location = parent.rsplit("/", 1)[1]
-    _check_spec(job, faults)
-    source = _source(emulator, parent, job, faults)
-    if source is not None:
-        _check_method(source.base, location, job, faults)
-    _check_datasets(emulator, location, job, faults)
-    _check_names(job, faults)
-    if faults.found:
-        raise invalid(*faults.found)
-    assert source is not None
-    return source
+    _check_method(job)
+    return _Check(emulator, parent, job).run()
 
 
-def _check_spec(job: dict[str, Any], faults: _Faults) -> None:
-    given = [name for name in _SPECS if name in job]
-    if not given:
-        faults.add("tuning_spec", "tuning_spec is required: one of supervised_tuning_spec, ...")
-    for name in given:
-        if name != "supervisedTuningSpec":
-            raise ApiError(
-                Code.UNIMPLEMENTED,
-                f"The emulator does not serve {_SPECS[name]} tuning ({name}) yet; it serves supervisedTuningSpec.",
-                rule="VT610",
-            )
+def mode_of(base: catalog.BaseModel, job: dict[str, Any]) -> str:
+    """`adapter` or `full`; where it is not said, an adapter if the model has any."""
+    given = _MODES.get(job[_SERVED].get("tuningMode", ""))
+    return given or ("adapter" if "adapter" in base.modes else "full")
 
 
-def _source(emulator: Emulator, parent: str, job: dict[str, Any], faults: _Faults) -> Source | None:
-    if "preTunedModel" in job:
-        return _tuned_source(emulator, parent, job["preTunedModel"], faults)
-    name = job.get("baseModel", "")
-    if not name:
-        faults.add("base_model", "base_model or pre_tuned_model is required.")
-        return None
-    try:
-        return Source(catalog.base_model(name))
-    except SpecError as error:
-        faults.add("base_model", f"Base model {name} is not supported. Use: {error.fault.fix}.")
-        return None
-
-
-def _tuned_source(emulator: Emulator, parent: str, given: dict[str, Any], faults: _Faults) -> Source | None:
-    name = given.get("tunedModelName", "")
-    match = _MODEL_NAME.fullmatch(name)
-    if match is None:
-        faults.add("pre_tuned_model.tuned_model_name", f"'{name}' is not the name of a model.")
-        return None
-    project, location, model, version = match.groups()
-    model_name = f"projects/{emulator.settings.number_of(project)}/locations/{location}/models/{model}"
-    served_in = {parent.rsplit("/", 1)[1]}
-    found = emulator.jobs.registry.version(model_name, version or "default")
-    if found is None:
-        raise not_found(f"Model {name}")
-    base = catalog.base_model(found.private["base_model"])
-    served_in.add(base.serving_location(parent.rsplit("/", 1)[1]))
-    if location not in served_in:
-        faults.add(
-            "pre_tuned_model.tuned_model_name",
-            f"The model is in {location}, the job in {parent.rsplit('/', 1)[1]}: both must be in one region.",
-        )
-    checkpoint = given.get("checkpointId", "")
-    known = found.private["checkpoints"]
-    if checkpoint and checkpoint not in known:
-        faults.add(
-            "pre_tuned_model.checkpoint_id",
-            f"Checkpoint {checkpoint} does not exist; the model has: {', '.join(known)}.",
-        )
-        return None
-    return Source(base, found, checkpoint or found.body.get("defaultCheckpointId", "") or list(known)[-1])
-
-
-def _check_method(base: catalog.BaseModel, location: str, job: dict[str, Any], faults: _Faults) -> None:
-    spec = job.get("supervisedTuningSpec", {})
-    if "supervised" not in base.methods:
-        faults.add("base_model", f"Base model {base.id} does not support supervised tuning.")
-    if location not in base.regions:
-        faults.add(
-            "base_model",
-            f"{base.id} cannot be tuned in {location}; it can in {', '.join(base.regions[:6])}"
-            f"{'...' if len(base.regions) > 6 else ''}.",
-        )
-    if "encryptionSpec" in job and not base.cmek:
-        faults.add("encryption_spec", f"{base.id} does not support customer-managed encryption keys.")
-    mode = mode_of(job)
-    if mode not in base.modes:
-        faults.add(
-            "supervised_tuning_spec.tuning_mode",
-            f"{base.id} supports {' and '.join(base.modes)} tuning, not {mode} tuning.",
-        )
-    parameters = spec.get("hyperParameters", {})
-    size = parameters.get("adapterSize")
-    if size and mode == "adapter" and base.adapter_sizes and ADAPTER_SIZES.get(size) not in base.adapter_sizes:
-        faults.add(
-            "supervised_tuning_spec.hyper_parameters.adapter_size",
-            f"Adapter size {size} is not supported for {base.id}; supported: "
-            f"{', '.join(str(value) for value in base.adapter_sizes)}.",
-        )
-    _check_numbers(base, parameters, faults)
-    if base.open and not job.get("outputUri", "").startswith("gs://"):
-        faults.add("output_uri", f"output_uri (gs://...) is required to tune {base.id}.")
-    if "customBaseModel" in job:
+def _check_method(job: dict[str, Any]) -> None:
+    given = [name for name in SPECS if name in job]
+    if len(given) > 1:
+        # Some specs stand outside of the documented oneof; the service refuses a second one all the same.
         raise ApiError(
-            Code.UNIMPLEMENTED, "The emulator does not serve customBaseModel yet; tune a base model.", rule="VT610"
+            Code.INVALID_ARGUMENT,
+            "Invalid value at 'tuning_job' (oneof), oneof field 'tuning_spec' is already set. "
+            f"Cannot set '{given[1]}'",
+            rule="VT630",
         )
-    if "evaluationConfig" in spec:
-        raise ApiError(Code.UNIMPLEMENTED, "The emulator does not serve evaluationConfig yet.", rule="VT610")
+    if given and given[0] != _SERVED:
+        raise ApiError(
+            Code.UNIMPLEMENTED,
+            f"The emulator does not serve {SPECS[given[0]]} ({given[0]}) yet. It serves {_SERVED}.",
+            rule="VT639",
+        )
 
 
-def _check_numbers(base: catalog.BaseModel, parameters: dict[str, Any], faults: _Faults) -> None:
-    prefix = "supervised_tuning_spec.hyper_parameters"
-    most = catalog.limits("supervised")["max_epochs"]
-    epochs = parameters.get("epochCount")
-    if epochs is not None and not 0 <= int(epochs) <= most:
-        faults.add(f"{prefix}.epoch_count", f"epoch_count must be between 1 and {most}.")
-    multiplier = parameters.get("learningRateMultiplier")
-    if multiplier is not None and not (isinstance(multiplier, int | float) and 0 <= multiplier < float("inf")):
-        faults.add(f"{prefix}.learning_rate_multiplier", "learning_rate_multiplier must be a positive number.")
-    for name, field in (("batchSize", "batch_size"), ("learningRate", "learning_rate")):
-        value = parameters.get(name)
-        if value is None:
-            continue
-        if not base.open:
-            faults.add(f"{prefix}.{field}", f"{field} is only supported for open models, not for {base.id}.")
-        elif float(value) <= 0 or float(value) == float("inf"):
-            faults.add(f"{prefix}.{field}", f"{field} must be a positive number.")
-    if "learningRate" in parameters and multiplier:
-        faults.add(f"{prefix}.learning_rate", "learning_rate and learning_rate_multiplier exclude each other.")
+class _Check:
+    """One request being checked."""
 
+    def __init__(self, emulator: Emulator, parent: str, job: dict[str, Any]) -> None:
+        self.emulator = emulator
+        self.location = parent.rsplit("/", 1)[1]
+        self.job = job
+        self.spec: dict[str, Any] = job.get(_SERVED, {})
+        self.parameters: dict[str, Any] = self.spec.get("hyperParameters", {})
+        self.faults: list[tuple[str, str, str]] = []
 
-def _check_datasets(emulator: Emulator, location: str, job: dict[str, Any], faults: _Faults) -> None:
-    spec = job.get("supervisedTuningSpec")
-    if spec is None:
-        return
-    for name, field in (
-        ("trainingDatasetUri", "training_dataset_uri"),
-        ("validationDatasetUri", "validation_dataset_uri"),
-    ):
-        uri = spec.get(name, "")
-        path = f"supervised_tuning_spec.{field}"
-        if not uri:
-            if name == "trainingDatasetUri":
-                faults.add(path, f"{field} is required.")
-            continue
-        if not uri.startswith("gs://") or not uri.endswith(".jsonl"):
-            faults.add(path, f"{field} should be a GCS object of type JSONL.")
-            continue
-        if emulator.storage.stat(uri) is None:
-            faults.add(path, f"{field}: {uri} does not exist, or cannot be read.")
-            continue
-        bucket = emulator.storage.bucket(uri.removeprefix("gs://").partition("/")[0]) or {}
-        if not compatible(str(bucket.get("location", "")), location):
-            faults.add(
-                path,
-                f"The bucket of {uri} is in {bucket.get('location')}, the job runs in {location}: use a bucket in "
-                "the job's region, or in a multi-region that holds it.",
+    def fault(self, rule: str, field: str, description: str) -> None:
+        self.faults.append((rule, f"tuning_job.{field}", description))
+
+    def run(self) -> Source:
+        if _SERVED not in self.job:
+            self.fault(
+                "VT630", "tuning_spec", "tuning_spec is required; the emulator serves supervised_tuning_spec."
             )
+        source = self.source()
+        if source is not None:
+            self.model(source.base)
+        if _SERVED in self.job:
+            self.datasets()
+        self.names()
+        if self.faults or source is None:
+            error = invalid(*((field, text) for _, field, text in self.faults), rule=self.faults[0][0])
+            # One rule stands as the reason; the others can be read off by field.
+            error.details[-1]["metadata"] = {field: rule for rule, field, _ in self.faults}
+            raise error
+        return source
 
+    # Where it starts
 
-def compatible(bucket_location: str, location: str) -> bool:
-    """Whether a bucket's location holds data for jobs of a region: the region itself, or its multi-region."""
-    bucket_location = bucket_location.lower()
-    if bucket_location in ("", location) or location == "global":
-        return True
-    multi = {"us": ("us-", "northamerica-"), "eu": ("europe-",), "asia": ("asia-",)}
-    return location.startswith(multi.get(bucket_location, ("\0",)))
-
-
-def _check_names(job: dict[str, Any], faults: _Faults) -> None:
-    longest = catalog.limits("display_name")["max_bytes"]
-    if len(job.get("tunedModelDisplayName", "").encode()) > longest:
-        faults.add("tuned_model_display_name", f"The display name may have up to {longest} bytes of UTF-8.")
-    labels = job.get("labels", {})
-    if len(labels) > catalog.limits("labels")["max_count"]:
-        faults.add("labels", f"No more than {catalog.limits('labels')['max_count']} labels are allowed.")
-    for key, value in labels.items():
-        if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
-            faults.add(
-                "labels",
-                f"Label '{key}': '{value}' is not valid: lower-case letters, digits, '_' and '-', up to 63 characters, "
-                "keys beginning with a letter.",
-            )
-
-
-def mode_of(job: dict[str, Any]) -> str:
-    """`adapter` or `full`; adapter tuning unless full was asked for, or nothing else is on offer."""
-    mode = job.get("supervisedTuningSpec", {}).get("tuningMode", "")
-    if mode == "TUNING_MODE_FULL":
-        return "full"
-    if mode == "" and "baseModel" in job:
+    def source(self) -> Source | None:
+        if "preTunedModel" in self.job:
+            return self.tuned_source(self.job["preTunedModel"])
+        name = self.job.get("baseModel", "")
+        if not name:
+            self.fault("VT630", "source_model", "source_model is required: base_model or pre_tuned_model.")
+            return None
         try:
-            modes = catalog.base_model(job["baseModel"]).modes
-        except SpecError:
-            return "adapter"
-        return "adapter" if "adapter" in modes else "full"
-    return "adapter"
+            return Source(catalog.base_model(name))
+        except SpecError as error:
+            self.fault(
+                "VT301", "base_model", f"Base model {name} is not supported. To fix: {error.fault.fix}."
+            )
+            return None
+
+    def tuned_source(self, given: dict[str, Any]) -> Source | None:
+        name = given.get("tunedModelName", "")
+        match = _MODEL_NAME.fullmatch(name)
+        if match is None:
+            self.fault(
+                "VT638",
+                "pre_tuned_model.tuned_model_name",
+                f"'{name}' is not the name of a tuned model: projects/P/locations/L/models/M[@VERSION].",
+            )
+            return None
+        project, location, model, version = match.groups()
+        full = f"projects/{self.emulator.settings.number_of(project)}/locations/{location}/models/{model}"
+        found = self.emulator.jobs.registry.version(full, version or "default")
+        if found is None:
+            raise not_found(f"The Model {name}")
+        base = catalog.base_model(found.private["base_model"])
+        # A model lives in its job's region or, from Gemini 3 on, in the multi-region round it.
+        if location not in (self.location, base.serving_location(self.location)):
+            self.fault(
+                "VT638",
+                "pre_tuned_model.tuned_model_name",
+                f"The model is in {location}, the job in {self.location}: they must be in one region.",
+            )
+        known = found.private["checkpoints"]
+        checkpoint = given.get("checkpointId", "")
+        if checkpoint and checkpoint not in known:
+            self.fault(
+                "VT638",
+                "pre_tuned_model.checkpoint_id",
+                f"Checkpoint {checkpoint} does not exist; the model has: {', '.join(known)}.",
+            )
+            return None
+        return Source(base, found, checkpoint or found.body.get("defaultCheckpointId", "") or list(known)[-1])
+
+    # What the model takes
+
+    def model(self, base: catalog.BaseModel) -> None:
+        if "supervised" not in base.methods:
+            self.fault("VT631", "base_model", f"{base.id} does not support supervised tuning.")
+        if self.location not in base.regions:
+            several = ", ".join(base.regions[:6]) + (", ..." if len(base.regions) > 6 else "")
+            self.fault(
+                "VT632",
+                "base_model",
+                f"{base.id} cannot be tuned in {self.location}. It can be in: {several}.",
+            )
+        if _SERVED in self.job:
+            self.mode(base)
+            self.numbers(base)
+        self.placement(base)
+        self.encryption(base)
+
+    def mode(self, base: catalog.BaseModel) -> None:
+        mode = mode_of(base, self.job)
+        if mode not in base.modes:
+            self.fault(
+                "VT631",
+                f"{_SPEC}.tuning_mode",
+                f"{base.id} offers {' and '.join(base.modes)} tuning, not {mode} tuning.",
+            )
+            return
+        size = self.parameters.get("adapterSize", "ADAPTER_SIZE_UNSPECIFIED")
+        if mode == "adapter" and size in ADAPTER_SIZES and ADAPTER_SIZES[size] not in base.adapter_sizes:
+            self.fault(
+                "VT633",
+                f"{_PARAMETERS}.adapter_size",
+                f"Adapter size {ADAPTER_SIZES[size]} is not supported for {base.id}. Supported: "
+                f"{', '.join(str(value) for value in base.adapter_sizes)}.",
+            )
+
+    def numbers(self, base: catalog.BaseModel) -> None:
+        """In proto3, 0 is the same as left out: the service decides."""
+        most = catalog.limits("supervised")["max_epochs"]
+        if not 0 <= int(self.parameters.get("epochCount", 0)) <= most:
+            self.fault("VT633", f"{_PARAMETERS}.epoch_count", f"epoch_count must be between 1 and {most}.")
+        for name, field in (
+            ("learningRateMultiplier", "learning_rate_multiplier"),
+            ("learningRate", "learning_rate"),
+            ("batchSize", "batch_size"),
+        ):
+            value = float(self.parameters.get(name, 0))
+            if not math.isfinite(value) or value < 0:
+                self.fault("VT633", f"{_PARAMETERS}.{field}", f"{field} must be a positive number.")
+            elif value and not base.open and name != "learningRateMultiplier":
+                self.fault(
+                    "VT633",
+                    f"{_PARAMETERS}.{field}",
+                    f"{field} is for open models only; {base.id} is not one.",
+                )
+        if self.parameters.get("learningRate") and self.parameters.get("learningRateMultiplier"):
+            self.fault(
+                "VT633",
+                f"{_PARAMETERS}.learning_rate",
+                "learning_rate and learning_rate_multiplier are mutually exclusive.",
+            )
+
+    def placement(self, base: catalog.BaseModel) -> None:
+        output, custom = self.job.get("outputUri", ""), self.job.get("customBaseModel", "")
+        if not base.open:
+            for value, field in ((output, "output_uri"), (custom, "custom_base_model")):
+                if value:
+                    self.fault("VT636", field, f"{field} is for open models only; {base.id} is not one.")
+            return
+        if not output:
+            self.fault("VT636", "output_uri", f"output_uri is required to tune {base.id}.")
+        elif not _FOLDER.fullmatch(output):
+            self.fault(
+                "VT636", "output_uri", f"'{output}' should be a Cloud Storage folder: gs://BUCKET/FOLDER."
+            )
+        else:
+            self.bucket(output, "output_uri")
+        if custom and not _OBJECT.fullmatch(custom):
+            self.fault(
+                "VT636", "custom_base_model", f"'{custom}' should be a Cloud Storage folder with weights."
+            )
+
+    def encryption(self, base: catalog.BaseModel) -> None:
+        key = self.job.get("encryptionSpec", {}).get("kmsKeyName", "")
+        if not key:
+            return
+        if not base.cmek:
+            self.fault(
+                "VT637", "encryption_spec", f"{base.id} does not support customer-managed encryption keys."
+            )
+            return
+        match = _KMS_KEY.fullmatch(key)
+        if match is None:
+            self.fault(
+                "VT637",
+                "encryption_spec.kms_key_name",
+                f"'{key}' should be projects/P/locations/L/keyRings/R/cryptoKeys/K.",
+            )
+        elif match[1] != self.location:
+            self.fault(
+                "VT637",
+                "encryption_spec.kms_key_name",
+                f"The key is in {match[1]}, the job in {self.location}; both must be in one region.",
+            )
+
+    # What it reads and writes
+
+    def datasets(self) -> None:
+        for name, field in _DATASETS:
+            uri, path = self.spec.get(name, ""), f"{_SPEC}.{field}"
+            if not uri:
+                if name == "trainingDatasetUri":
+                    self.fault("VT634", path, f"{field} is required.")
+                continue
+            if re.fullmatch(r"projects/[^/]+/locations/[^/]+/datasets/[^/]+", uri):
+                self.fault(
+                    "VT639", path, "The emulator does not serve multimodal datasets yet; use a JSONL object."
+                )
+            elif not _OBJECT.fullmatch(uri) or not uri.endswith(".jsonl"):
+                self.fault("VT634", path, f"{field} should be a GCS object of type JSONL.")
+            else:
+                self.dataset(uri, field, path)
+
+    def dataset(self, uri: str, field: str, path: str) -> None:
+        if not self.bucket(uri, path):
+            return
+        found = self.emulator.storage.stat(uri)
+        if found is None:
+            self.fault("VT634", path, f"{field}: {uri} does not exist.")
+        elif found.size == 0:
+            self.fault("VT634", path, f"{field}: {uri} is empty.")
+        elif found.size > (most := catalog.limits("supervised")["max_file_bytes"]):
+            self.fault(
+                "VT634", path, f"{field}: {uri} has {found.size:,} bytes; a data set may have up to {most:,}."
+            )
+
+    def bucket(self, uri: str, path: str) -> bool:
+        """Whether the bucket of a URI is there, and near enough."""
+        name = uri.removeprefix("gs://").partition("/")[0]
+        found = self.emulator.storage.bucket(name)
+        if found is None:
+            self.fault("VT634", path, f"The bucket {name} does not exist.")
+            return False
+        if not regions.holds(found, self.location):
+            self.fault(
+                "VT635",
+                path,
+                f"Bucket {name} is in {found.get('location')}, the job in {self.location}. Use a bucket in "
+                f"{self.location}, or in a multi-region that contains it.",
+            )
+            return False
+        return True
+
+    # What it is called
+
+    def names(self) -> None:
+        longest = catalog.limits("display_name")["max_bytes"]
+        if len(self.job.get("tunedModelDisplayName", "").encode()) > longest:
+            self.fault(
+                "VT640",
+                "tuned_model_display_name",
+                f"tuned_model_display_name may have up to {longest} bytes of UTF-8.",
+            )
+        for text in label_faults(self.job.get("labels", {})):
+            self.fault("VT640", "labels", text)
+
+
+def label_faults(labels: dict[str, str]) -> list[str]:
+    """What is wrong with labels: short, lower-case letters of any script, digits, `_` and `-`."""
+    limits = catalog.limits("labels")
+    found = []
+    if len(labels) > limits["max_count"]:
+        found.append(f"There are {len(labels)} labels; a resource may have up to {limits['max_count']}.")
+    for key, value in labels.items():
+        if not key:
+            found.append("A label's key must not be empty.")
+        for text, part in ((key, "key"), (value, "value")):
+            if len(text) > limits["max_length"]:
+                found.append(
+                    f"Label {part} '{text[:20]}...' is longer than {limits['max_length']} characters."
+                )
+            elif any(not (char in "_-" or (char.isalnum() and char == char.lower())) for char in text):
+                found.append(
+                    f"Label {part} '{text}' may hold lower-case letters, digits, underscores and dashes only."
+                )
+    return found

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from vertex_tuning.emulator.api import Call, Routes
-from vertex_tuning.emulator.listing import page
+from vertex_tuning.emulator.listing import page, page_of
+from vertex_tuning.emulator.routes import changes
 from vertex_tuning.emulator.routes.operations import finished
 from vertex_tuning.emulator.state import Resource
-from vertex_tuning.emulator.status import ApiError, Code, invalid, not_found
+from vertex_tuning.emulator.status import ApiError, Code, not_found
+from vertex_tuning.emulator.wire.schema import schema
 
 routes = Routes()
 
 _MODELS = "projects/{project}/locations/{location}/models"
-_CHANGEABLE = ("displayName", "description", "labels", "defaultCheckpointId")
+_CHANGEABLE = ("displayName", "description", "labels", "defaultCheckpointId", "versionDescription")
+_ID = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 def _split(call: Call) -> tuple[str, str]:
     """The model's name, and the version or alias that was asked for (`default` where none was)."""
     model, _, version = call.path["model"].partition("@")
+    if not _ID.fullmatch(model):
+        raise ApiError(Code.INVALID_ARGUMENT, f'Invalid resource name: "{call.parent}/models/{model}".')
     return f"{call.parent}/models/{model}", version or "default"
 
 
@@ -33,7 +39,17 @@ def _version(call: Call) -> Resource:
 @routes.get(_MODELS, response="ListModelsResponse")
 async def list_models(call: Call) -> dict[str, Any]:
     """One row per model: its default version."""
-    return page(call.emulator.db.list("models", call.parent), call.query, "models")
+    return page(
+        call.emulator.db,
+        "models",
+        call.parent,
+        call.query,
+        fields=[*schema("v1beta1").message("Model").fields, "model", "baseModelName"],
+        extra=lambda model: {
+            "model": model.name.rsplit("/", 1)[1],
+            "baseModelName": model.body["labels"]["google-vertex-llm-tuning-base-model-id"],
+        },
+    )
 
 
 @routes.get(f"{_MODELS}/{{model}}", response="Model")
@@ -46,13 +62,7 @@ async def get(call: Call) -> dict[str, Any]:
 async def update(call: Call) -> dict[str, Any]:
     """Changes what `updateMask` names; without one, what the body has, which is how google-genai asks."""
     version = _version(call)
-    mask = call.query.get("updateMask") or call.query.get("update_mask") or ""
-    fields = [_camel(part.strip()) for part in mask.split(",") if part.strip()]
-    unknown = [field for field in fields if field not in _CHANGEABLE]
-    if unknown:
-        raise invalid(("update_mask", f"These fields cannot be changed: {', '.join(unknown)}."))
-    changes = {field: call.body[field] for field in fields or _CHANGEABLE if field in call.body}
-    call.emulator.jobs.registry.update(version, changes)
+    call.emulator.jobs.registry.update(version, changes.read(call, "model", _CHANGEABLE))
     return version.body
 
 
@@ -63,41 +73,38 @@ async def list_versions(call: Call) -> dict[str, Any]:
     found = call.emulator.jobs.registry.versions(model)
     if not found:
         raise not_found(f"The Model {model}")
-    return page(found, call.query, "models")
+    return page_of([version.body for version in found], call.query, "models")
 
 
 @routes.get(f"{_MODELS}/{{model}}:listCheckpoints", response="ListModelVersionCheckpointsResponse")
 async def list_checkpoints(call: Call) -> dict[str, Any]:
     """By training order."""
-    return {"checkpoints": _version(call).body.get("checkpoints", [])}
+    return page_of(_version(call).body.get("checkpoints", []), call.query, "checkpoints")
 
 
-@routes.post(f"{_MODELS}/{{model}}:mergeVersionAliases", request="MergeVersionAliasesRequest", response="Model")
+@routes.post(
+    f"{_MODELS}/{{model}}:mergeVersionAliases", request="MergeVersionAliasesRequest", response="Model"
+)
 async def merge_version_aliases(call: Call) -> dict[str, Any]:
     """Adds aliases; one with a leading `-` is removed."""
     version = _version(call)
-    call.emulator.jobs.registry.merge_aliases(version, list(call.body.get("versionAliases", [])))
+    call.emulator.jobs.registry.merge_aliases(version, call.body.get("versionAliases", []))
     return version.body
 
 
 @routes.delete(f"{_MODELS}/{{model}}", response="Operation")
 async def delete(call: Call) -> dict[str, Any]:
-    """Deletes the model with all its versions, and the endpoints that the service made for them."""
+    """Deletes the model with all its versions; none may be deployed."""
     model, _ = _split(call)
     call.emulator.jobs.registry.delete_model(model)
-    return finished(call, call.parent, "DeleteOperationMetadata")
+    return finished(call, model, "DeleteOperationMetadata")
 
 
 @routes.delete(f"{_MODELS}/{{model}}:deleteVersion", response="Operation")
 async def delete_version(call: Call) -> dict[str, Any]:
     """Deletes one version; the default one only where it is the last."""
+    model, _ = _split(call)
     if "@" not in call.path["model"]:
         raise ApiError(Code.INVALID_ARGUMENT, "Name the version: models/MODEL@VERSION:deleteVersion.")
-    version = _version(call)
-    call.emulator.jobs.registry.delete_version(version)
-    return finished(call, call.parent, "DeleteOperationMetadata")
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
+    call.emulator.jobs.registry.delete_version(_version(call))
+    return finished(call, model, "DeleteOperationMetadata")

@@ -1,10 +1,10 @@
-"""Long-running operations. What they stand for is done when they are returned, so that every one says `done`."""
+"""Long-running operations. What they stand for is done when they are returned: each one says `done`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from vertex_tuning.emulator.api import Call, Routes
+from vertex_tuning.emulator.api import Call, Handler, Routes
 from vertex_tuning.emulator.listing import page
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import not_found
@@ -13,15 +13,12 @@ routes = Routes()
 
 _TYPES = "type.googleapis.com/google.cloud.aiplatform"
 _LOCATION = "projects/{project}/locations/{location}"
-_PARENTS = (
-    _LOCATION,
-    f"{_LOCATION}/tuningJobs/{{owner}}",
-    f"{_LOCATION}/models/{{owner}}",
-    f"{_LOCATION}/endpoints/{{owner}}",
-)
+_OWNERS = ("tuningJobs", "models", "endpoints")
 
 
-def finished(call: Call, parent: str, metadata: str, response: dict[str, Any] | None = None) -> dict[str, Any]:
+def finished(
+    call: Call, parent: str, metadata: str, response: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """A finished operation, kept so that a client that polls finds it.
 
     Args:
@@ -45,38 +42,45 @@ def finished(call: Call, parent: str, metadata: str, response: dict[str, Any] | 
     return body
 
 
-def _name(call: Call) -> str:
-    """The operation's full name: the path as it came, the project by number."""
-    rest = call.request.url.path.partition("/locations/")[2].partition("/")[2].partition(":")[0]
-    return f"{call.parent}/{rest}"
+def _serve(path: str, owners: str) -> None:
+    """The methods of the operations of a location, or of a collection's resources."""
+
+    def parent(call: Call) -> str:
+        return f"{call.parent}/{owners}/{call.path['owner']}" if owners else call.parent
+
+    def found(call: Call) -> Resource:
+        name = f"{parent(call)}/operations/{call.path['operation']}"
+        operation = call.emulator.db.get(name)
+        if operation is None:
+            raise not_found(f"Operation {name}")
+        return operation
+
+    async def get(call: Call) -> dict[str, Any]:
+        return found(call).body
+
+    async def delete(call: Call) -> dict[str, Any]:
+        call.emulator.db.delete(found(call).name)
+        return {}
+
+    async def cancel(call: Call) -> dict[str, Any]:
+        found(call)  # it is done: there is nothing to cancel, and that is no fault
+        return {}
+
+    async def list_operations(call: Call) -> dict[str, Any]:
+        return page(call.emulator.db, "operations", parent(call), call.query)
+
+    one = f"{path}/operations/{{operation}}"
+    table: tuple[tuple[str, str, Handler, str], ...] = (
+        ("GET", one, get, "Operation"),
+        ("GET", f"{path}/operations", list_operations, "ListOperationsResponse"),
+        ("POST", f"{one}:wait", get, "Operation"),
+        ("POST", f"{one}:cancel", cancel, "Empty"),
+        ("DELETE", one, delete, "Empty"),
+    )
+    for method, route, handler, response in table:
+        routes.route(method, route, response=response)(handler)
 
 
-async def _get(call: Call) -> dict[str, Any]:
-    found = call.emulator.db.get(_name(call))
-    if found is None:
-        raise not_found(f"Operation {_name(call)}")
-    return found.body
-
-
-async def _delete(call: Call) -> dict[str, Any]:
-    if not call.emulator.db.delete(_name(call)):
-        raise not_found(f"Operation {_name(call)}")
-    return {}
-
-
-async def _cancel(call: Call) -> dict[str, Any]:
-    await _get(call)  # done already: there is nothing to cancel, and that is no fault
-    return {}
-
-
-async def _list(call: Call) -> dict[str, Any]:
-    parent = _name(call).removesuffix("/operations")
-    return page(call.emulator.db.list("operations", parent), call.query, "operations")
-
-
-for _parent in _PARENTS:
-    routes.get(f"{_parent}/operations/{{operation}}")(_get)
-    routes.get(f"{_parent}/operations")(_list)
-    routes.delete(f"{_parent}/operations/{{operation}}")(_delete)
-    routes.post(f"{_parent}/operations/{{operation}}:cancel")(_cancel)
-    routes.post(f"{_parent}/operations/{{operation}}:wait")(_get)
+_serve(_LOCATION, "")
+for _owners in _OWNERS:
+    _serve(f"{_LOCATION}/{_owners}/{{owner}}", _owners)

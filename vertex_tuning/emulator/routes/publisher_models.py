@@ -6,10 +6,8 @@ from typing import Any
 
 from vertex_tuning import catalog
 from vertex_tuning.emulator.api import Call, Routes
-from vertex_tuning.emulator.listing import page
-from vertex_tuning.emulator.state import Resource
+from vertex_tuning.emulator.listing import page_of
 from vertex_tuning.emulator.status import not_found
-from vertex_tuning.errors import SpecError
 
 routes = Routes()
 
@@ -29,21 +27,18 @@ def _body(model: catalog.BaseModel) -> dict[str, Any]:
 
 async def _get(call: Call) -> dict[str, Any]:
     publisher, model = call.path["publisher"], call.path["model"]
-    try:
-        return _body(catalog.base_model(model if publisher == "google" else f"{publisher}/{model}"))
-    except SpecError as error:
-        raise not_found(f"Publisher Model `publishers/{publisher}/models/{model}`") from error
+    name = model if publisher == "google" else f"{publisher}/{model}"
+    for base in catalog.models().values():
+        # Without a version: the first that there is.
+        if name in (base.id, base.id.partition("@")[0], base.id.removeprefix("google/")):
+            return _body(base)
+    raise not_found(f"Publisher Model `publishers/{publisher}/models/{model}`")
 
 
 async def _list(call: Call) -> dict[str, Any]:
     publisher = call.path["publisher"]
-    found = [
-        Resource(body["name"] + "@" + body["versionId"], "publisherModels", "", body)
-        for model in catalog.models().values()
-        if model.publisher == publisher or publisher == "-"
-        for body in [_body(model)]
-    ]
-    return page(found, call.query, "publisherModels")
+    found = [_body(model) for model in catalog.models().values() if publisher in (model.publisher, "-", "*")]
+    return page_of(found, call.query, "publisherModels")
 
 
 for _prefix in _PREFIXES:

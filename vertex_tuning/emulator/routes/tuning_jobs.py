@@ -1,4 +1,4 @@
-"""`tuningJobs`."""
+"""`tuningJobs`, and the metadata contexts that their `experiment` names."""
 
 from __future__ import annotations
 
@@ -6,53 +6,70 @@ from typing import Any
 
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.listing import page
-from vertex_tuning.emulator.status import ApiError, Code
+from vertex_tuning.emulator.status import ApiError, Code, not_found
+from vertex_tuning.emulator.wire.schema import schema
 
 routes = Routes()
 
-_JOBS = "projects/{project}/locations/{location}/tuningJobs"
+_LOCATION = "projects/{project}/locations/{location}"
+_JOBS = f"{_LOCATION}/tuningJobs"
+# Methods of later days, by the versions that have them.
+_NOT_SERVED = {
+    "rebaseTunedModel": ("v1", "v1beta1"),
+    "optimizePrompt": ("v1beta1",),
+    "processData": ("v1beta1",),
+    "validateReinforcementTuningReward": ("v1beta1",),
+}
 
 
 @routes.post(_JOBS, request="TuningJob", response="TuningJob")
 async def create(call: Call) -> dict[str, Any]:
     """The body is the job itself."""
-    return call.emulator.jobs.create(call.parent, call.body)
+    return await call.emulator.jobs.create(call.parent, call.body)
 
 
 @routes.get(f"{_JOBS}/{{job}}", response="TuningJob")
 async def get(call: Call) -> dict[str, Any]:
     """A job, by name."""
-    jobs = call.emulator.jobs
-    return jobs.shown(jobs.get(f"{call.parent}/tuningJobs/{call.path['job']}"))
+    return call.emulator.jobs.get(_name(call))
 
 
 @routes.get(_JOBS, response="ListTuningJobsResponse")
 async def list_jobs(call: Call) -> dict[str, Any]:
     """Newest first."""
-    jobs = call.emulator.jobs
-    found = call.emulator.db.list("tuningJobs", call.parent)
-    for job in found:
-        jobs.shown(job)
-    return page(found, call.query, "tuningJobs")
+    fields = schema("v1beta1").message("TuningJob").fields
+    return page(call.emulator.db, "tuningJobs", call.parent, call.query, fields=fields)
 
 
-@routes.post(f"{_JOBS}/{{job}}:cancel")
+@routes.post(f"{_JOBS}/{{job}}:cancel", request="CancelTuningJobRequest")
 async def cancel(call: Call) -> dict[str, Any]:
     """Asks it to end; the state tells when it has. google-genai sends no body, the generated clients `{}`."""
-    call.emulator.jobs.cancel(f"{call.parent}/tuningJobs/{call.path['job']}")
+    call.emulator.jobs.cancel(_name(call))
     return {}
 
 
-def _refused(verb: str, versions: tuple[str, ...]) -> None:
-    @routes.post(f"{_JOBS}:{verb}", versions=versions)
+@routes.get(f"{_LOCATION}/metadataStores/{{store}}/contexts/{{context}}", response="Context")
+async def get_context(call: Call) -> dict[str, Any]:
+    """The experiment of a job: Google's client fetches it whenever it refreshes the job."""
+    name = f"{call.parent}/metadataStores/{call.path['store']}/contexts/{call.path['context']}"
+    found = call.emulator.db.get(name)
+    if found is None:
+        raise not_found(f"Context {name}")
+    return found.body
+
+
+def _name(call: Call) -> str:
+    return f"{call.parent}/tuningJobs/{call.path['job']}"
+
+
+def _refuse(verb: str, versions: tuple[str, ...]) -> None:
     async def refuse(_: Call) -> dict[str, Any]:
-        raise ApiError(Code.UNIMPLEMENTED, f"The emulator does not serve tuningJobs.{verb} yet.", rule="VT610")
+        raise ApiError(
+            Code.UNIMPLEMENTED, f"The emulator does not serve tuningJobs.{verb} yet.", rule="VT639"
+        )
+
+    routes.post(f"{_JOBS}:{verb}", versions=versions)(refuse)
 
 
-for _verb, _versions in (
-    ("rebaseTunedModel", ("v1", "v1beta1")),
-    ("optimizePrompt", ("v1beta1",)),
-    ("processData", ("v1beta1",)),
-    ("validateReinforcementTuningReward", ("v1beta1",)),
-):
-    _refused(_verb, _versions)
+for _verb, _versions in _NOT_SERVED.items():
+    _refuse(_verb, _versions)

@@ -1,0 +1,267 @@
+"""One job, from its turn to its end.
+
+    RUNNING   PROCESSING_DATASET -> WAITING_FOR_CAPACITY -> TUNING -> POST_PROCESSING   -> SUCCEEDED | FAILED
+       any of these -> CANCELLING -> CANCELLED
+
+A run can be begun again at any point: what is done is in the database (`trained`) or beside the checkpoints
+(the trainer's state), and the end is one transaction. So a server that was killed just begins every run once
+more that had not ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from vertex_tuning import catalog
+from vertex_tuning.emulator.jobs import custom, files, ledger, limits, measures, outcome, plan
+from vertex_tuning.emulator.jobs.files import JobFolder
+from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
+from vertex_tuning.emulator.jobs.plan import Plan
+from vertex_tuning.emulator.jobs.trainer import Event, Exit, Trainer
+from vertex_tuning.emulator.state import Resource, now
+from vertex_tuning.emulator.status import ApiError, Code
+
+if TYPE_CHECKING:
+    from vertex_tuning.emulator.app import Emulator
+    from vertex_tuning.emulator.jobs.registry import Registry
+
+log = logging.getLogger(__name__)
+
+MAX_DEATHS = 5
+"""How often in a row the trainer may die without getting any further."""
+_PROGRESS_EVERY = 1.0
+_DATA_FAULT = Code.INVALID_ARGUMENT.number
+
+
+class Run:
+    """The work of one job."""
+
+    def __init__(
+        self, emulator: Emulator, trainer: Trainer, registry: Registry, name: str, folder: JobFolder
+    ) -> None:
+        self.name = name
+        self._emulator = emulator
+        self._trainer = trainer
+        self._registry = registry
+        self._ledger = Ledger(emulator.db)
+        self._folder = folder
+        self._publisher = measures.Publisher(emulator, name, folder.output / "metrics.jsonl")
+        self._cancelled = asyncio.Event()
+        self._said: dict[str, Event] = {}
+        self._progressed = 0.0
+
+    def cancel(self) -> None:
+        """Ask it to end; the job is CANCELLING already."""
+        self._cancelled.set()
+
+    async def go(self) -> None:
+        """Work until the job has ended; only the end of the server, which cancels this task, stops it."""
+        try:
+            await self._go()
+        except ApiError as error:
+            await self._fail(error)
+        except Exception as error:
+            if files.is_full(error):
+                await self._fail(files.disk_full())
+            else:
+                incident = uuid.uuid4().hex[:12]
+                log.exception("incident %s: %s", incident, self.name)
+                await self._fail(
+                    ApiError(
+                        Code.INTERNAL, f"Internal error encountered. The log has it as incident {incident}."
+                    )
+                )
+
+    async def _go(self) -> None:
+        job = self._ledger.get(self.name)
+        if job.body["state"] in ledger.ENDED:
+            return
+        if job.body["state"] != ledger.CANCELLING:
+            job = self._begin(job)
+            if "trained" not in job.private:
+                await self._process_dataset()
+                await self._train(Plan(**job.private["plan"]))
+            await self._finish()
+        if self._ledger.get(self.name).body["state"] == ledger.CANCELLING:
+            self._ledger.cancelled(self.name)
+            await asyncio.to_thread(self._folder.remove)
+
+    def _begin(self, job: Resource) -> Resource:
+        stamp = "".join(char for char in job.body["createTime"] if char.isdigit())
+        experiment = f"{job.parent}/metadataStores/default/contexts/tuning-experiment-{stamp}"
+        with self._emulator.db.transaction():
+            job = self._ledger.change(
+                self.name,
+                ledger.RUNNING,
+                state=ledger.RUNNING,
+                tuningJobState=ledger.POST_PROCESSING
+                if "trained" in job.private
+                else ledger.PROCESSING_DATASET,
+                startTime=job.body.get("startTime", now()),
+                experiment=job.body.get("experiment", experiment),
+                gcsMetricsUri=measures.uri_of(self._emulator, self.name),
+            )
+            outcome.add_experiment(self._emulator.db, job)
+        return job
+
+    async def _process_dataset(self) -> None:
+        """What can be said of the data without reading a row; the trainer says what it finds in them."""
+        await self._trainer.warm()
+        await asyncio.to_thread(limits.check, self._folder)
+
+    # Training
+
+    async def _train(self, decided: Plan) -> None:
+        job = self._ledger.get(self.name)
+        config = plan.config(self._emulator, self._folder, job.body, decided)
+        publishing = asyncio.create_task(self._publisher.run())
+        try:
+            while not self._cancelled.is_set():
+                ended = await self._attempt(config)
+                if self._cancelled.is_set():
+                    return
+                if "failed" in self._said:
+                    raise _failure(self._said["failed"])
+                if ended.well and "done" in self._said:
+                    return
+                await self._after_death(ended)
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+
+    async def _attempt(self, config: dict[str, Any]) -> Exit:
+        self._said = {}
+        training = asyncio.create_task(self._trainer.run(identifier(self.name), config, self._on_event))
+        cancelled = asyncio.create_task(self._cancelled.wait())
+        try:
+            await asyncio.wait([training, cancelled], return_when=asyncio.FIRST_COMPLETED)
+            if not training.done():
+                await self._trainer.cancel(identifier(self.name))
+            return await training
+        finally:
+            for task in (training, cancelled):
+                task.cancel()
+            await asyncio.gather(training, cancelled, return_exceptions=True)
+
+    async def _after_death(self, ended: Exit) -> None:
+        """The trainer died: the job goes on from its last checkpoint, unless that happens again and again."""
+        job = self._ledger.get(self.name)
+        deaths = job.private.get("deaths", 0) + 1
+        words = ended.words or "The training process ended without a result."
+        self._ledger.change(
+            self.name, "trainer died", {"deaths": deaths, "how": words}, private={"deaths": deaths}
+        )
+        if deaths >= MAX_DEATHS:
+            raise ApiError(
+                Code.INTERNAL,
+                f"The trainer died {deaths} times in a row without getting any further. {words} "
+                f"The whole story: {self._emulator.settings.data_dir / 'logs' / 'trainer.log'}",
+                rule="VT641",
+            )
+        log.warning("%s: %s It goes on from its last checkpoint.", self.name, words)
+        await asyncio.sleep(0.1 * deaths)
+
+    def _on_event(self, event: Event) -> None:
+        kind = event["event"]
+        if kind == "failed":
+            self._said[kind] = event
+        elif kind == "done":
+            self._said[kind] = event
+            self._ledger.change(
+                self.name,
+                ledger.POST_PROCESSING,
+                tuningJobState=ledger.POST_PROCESSING,
+                tuningJobMetadata=_completed(event["epochs"], event["steps"]),
+                private={"trained": {key: event[key] for key in ("steps", "epochs", "checkpoints")}},
+            )
+        elif kind == "dataset":
+            self._ledger.change(
+                self.name,
+                ledger.WAITING_FOR_CAPACITY,
+                tuningJobState=ledger.WAITING_FOR_CAPACITY,
+                tuningDataStats={"supervisedTuningDataStats": event["stats"]},
+            )
+        elif kind == "checkpoint":
+            data = {key: event[key] for key in ("checkpoint_id", "epoch", "step")}
+            self._ledger.change(
+                self.name,
+                "checkpoint",
+                data,
+                private={"deaths": 0},
+                tuningJobMetadata=_completed(event["epoch"], event["step"]),
+            )
+        elif kind == "step":
+            self._step(event)
+
+    def _step(self, event: Event) -> None:
+        data = {key: event[key] for key in ("step", "steps", "epoch", "loss")}
+        if "step" not in self._said:
+            self._said["step"] = event
+            private = {}
+            job = self._ledger.get(self.name)
+            if event["step"] > job.private.get("from_step", 0):
+                # It went on from a later step than the last time: what it had done was not lost.
+                private = {"from_step": event["step"], "deaths": 0}
+            self._ledger.change(self.name, ledger.TUNING, data, private=private, tuningJobState=ledger.TUNING)
+        if time.monotonic() - self._progressed >= _PROGRESS_EVERY:
+            self._progressed = time.monotonic()
+            self._ledger.change(
+                self.name, "progress", data, tuningJobMetadata=_completed(int(event["epoch"]), event["step"])
+            )
+
+    # The end
+
+    async def _finish(self) -> None:
+        await self._publisher.publish()
+        if self._cancelled.is_set():
+            return
+        job = self._ledger.get(self.name)
+        decided = Plan(**job.private["plan"])
+        trained = job.private["trained"]["checkpoints"]
+        base = catalog.base_model(decided.base_model)
+        if base.open:
+            paths = [self._folder.checkpoint(checkpoint["checkpoint_id"]) for checkpoint in trained]
+            written = await asyncio.to_thread(
+                custom.leave,
+                self._emulator.storage,
+                job.body["outputUri"],
+                paths,
+                decided.mode,
+                self._cancelled.is_set,
+            )
+            if self._cancelled.is_set():
+                return
+            self._emulator.db.record(self.name, "weights written", {"objects": written})
+        self._ledger.succeed(
+            self.name, lambda job: outcome.of(self._emulator, self._registry, job, self._folder)
+        )
+        await asyncio.to_thread(self._folder.remove if base.open else self._folder.keep_checkpoints)
+
+    async def _fail(self, error: ApiError) -> None:
+        """A job that fails because the disk is full cannot write that down at once: it stays until it can."""
+        await self._publisher.publish()
+        while True:
+            try:
+                self._ledger.fail(self.name, error.status())
+                break
+            except Exception as full:
+                if not files.is_full(full):
+                    raise
+                await asyncio.to_thread(self._folder.remove)
+                await asyncio.sleep(_PROGRESS_EVERY)
+        await asyncio.to_thread(self._folder.remove)
+
+
+def _completed(epochs: int, steps: int) -> dict[str, str]:
+    return {"completedEpochCount": str(epochs), "completedStepCount": str(steps)}
+
+
+def _failure(event: Event) -> ApiError:
+    """What the trainer said, as the job's error."""
+    code = next((code for code in Code if code.number == event.get("code")), Code.INTERNAL)
+    rule = {_DATA_FAULT: "VT642", Code.RESOURCE_EXHAUSTED.number: "VT643"}.get(code.number, "VT641")
+    return ApiError(code, str(event.get("message", "The trainer gave no reason.")), rule=rule)
