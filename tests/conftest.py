@@ -51,10 +51,11 @@ class RunningEmulator:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of an unmodified Google program: ours, with what `emulator env` sets and clears."""
-        from vertex_tuning.emulator import environment
-
-        kept = {key: value for key, value in os.environ.items() if key not in environment.CLEARED}
-        return {**kept, **environment.environment(self.record, self.data_dir)}
+        answer = self.call("GET", "/emulator/environment")
+        return {
+            **{key: value for key, value in os.environ.items() if key not in answer["unset"]},
+            **answer["set"],
+        }
 
     def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         """One request to the plain address; the answer as JSON, or (status, JSON) where it is an error."""

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import sqlite3
 import uuid
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from vertex_tuning.emulator import guard
+from vertex_tuning.emulator import guard, routes
 from vertex_tuning.emulator.api import Call, Route
 from vertex_tuning.emulator.jobs import TuningJobs
-from vertex_tuning.emulator.routes import ALL
+from vertex_tuning.emulator.keys import Keys
 from vertex_tuning.emulator.state import Database
 from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.emulator.storage import Storage
-from vertex_tuning.emulator.wire import Wire
+from vertex_tuning.emulator.wire import Wire, parse_json
+from vertex_tuning.emulator.workers.grpc_child import GrpcChild
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from vertex_tuning.emulator.settings import Settings
 
@@ -30,7 +35,7 @@ log = logging.getLogger(__name__)
 MAX_JSON_BODY = 32 * 1024 * 1024
 # `v3` is Resource Manager's.
 _VERSIONS = {"v1": "v1", "v1beta1": "v1beta1", "ui": "v1beta1", "v3": "v3"}
-_STORAGE_ROOTS = frozenset({"storage", "upload", "download", "batch"})
+_STORAGE_ROOTS = frozenset({"storage", "upload", "download", "batch", "resumable"})
 # First path segments that are never a bucket's name on the plain address.
 RESERVED_ROOTS = frozenset({*_VERSIONS, *_STORAGE_ROOTS, "emulator", "token", "favicon.ico", ""})
 
@@ -58,16 +63,23 @@ class Emulator:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.db = Database(settings.data_dir / "emulator.sqlite")
         self.wire = Wire()
+        self.keys = Keys(settings)
         self.storage = Storage(settings, self.db)
         self.weights = _part("vertex_tuning.emulator.weights", "WeightsStore")(settings.weights_dir)
         self.jobs = TuningJobs(self)
         self.generation = _part("vertex_tuning.emulator.serving", "Generation")(self)
-        self.address = ""
-        """`http://127.0.0.1:PORT`, known once the port is open."""
+        self.grpc = GrpcChild(self)
+        self.record: dict[str, Any] = {}
+        """What `run.json` holds; filled once the port is open."""
         self._guard = guard.Guard(settings.token)
+
+    @property
+    def address(self) -> str:
+        """`http://127.0.0.1:PORT`, once the port is open."""
+        return str(self.record.get("address", ""))
 
     async def start(self) -> None:
         """Take up the work that a former process left."""
@@ -77,6 +89,8 @@ class Emulator:
         """End the children and close the database; what runs goes on at the next start."""
         await self.jobs.stop()
         await self.generation.stop()
+        await self.grpc.stop()
+        await self.storage.stop()
         self.db.close()
 
     async def reset(self) -> None:
@@ -86,110 +100,153 @@ class Emulator:
         with self.db.transaction() as sql:
             sql.execute("DELETE FROM resources")
             sql.execute("DELETE FROM events")
-        self.storage.reset()
+        await self.storage.reset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; of a fault of ours the wire is told nothing but an incident id."""
         if scope["type"] != "http":
             return
-        try:
-            app = self._dispatch(scope)
-        except ApiError as error:
-            app = _json(error.body(), error.code.http)
-        await app(scope, receive, send)
+        begun = False
 
-    def _dispatch(self, scope: Scope) -> ASGIApp:
-        host = self._guard.check(dict(scope["headers"]))
-        raw_path = scope["raw_path"].decode("latin-1")
-        root = raw_path[1:].partition("/")[0]
-        if guard.is_served(host):
-            if "storage" in host or host == "www.googleapis.com" or root == "batch":
-                return self.storage.app
-            return self._api
-        if root in _STORAGE_ROOTS or root not in RESERVED_ROOTS:
-            return self.storage.app
-        return self._api
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            app = self._app_for(scope)
+            await app(scope, receive, noting)
+        except ClientDisconnect:
+            return
+        except ApiError as error:
+            body = error.body()
+            await _json(body, body["error"]["code"])(scope, receive, send)
+        except Exception as error:
+            if begun:
+                raise  # the connection is cut, so that nobody takes half an answer for a whole one
+            await _json(_incident(error, scope).body(), 500)(scope, receive, send)
+
+    def _app_for(self, scope: Scope) -> ASGIApp:
+        host = self._guard.check(scope)
+        root = _path(scope)[1:].partition("/")[0]
+        served = guard.SERVED_HOSTS.fullmatch(host)
+        if served is None:
+            storage = root in _STORAGE_ROOTS or root not in RESERVED_ROOTS
+        else:
+            storage = served["storage"] is not None
+        return self.storage.app if storage else self._api
 
     async def _api(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        try:
-            response = await self._answer(request)
-        except ApiError as error:
-            response = _json(error.body(), error.code.http)
-        except Exception:
-            incident = uuid.uuid4().hex[:12]
-            log.exception("incident %s: %s %s", incident, request.method, scope["path"])
-            error = ApiError(
-                Code.INTERNAL, f"Internal error encountered. The log has it as incident {incident}."
-            )
-            response = _json(error.body(), error.code.http)
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
-        scope = request.scope
-        path = scope["raw_path"].decode("latin-1").partition("?")[0]
+        path = _path(scope)
         root, _, rest = path[1:].partition("/")
         version = _VERSIONS.get(root, "")
-        route, match = _find(request.method, unquote(rest) if version else unquote(path[1:]), version)
-        call = Call(
-            emulator=self,
-            request=request,
-            version=version,
-            path=match,
-            query=_query(scope["query_string"]),
-        )
-        self._check_location(call)
+        host = guard.without_port(_header(scope, b"host").lower())
+        served = guard.SERVED_HOSTS.fullmatch(host)
+        name = "" if served is None else "identity" if served["identity"] else "vertex"
+        route, match = _TABLES[name].find(scope["method"], unquote(rest if version else path[1:]), version)
+        if served is not None and name == "vertex" and "location" in match:
+            _check_location(host, served["location"] or served["multi"], match["location"])
+        request = Request(scope, receive)
+        call = Call(self, request, version, match, _query(scope["query_string"]))
         if route.request is not None:
-            call.body = self.wire.parse(route.request, await self._json_body(request), version)
+            call.body = self.wire.parse(route.request, await _json_body(request), version)
         answer = await route.handler(call)
-        if isinstance(answer, Response):
-            return answer
-        if route.response is not None:
-            answer = self.wire.render(route.response, answer, version)
-        return _json(answer)
+        if not isinstance(answer, Response):
+            if route.response is not None:
+                answer = self.wire.render(route.response, answer, version)
+            answer = _json(answer)
+        await answer(scope, receive, send)
 
-    def _check_location(self, call: Call) -> None:
-        """A regional host serves its region alone, as Google's do."""
-        location = call.path.get("location")
-        if location is None:
-            return
-        host = guard.without_port(call.request.headers.get("host", "").lower())
-        found = guard.SERVED_HOSTS.fullmatch(host)
-        if found is None or "aiplatform" not in host:
-            return
-        served = found["location"] or found["multi"] or "global"
-        if served != location:
+
+class _Table:
+    """Routes, found by the number of segments of the path before anything is matched."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes: defaultdict[int, list[Route]] = defaultdict(list)
+        for route in routes:
+            self._routes[route.pattern.pattern.replace("[^/:]+", "").count("/")].append(route)
+
+    def find(self, method: str, path: str, version: str) -> tuple[Route, dict[str, str]]:
+        allowed = set()
+        for route in self._routes.get(path.count("/"), ()):
+            match = route.pattern.fullmatch(path)
+            if match is not None and (version in route.versions or not version):
+                if route.method == method:
+                    return route, match.groupdict()
+                allowed.add(route.method)
+        shown = f"/{version}/{path}" if version else f"/{path}"
+        if allowed:
+            raise _MethodNotAllowed(method, shown, sorted(allowed))
+        raise ApiError(Code.NOT_FOUND, f"The requested URL {shown} was not found on this server.")
+
+
+class _MethodNotAllowed(ApiError):
+    """405, which has no canonical code of its own."""
+
+    def __init__(self, method: str, path: str, allowed: list[str]) -> None:
+        super().__init__(
+            Code.UNIMPLEMENTED,
+            f"The method {method} is not allowed for {path}; allowed: {', '.join(allowed)}.",
+        )
+
+    def body(self) -> dict[str, Any]:
+        body = super().body()
+        body["error"]["code"] = 405
+        return body
+
+
+_TABLES = {
+    "": _Table(routes.ALL),
+    "vertex": _Table(routes.VERTEX),
+    "identity": _Table(routes.IDENTITY),
+}
+"""What a host answers: the plain address everything, a Google host what is Google's there."""
+
+
+def _check_location(host: str, host_location: str | None, location: str) -> None:
+    """A regional host serves its region alone, as Google's do."""
+    served = host_location or "global"
+    if served != location:
+        raise ApiError(
+            Code.INVALID_ARGUMENT,
+            f"{host} serves resources in '{served}' only, and the resource's location is '{location}'.",
+        )
+
+
+async def _json_body(request: Request) -> Any:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_JSON_BODY:
             raise ApiError(
-                Code.INVALID_ARGUMENT,
-                f"The location of the host ({served}) and of the resource ({location}) differ: "
-                f"{host} serves resources in '{served}' only.",
+                Code.INVALID_ARGUMENT, f"Request payload size exceeds the limit: {MAX_JSON_BODY} bytes."
             )
-
-    async def _json_body(self, request: Request) -> Any:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_JSON_BODY:
-                raise ApiError(
-                    Code.INVALID_ARGUMENT, f"Request payload size exceeds the limit: {MAX_JSON_BODY} bytes."
-                )
-        return self.wire.parse_json(bytes(body)) if body.strip() else {}
+    return parse_json(bytes(body)) if body.strip() else {}
 
 
-def _find(method: str, path: str, version: str) -> tuple[Route, dict[str, str]]:
-    known = False
-    for route in ALL:
-        match = route.pattern.fullmatch(path)
-        if match is None:
-            continue
-        known = True
-        if route.method == method and (version in route.versions or not version):
-            return route, match.groupdict()
-    if known:
-        raise ApiError(Code.UNIMPLEMENTED, f"The emulator does not serve {method} for /{version}/{path}.")
-    raise ApiError(
-        Code.NOT_FOUND,
-        f"The requested URL /{version + '/' if version else ''}{path} was not found on this server.",
+def _incident(error: Exception, scope: Scope) -> ApiError:
+    incident = uuid.uuid4().hex[:12]
+    log.exception("incident %s: %s %s", incident, scope["method"], scope["path"])
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or (isinstance(error, sqlite3.Error) and error.sqlite_errorcode == sqlite3.SQLITE_FULL):
+        return ApiError(
+            Code.INTERNAL,
+            "No space is left in the emulator's data folder. Free some, or start it with another --data-dir.",
+            rule="VT409",
+        )
+    return ApiError(
+        Code.INTERNAL,
+        f"Internal error encountered. The emulator's log has it as incident {incident}.",
+        rule="VT410",
     )
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["raw_path"].decode("latin-1"))
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    return next((str(value.decode("latin-1")) for name, value in scope["headers"] if name == wanted), "")
 
 
 def _query(raw: bytes) -> dict[str, str]:

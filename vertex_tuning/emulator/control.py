@@ -52,7 +52,10 @@ def running(data_dir: Path) -> dict[str, Any]:
     record = find(data_dir)
     if record is None:
         raise EmulatorError(
-            "VT405", "no emulator is running", where=str(data_dir), fix="vertex-tuning emulator start --detach"
+            "VT405",
+            "no emulator is running",
+            where=str(data_dir),
+            fix="vertex-tuning emulator start --detach",
         )
     return record
 
@@ -72,7 +75,10 @@ def ask(record: dict[str, Any], method: str, path: str) -> dict[str, Any]:
         body = json.loads(response.read())
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise EmulatorError(
-            "VT406", "the emulator does not answer", where=record["address"], fix="vertex-tuning emulator stop"
+            "VT406",
+            "the emulator does not answer",
+            where=record["address"],
+            fix="vertex-tuning emulator stop",
         ) from error
     finally:
         connection.close()

@@ -1,20 +1,23 @@
-"""The server process: its port, its children, its end."""
+"""The server process: its port, its data folder, its end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import json
 import logging
 import os
+import secrets
+import shutil
 import signal
 import socket
+import sqlite3
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -25,173 +28,116 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 import vertex_tuning
+from vertex_tuning import catalog
 from vertex_tuning.emulator import guard
 from vertex_tuning.emulator.app import Emulator
-from vertex_tuning.emulator.authority import Authority, write_private
 from vertex_tuning.emulator.front_door import FrontDoor
+from vertex_tuning.emulator.private import write_private
 from vertex_tuning.emulator.settings import Settings
-from vertex_tuning.emulator.workers.process import Worker
 from vertex_tuning.errors import EmulatorError
 
 log = logging.getLogger(__name__)
 
-_SHUTDOWN_GRACE = 3.0
-_GRPC_START_TIMEOUT = 60.0
+_DRAIN = 3.0
+# Google's servers keep an idle connection for minutes; closing early loses the request that is coming.
+_KEEP_ALIVE = 300
+_LOCK_PATIENCE = 0.5
 
 
-class Server:
-    """One emulator process, from the lock on its data folder to its last connection."""
+async def serve(
+    settings: Settings,
+    announce: Callable[[dict[str, Any]], None],
+    stop: asyncio.Event,
+    *,
+    temporary: bool = False,
+) -> None:
+    """Serve until `stop` is set.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._lock: IO[str] | None = None
-        self._grpc: GrpcChild | None = None
+    Args:
+        settings: What it is told.
+        announce: Called once, when the port is open, with what `run.json` holds.
+        stop: Ends it.
+        temporary: Remove the data folder, which must be empty now, at the end.
 
-    async def run(self, announce: Callable[[dict[str, Any]], None], stop: asyncio.Event) -> None:
-        """Serve until `stop` is set. `announce` is called once, when the port is open.
-
-        Raises:
-            EmulatorError: VT401 port in use, VT402 data folder in use, VT403 data folder not writable.
-        """
-        settings = self.settings
-        self._lock = _lock(settings.data_dir)
-        _log_to(settings.data_dir / "logs" / "server.log")
-        listener = _listen(settings.host, settings.port)
-        emulator = Emulator(settings)
-        host, port = listener.getsockname()[:2]
-        name = f"[{host}]" if ":" in host else host
-        emulator.address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else name}:{port}"
-        self._grpc = GrpcChild(emulator.address, settings)
-
-        state = ServerState()
-        config = Config(emulator, lifespan="off", log_config=None, access_log=False, ws="none", server_header=False)
-        config.load()
-        door = FrontDoor(
-            lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}),
-            lambda: Authority(settings.data_dir / "front-door"),
-            self._grpc.connect,
-            forward=settings.forward,
-            token=settings.token,
-        )
-        server = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=1024)
-        clock = asyncio.create_task(_tell_the_time(state))
-        await emulator.start()
-        record = self._write_record(emulator.address)
-        announce(record)
+    Raises:
+        EmulatorError: VT401 port in use, VT402 data folder in use, VT403 it is unusable, VT404 no such host.
+        WeightsError: VT701 no such stand-in.
+    """
+    if settings.stand_in is not None:
+        catalog.stand_in(settings.stand_in)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_lock(settings.data_dir))
+        if temporary:
+            _check_empty(settings.data_dir)
+            stack.callback(shutil.rmtree, settings.data_dir, ignore_errors=True)
+        stack.enter_context(_logging_to(settings.data_dir / "logs" / "server.log"))
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        bound, port = listener.getsockname()[:2]
+        if not guard.is_loopback(bound):
+            settings = dataclasses.replace(settings, token=secrets.token_urlsafe(24))
         try:
-            await stop.wait()
+            emulator = Emulator(settings)
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(settings.data_dir, error) from error
+        stack.callback(_forget_record, settings.data_dir)
+        emulator.record = _record(settings, bound, port)
+        try:
+            await emulator.start()
+            await _answer(emulator, listener, announce, stop)
         finally:
-            server.close()
-            clock.cancel()
-            await self._drain(state)
-            door.close()
             await emulator.stop()
-            await self._grpc.stop()
-            with contextlib.suppress(FileNotFoundError):
-                (settings.data_dir / "run.json").unlink()
-            self._lock.close()
-
-    def _write_record(self, address: str) -> dict[str, Any]:
-        record = {
-            "address": address,
-            "pid": os.getpid(),
-            "data_dir": str(self.settings.data_dir),
-            "project": self.settings.project,
-            "location": self.settings.location,
-            "token": self.settings.token,
-            "version": vertex_tuning.__version__,
-            "started": time.time(),
-        }
-        write_private(self.settings.data_dir / "run.json", json.dumps(record).encode())
-        return record
-
-    async def _drain(self, state: ServerState) -> None:
-        """Let answers that are under way end, for a while."""
-        for connection in list(state.connections):
-            connection.shutdown()
-        deadline = time.monotonic() + _SHUTDOWN_GRACE
-        while state.connections and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
 
 
-class GrpcChild:
-    """The child that speaks gRPC, started by the first connection that wants it."""
-
-    def __init__(self, address: str, settings: Settings) -> None:
-        self._address = address
-        self._settings = settings
-        self._worker: Worker | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._ready: asyncio.Future[str] | None = None
-
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to the child's socket."""
-        if self._ready is None or (self._worker and not self._worker.running):
-            await self._start()
-        assert self._ready is not None
-        path = await asyncio.wait_for(asyncio.shield(self._ready), _GRPC_START_TIMEOUT)
-        return await asyncio.open_unix_connection(path)
-
-    async def _start(self) -> None:
-        # A folder of its own: the path of a socket may not be long, and a data folder's may be.
-        self._folder = tempfile.TemporaryDirectory(prefix="vertex-tuning-")
-        path = str(Path(self._folder.name) / "grpc")
-        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._ready = ready
-
-        def on_message(message: dict[str, Any]) -> None:
-            if message.get("ready") and not ready.done():
-                ready.set_result(path)
-
-        def on_exit(status: int) -> None:
-            if not ready.done():
-                ready.set_exception(ConnectionError(f"the gRPC child ended with status {status}"))
-            self._ready = None
-
-        environment = {"VERTEX_TUNING_TOKEN": self._settings.token} if self._settings.token else {}
-        self._worker = Worker(
-            "vertex_tuning.emulator.workers.grpc_bridge",
-            "grpc",
-            log_path=self._settings.data_dir / "logs" / "grpc.log",
-            on_message=on_message,
-            on_exit=on_exit,
-            arguments=[self._address, path],
-            environment=environment,
-        )
-        await self._worker.start()
-
-    async def stop(self) -> None:
-        """End the child and remove its socket."""
-        if self._worker:
-            await self._worker.stop()
-        if self._folder:
-            self._folder.cleanup()
+async def _answer(
+    emulator: Emulator,
+    listener: socket.socket,
+    announce: Callable[[dict[str, Any]], None],
+    stop: asyncio.Event,
+) -> None:
+    """Open the port, and close it in order."""
+    settings = emulator.settings
+    state = ServerState()
+    config = Config(
+        emulator,
+        interface="asgi3",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+    )
+    door = FrontDoor(
+        lambda request_state: HttpToolsProtocol(config=config, server_state=state, app_state=request_state),
+        emulator.keys.context,
+        emulator.grpc.connect,
+        forward=settings.forward,
+        token=settings.token,
+    )
+    server = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=1024)
+    clock = asyncio.create_task(_tell_the_time(state))
+    try:
+        write_private(settings.data_dir / "run.json", json.dumps(emulator.record).encode())
+        announce(emulator.record)
+        await stop.wait()
+    finally:
+        server.close()
+        clock.cancel()
+        await _drain(state)
+        await door.close()
 
 
-def main(settings: Settings, *, ready_json: bool, until_stdin_closes: bool) -> None:
-    """Run a server in this process until SIGTERM, SIGINT or, if asked, the end of standard input."""
-
-    async def run() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        if until_stdin_closes:
-            loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(0, 4096) else stop.set())
-        await Server(settings).run(lambda record: _announce(record, settings, ready_json), stop)
-
-    asyncio.run(run())
-
-
-def _announce(record: dict[str, Any], settings: Settings, ready_json: bool) -> None:
-    if ready_json:
-        line = json.dumps(record)
-    else:
-        line = f"The emulator is ready at {record['address']} (data in {record['data_dir']})"
-        if settings.token:
-            line += f"\nIt listens beyond loopback; every call needs this token: {settings.token}"
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+async def _drain(state: ServerState) -> None:
+    """Let answers that are under way end, for a while."""
+    for connection in list(state.connections):
+        connection.shutdown()
+    deadline = time.monotonic() + _DRAIN
+    while state.connections and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    for connection in list(state.connections):
+        connection.transport.abort()
 
 
 async def _tell_the_time(state: ServerState) -> None:
@@ -200,61 +146,177 @@ async def _tell_the_time(state: ServerState) -> None:
         await asyncio.sleep(1.0)
 
 
-def _lock(data_dir: Path) -> IO[str]:
+def _record(settings: Settings, bound: str, port: int) -> dict[str, Any]:
+    """What others need to know to find this process and to talk to it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bound, f"[{bound}]" if ":" in bound else bound)
+    return {
+        "address": f"http://{host}:{port}",
+        "pid": os.getpid(),
+        "data_dir": str(settings.data_dir),
+        "project": settings.project,
+        "location": settings.location,
+        "token": settings.token,
+        "forward": settings.forward,
+        "version": vertex_tuning.__version__,
+        "started": time.time(),
+    }
+
+
+def _forget_record(data_dir: Path) -> None:
+    with contextlib.suppress(OSError):
+        (data_dir / "run.json").unlink()
+
+
+@contextlib.contextmanager
+def _lock(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder; the kernel lets it go when this process ends, however it ends."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (data_dir / "lock").open("w", encoding="ascii")
     except OSError as error:
+        raise _unusable(data_dir, error) from error
+    with lock:
+        _acquire(lock, data_dir)
+        yield
+
+
+def _acquire(lock: IO[str], data_dir: Path) -> None:
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            # Somebody who only looks whether the folder is held (`control.find`) holds it for a moment too.
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            raise EmulatorError(
+                "VT402",
+                "another emulator works on this data folder",
+                where=str(data_dir),
+                fix="use it (vertex-tuning emulator status), stop it (vertex-tuning emulator stop), or give "
+                "another folder: --data-dir DIR",
+            ) from error
+        except OSError as error:
+            raise _unusable(data_dir, error) from error
+        return
+
+
+def _check_empty(data_dir: Path) -> None:
+    if any(entry.name != "lock" for entry in data_dir.iterdir()):
         raise EmulatorError(
             "VT403",
-            f"the data folder cannot be written: {error.strerror}",
+            "a temporary data folder, which is removed at the end, must be empty at the start",
             where=str(data_dir),
             fix="give another one: --data-dir DIR",
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise EmulatorError(
-            "VT402",
-            "another emulator works on this data folder",
-            where=str(data_dir),
-            fix="use that one (vertex-tuning emulator status), stop it (vertex-tuning emulator stop), or give "
-            "another folder: --data-dir DIR",
-        ) from error
-    return lock
+        )
+
+
+def _unusable(data_dir: Path, error: Exception) -> EmulatorError:
+    words = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return EmulatorError(
+        "VT403",
+        f"the data folder cannot be used: {words}",
+        where=str(data_dir),
+        fix="give another one (--data-dir DIR), or free some space and check who may write there",
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # The protocol is named, or asyncio leaves Nagle's delay on for what is accepted.
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+    except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise EmulatorError(
                 "VT401",
-                f"port {port} is in use",
+                f"port {port} is in use{_by_whom(port)}",
                 where=f"{host}:{port}",
-                fix="take another one (--port 0: any that is free), or stop what uses it",
+                fix="take any that is free (--port 0), or another one (--port N), or stop what uses it",
             ) from error
         raise EmulatorError(
-            "VT404", f"cannot listen there: {error.strerror or error}", where=f"{host}:{port}", fix="--host 127.0.0.1"
+            "VT404",
+            f"cannot listen there: {getattr(error, 'strerror', None) or error}",
+            where=f"{host}:{port}",
+            fix="--host 127.0.0.1 --port 0",
         ) from error
     listener.setblocking(False)
     return listener
 
 
-def _log_to(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(path, maxBytes=8 * 1024 * 1024, backupCount=2, encoding="utf-8")
+def _by_whom(port: int) -> str:
+    """` by python (pid 123)`, where that can be seen: Linux, and a process of ours."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        sockets = set()
+        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                # Local address, state (0A: listening), inode.
+                if int(fields[1].rpartition(":")[2], 16) == port and fields[3] == "0A":
+                    sockets.add(f"socket:[{fields[9]}]")
+        for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+            with contextlib.suppress(OSError):
+                if str(descriptor.readlink()) in sockets:
+                    process = descriptor.parent.parent
+                    return (
+                        f" by {(process / 'comm').read_text(encoding='utf-8').strip()} (pid {process.name})"
+                    )
+    return ""
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = RotatingFileHandler(path, maxBytes=8 * 1024 * 1024, backupCount=2, encoding="utf-8")
+    except OSError as error:
+        raise _unusable(path.parent.parent, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
-def needs_token(host: str) -> bool:
-    """Whether listening on this host would let others than this machine in."""
-    return not guard.is_loopback(host)
+def main(
+    settings: Settings, *, ready_json: bool, until_stdin_closes: bool = False, temporary: bool = False
+) -> None:
+    """Run a server in this process until SIGTERM, SIGINT or, if asked, the end of standard input.
+
+    Args:
+        settings: What it is told.
+        ready_json: Announce it as JSON, for programs.
+        until_stdin_closes: End when standard input does: its starter is gone.
+        temporary: As for `serve`, and so are the errors.
+    """
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, stop.set)
+        if until_stdin_closes:
+            loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(0, 4096) else stop.set())
+        await serve(settings, lambda record: _announce(record, ready_json), stop, temporary=temporary)
+
+    asyncio.run(run())
+
+
+def _announce(record: dict[str, Any], ready_json: bool) -> None:
+    if ready_json:
+        line = json.dumps(record)
+    else:
+        line = f"The emulator is ready at {record['address']} (data in {record['data_dir']})"
+        if record["token"]:
+            line += f"; it listens beyond loopback, and every call needs this token: {record['token']}"
+    # Whoever started us may have gone; that is no reason to end.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""One file per resource, the same shape in each; `ALL` is what the emulator answers, in the order of the search."""
+"""One file per resource, the same shape in each."""
 
 import contextlib
 
@@ -13,17 +13,22 @@ from vertex_tuning.emulator.routes import (
     tuning_jobs,
 )
 
-ALL: tuple[Route, ...] = (
+VERTEX: tuple[Route, ...] = (
     *tuning_jobs.routes.all,
     *models.routes.all,
     *endpoints.routes.all,
     *operations.routes.all,
     *publisher_models.routes.all,
-    *identity.routes.all,
-    *admin.routes.all,
 )
+"""What the hosts of Vertex AI answer."""
 
 with contextlib.suppress(ImportError):
     from vertex_tuning.emulator.routes import generation
 
-    ALL += tuple(generation.routes.all)
+    VERTEX += tuple(generation.routes.all)
+
+IDENTITY: tuple[Route, ...] = tuple(identity.routes.all)
+"""What the hosts of tokens, IAM credentials and Resource Manager answer."""
+
+ALL: tuple[Route, ...] = (*VERTEX, *IDENTITY, *admin.routes.all)
+"""What the plain address answers."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import vertex_tuning
+from vertex_tuning.emulator import environment
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.status import invalid
 
@@ -30,10 +31,10 @@ def resident_bytes(pid: int) -> int:
 async def status(call: Call) -> dict[str, Any]:
     """Where it listens, what it works on, how its children do."""
     emulator = call.emulator
-    workers = {
-        name: {"pid": pid, "residentBytes": resident_bytes(pid)}
-        for name, pid in {"trainer": emulator.jobs.pid, "serving": emulator.generation.pid}.items()
-        if pid is not None
+    children = {
+        "trainer": emulator.jobs.pid,
+        "serving": emulator.generation.pid,
+        "grpc": emulator.grpc.pid,
     }
     return {
         "address": emulator.address,
@@ -46,19 +47,35 @@ async def status(call: Call) -> dict[str, Any]:
         "version": vertex_tuning.__version__,
         "jobs": emulator.jobs.counts(),
         "resident_bytes": resident_bytes(os.getpid()),
-        "workers": workers,
+        "workers": {
+            name: {"pid": pid, "resident_bytes": resident_bytes(pid)}
+            for name, pid in children.items()
+            if pid is not None
+        },
     }
+
+
+@routes.get("emulator/environment")
+async def variables(call: Call) -> dict[str, Any]:
+    """The variables that lead unmodified programs here, and those they must not have; makes the keys."""
+    emulator = call.emulator
+    bundle, credentials = await emulator.keys.bundle(), await emulator.keys.key_file()
+    found = environment.variables(emulator.record, bundle, credentials)
+    return {"set": found, "unset": environment.cleared(found, ())}
 
 
 @routes.get("emulator/events")
 async def events(call: Call) -> dict[str, Any]:
     """The event log: `?after=ID`, `?resource=NAME`, `?limit=N`."""
-    try:
-        after = int(call.query.get("after", "0"))
-        limit = min(int(call.query.get("limit", "1000")), _MAX_EVENTS)
-    except ValueError as error:
-        raise invalid(("after", "after and limit are numbers.")) from error
-    found = call.emulator.db.events(call.query.get("resource"), after=after, limit=limit)
+    numbers = {"after": 0, "limit": 1000}
+    for name in numbers:
+        given = call.query.get(name, "")
+        if given and not (given.isascii() and given.isdigit()):
+            raise invalid((name, f"{name} is a number that is not negative."))
+        numbers[name] = int(given or numbers[name])
+    found = call.emulator.db.events(
+        call.query.get("resource"), after=numbers["after"], limit=min(numbers["limit"], _MAX_EVENTS)
+    )
     return {"events": [asdict(event) for event in found]}
 
 

@@ -25,7 +25,7 @@ class Channel:
 
     def __init__(self) -> None:
         die_with_parent()
-        # Keep the real output for the protocol; point fd 1 at the log, so that nothing printed can corrupt it.
+        # Keep the real output for the protocol; fd 1 is the log from now on, so that no print corrupts it.
         self._out = os.dup(1)
         os.set_inheritable(self._out, False)
         os.dup2(2, 1)
@@ -47,7 +47,7 @@ class Channel:
         return self._in
 
     def receive(self) -> list[dict[str, Any]] | None:
-        """The messages that have arrived, waiting for some bytes where there are none; None at the end of the line."""
+        """The messages that have arrived, waiting for some bytes; None at the end of the line."""
         data = os.read(self._in, 1 << 20)
         if not data:
             return None
@@ -66,7 +66,7 @@ class Channel:
                 return
 
     def forked(self) -> None:
-        """Call in a child forked from this process: it may send, but must not hold the line open, nor outlive us."""
+        """For a child forked from here: it may send, but must not hold the line open, nor outlive us."""
         die_with_parent()
         self._lock = threading.Lock()
         os.close(self._in)

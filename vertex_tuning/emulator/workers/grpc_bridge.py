@@ -1,8 +1,9 @@
 """gRPC for clients that speak nothing else: each call becomes its REST form, and the server answers it.
 
-The wheels of Google's clients carry, for every method, the message types and the rules by which it maps to HTTP. So one
-generic function serves them all: parse the request, transcode it, ask the server at its plain address, turn the JSON into the
-response. It lives in a process of its own because Google's generated types weigh more than the server.
+The wheels of Google's clients carry, for every method, the message types and the rules by which it maps to
+HTTP. So one generic function serves them all: parse the request, transcode it, ask the server at its plain
+address, turn the JSON into the response. It lives in a process of its own because Google's generated types
+weigh more than the server.
 """
 
 from __future__ import annotations
@@ -63,7 +64,12 @@ class Bridge:
         target = quote(path, safe="/:@*~-._") + (f"?{urlencode(query, doseq=True)}" if query else "")
         data = json.dumps(body).encode() if body is not None else None
         return self._pool.request(
-            method, target, body=data, headers=headers, preload_content=False, timeout=urllib3.Timeout(read=None)
+            method,
+            target,
+            body=data,
+            headers=headers,
+            preload_content=False,
+            timeout=urllib3.Timeout(read=None),
         )
 
     def service(self, module: str, version: str) -> grpc.GenericRpcHandler | None:
@@ -167,7 +173,9 @@ class Bridge:
         handler = grpc.unary_unary_rpc_method_handler(
             get, types.GetProjectRequest.deserialize, types.Project.serialize
         )
-        return grpc.method_handlers_generic_handler("google.cloud.resourcemanager.v3.Projects", {"GetProject": handler})
+        return grpc.method_handlers_generic_handler(
+            "google.cloud.resourcemanager.v3.Projects", {"GetProject": handler}
+        )
 
 
 def _class_in(module: Any, suffix: str) -> Any:
@@ -181,7 +189,8 @@ def _class_in(module: Any, suffix: str) -> Any:
 
 def _message(body: dict[str, Any], kind: Any) -> Any:
     if hasattr(kind, "pb"):
-        # An operation's `response` may name a type that this process has not loaded; then the JSON cannot be packed.
+        # An operation's `response` may name a type that this process has not loaded; then the JSON cannot be
+        # packed.
         return kind.wrap(json_format.ParseDict(body, kind.pb()(), ignore_unknown_fields=True))
     return json_format.ParseDict(body, kind(), ignore_unknown_fields=True)
 
@@ -221,7 +230,10 @@ def main() -> None:
     bridge = Bridge(address, os.environ.get("VERTEX_TUNING_TOKEN"))
     server = grpc.server(
         futures.ThreadPoolExecutor(16),
-        options=[("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE)],
+        options=[
+            ("grpc.max_receive_message_length", _MAX_MESSAGE),
+            ("grpc.max_send_message_length", _MAX_MESSAGE),
+        ],
     )
     handlers = [bridge.service(module, version) for version in _VERSIONS for module in _SERVICES]
     handlers += [bridge.operations("v1"), bridge.projects()]

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,12 +16,28 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 LINE_LIMIT = 64 * 1024 * 1024
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "USER")
-_KEPT_PREFIXES = ("PYTHON", "OMP_", "MKL_", "OPENBLAS_", "VERTEX_TUNING_HOME", "XDG_")
+_KEPT = frozenset(
+    {
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "LD_LIBRARY_PATH",
+        "PATH",
+        "TMPDIR",
+        "TZ",
+        "USER",
+        "VERTEX_TUNING_HOME",
+        "VIRTUAL_ENV",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+    }
+)
+_KEPT_PREFIXES = ("PYTHON", "OMP_", "MKL_", "OPENBLAS_")
 
 
 def scrubbed_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """What a child may know of our environment: no credentials, no proxies; models are never looked for online."""
+    """What a child may know of ours: no credentials, no proxies; and models are never looked for online."""
     environment = {
         key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(_KEPT_PREFIXES)
     }
@@ -97,6 +114,7 @@ class Worker:
                 # Ctrl-C in the terminal is for the server, which ends its children in order.
                 start_new_session=True,
             )
+        log.info("%s: pid %d", self.name, self._process.pid)
         self._reader = asyncio.create_task(self._read(self._process))
 
     def send(self, message: dict[str, Any]) -> None:
@@ -107,32 +125,37 @@ class Worker:
 
     async def stop(self, grace: float = 3.0) -> None:
         """Close its line, which asks it to end; kill it after `grace` seconds."""
-        process = self._process
-        if process is None:
+        process, reader = self._process, self._reader
+        if process is None or reader is None:
             return
         if process.stdin:
             process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), grace)
-        except TimeoutError:
+        # The reader ends with the process: whoever stops a worker has seen its last message and its exit.
+        done, _ = await asyncio.wait([reader], timeout=grace)
+        if not done:
             self.kill()
-            await process.wait()
-        if self._reader:
-            await self._reader
+            await reader
 
     def kill(self) -> None:
-        """End it at once."""
-        if self._process and self.running:
+        """End it at once, and what it started: it leads a process group of its own."""
+        if self._process and self._reader and not self._reader.done():
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        while line := await process.stdout.readline():
-            try:
-                self.on_message(json.loads(line))
-            except Exception:
-                log.exception("a message from %s could not be handled", self.name)
+        try:
+            while line := await process.stdout.readline():
+                self._handle(line)
+        except ValueError:
+            log.error("%s sent a line of more than %d bytes; it is ended", self.name, LINE_LIMIT)
+            self.kill()
         status = await process.wait()
         log.info("%s (pid %d) ended with status %d", self.name, process.pid, status)
         self.on_exit(status)
+
+    def _handle(self, line: bytes) -> None:
+        try:
+            self.on_message(json.loads(line))
+        except Exception:
+            log.exception("a message from %s could not be handled", self.name)
