@@ -1,3 +1,104 @@
-"""Tune language models on Vertex AI, and rehearse every step on a local emulator that really trains."""
+"""Tune language models on Vertex AI, and rehearse every step on a local emulator that really trains.
+
+    from vertex_tuning import SupervisedTuning, connect
+
+    with connect("local") as client:
+        job = client.tune(SupervisedTuning(base_model="gemini-2.5-flash", training="train.jsonl"))
+        print(job.result().generate("...").text)
+
+Importing it loads next to nothing; a name is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vertex_tuning.aio import AsyncTunedModel, AsyncTuningClient, AsyncTuningJob, aconnect
+    from vertex_tuning.client import TuningClient, connect
+    from vertex_tuning.data import DataReport
+    from vertex_tuning.errors import (
+        ConfigurationError,
+        DatasetError,
+        EmulatorError,
+        Fault,
+        JobCancelledError,
+        JobError,
+        JobFailedError,
+        JobTimeoutError,
+        ServiceError,
+        SpecError,
+        VertexTuningError,
+        WeightsError,
+    )
+    from vertex_tuning.jobs import Progress, TuningJob
+    from vertex_tuning.models import Answer, Checkpoint, Model, TunedModel
+    from vertex_tuning.specs import SupervisedTuning
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "aio": ("AsyncTunedModel", "AsyncTuningClient", "AsyncTuningJob", "aconnect"),
+    "client": ("TuningClient", "connect"),
+    "data": ("DataReport",),
+    "errors": (
+        "ConfigurationError",
+        "DatasetError",
+        "EmulatorError",
+        "Fault",
+        "JobCancelledError",
+        "JobError",
+        "JobFailedError",
+        "JobTimeoutError",
+        "ServiceError",
+        "SpecError",
+        "VertexTuningError",
+        "WeightsError",
+    ),
+    "jobs": ("Progress", "TuningJob"),
+    "models": ("Answer", "Checkpoint", "Model", "TunedModel"),
+    "specs": ("SupervisedTuning",),
+}
+_WHERE = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Answer",
+    "AsyncTunedModel",
+    "AsyncTuningClient",
+    "AsyncTuningJob",
+    "Checkpoint",
+    "ConfigurationError",
+    "DataReport",
+    "DatasetError",
+    "EmulatorError",
+    "Fault",
+    "JobCancelledError",
+    "JobError",
+    "JobFailedError",
+    "JobTimeoutError",
+    "Model",
+    "Progress",
+    "ServiceError",
+    "SpecError",
+    "SupervisedTuning",
+    "TunedModel",
+    "TuningClient",
+    "TuningJob",
+    "VertexTuningError",
+    "WeightsError",
+    "aconnect",
+    "connect",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

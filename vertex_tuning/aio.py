@@ -1,0 +1,240 @@
+"""The same, awaited: `await aconnect()` gives an `AsyncTuningClient`, whose methods are those of `TuningClient`.
+
+There is one implementation, and it is the synchronous one; here it runs in threads. Google's storage client has no asynchronous
+form, and a tuning job is followed for minutes: what counts is that the event loop is never held up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeVar
+
+from vertex_tuning import client as sync
+from vertex_tuning import data
+from vertex_tuning.jobs import Jobs, Progress, TuningJob
+from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
+from vertex_tuning.specs import SupervisedTuning
+
+T = TypeVar("T")
+
+__all__ = ["AsyncModel", "AsyncTunedModel", "AsyncTuningClient", "AsyncTuningJob", "aconnect"]
+
+
+async def aconnect(
+    target: str | None = None,
+    *,
+    project: str | None = None,
+    location: str | None = None,
+    bucket: str | None = None,
+    stand_in: str | None = None,
+) -> AsyncTuningClient:
+    """`connect`, awaited."""
+    made = await asyncio.to_thread(
+        lambda: sync.connect(target, project=project, location=location, bucket=bucket, stand_in=stand_in)
+    )
+    return AsyncTuningClient(made)
+
+
+class AsyncTuningClient:
+    """`TuningClient`, awaited; an asynchronous context manager."""
+
+    def __init__(self, client: sync.TuningClient) -> None:
+        self._client = client
+        self.connection = client.connection
+        self.jobs = AsyncJobs(client.jobs)
+        self.models = AsyncModels(client.models)
+
+    async def __aenter__(self) -> AsyncTuningClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """`TuningClient.close`, awaited."""
+        await asyncio.to_thread(self._client.close)
+
+    async def check(self, dataset: Any, *, base_model: str = "gemini-2.5-flash") -> data.DataReport:
+        """`TuningClient.check`, awaited."""
+        return await asyncio.to_thread(lambda: self._client.check(dataset, base_model=base_model))
+
+    async def upload(self, dataset: Any, *, progress: data.UploadProgress | None = None) -> str:
+        """`TuningClient.upload`, awaited."""
+        return await asyncio.to_thread(lambda: self._client.upload(dataset, progress=progress))
+
+    async def tune(
+        self, spec: SupervisedTuning, *, again: bool = False, progress: data.UploadProgress | None = None
+    ) -> AsyncTuningJob:
+        """`TuningClient.tune`, awaited."""
+        job = await asyncio.to_thread(lambda: self._client.tune(spec, again=again, progress=progress))
+        return AsyncTuningJob(job)
+
+
+class AsyncJobs:
+    """`Jobs`, awaited."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def get(self, name: str) -> AsyncTuningJob:
+        """`Jobs.get`, awaited."""
+        return AsyncTuningJob(await asyncio.to_thread(self._jobs.get, name))
+
+    async def list(self, *, filter: str = "", limit: int | None = None) -> list[AsyncTuningJob]:
+        """`Jobs.list`, awaited."""
+        found = await asyncio.to_thread(lambda: self._jobs.list(filter=filter, limit=limit))
+        return [AsyncTuningJob(job) for job in found]
+
+
+class AsyncTuningJob:
+    """`TuningJob`, awaited. What is known already is read without waiting: `job.sync.state`, `job.state`."""
+
+    def __init__(self, job: TuningJob) -> None:
+        self.sync = job
+        """The job itself."""
+
+    def __repr__(self) -> str:
+        return f"<AsyncTuningJob {self.name} {self.state}>"
+
+    @property
+    def name(self) -> str:
+        """Resource name."""
+        return self.sync.name
+
+    @property
+    def state(self) -> str:
+        """State, as of the last answer."""
+        return self.sync.state
+
+    async def refresh(self) -> AsyncTuningJob:
+        """`TuningJob.refresh`, awaited."""
+        await asyncio.to_thread(self.sync.refresh)
+        return self
+
+    async def follow(self, *, timeout: float | None = None) -> AsyncIterator[Progress]:
+        """`TuningJob.follow`, as an asynchronous iterator."""
+        async for progress in _iterate(lambda: self.sync.follow(timeout=timeout)):
+            yield progress
+
+    async def metrics(self) -> list[dict[str, Any]]:
+        """`TuningJob.metrics`, awaited."""
+        return await asyncio.to_thread(self.sync.metrics)
+
+    async def wait(self, *, timeout: float | None = None) -> AsyncTuningJob:
+        """`TuningJob.wait`, awaited."""
+        async for _ in self.follow(timeout=timeout):
+            pass
+        return self
+
+    async def result(self, *, timeout: float | None = None) -> AsyncTunedModel:
+        """`TuningJob.result`, awaited."""
+        if not self.sync.ended:
+            await self.wait(timeout=timeout)
+        return AsyncTunedModel(await asyncio.to_thread(self.sync.result))
+
+    async def cancel(self) -> None:
+        """`TuningJob.cancel`, awaited."""
+        await asyncio.to_thread(self.sync.cancel)
+
+
+class AsyncModels:
+    """`Models`, awaited."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def base(self, name: str) -> AsyncModel:
+        """`Models.base`; it asks nobody, and is not awaited."""
+        return AsyncModel(self._models.base(name))
+
+    async def get(self, name: str) -> AsyncTunedModel:
+        """`Models.get`, awaited."""
+        return AsyncTunedModel(await asyncio.to_thread(self._models.get, name))
+
+    async def list(self, *, limit: int | None = None) -> list[AsyncTunedModel]:
+        """`Models.list`, awaited."""
+        return [AsyncTunedModel(model) for model in await asyncio.to_thread(lambda: self._models.list(limit=limit))]
+
+
+class AsyncModel:
+    """`Model`, awaited."""
+
+    def __init__(self, model: Model) -> None:
+        self.sync = model
+        """The model itself."""
+
+    @property
+    def served_as(self) -> str:
+        """What to give google-genai as `model`."""
+        return self.sync.served_as
+
+    async def generate(self, prompt: Prompt, **options: Any) -> Answer:
+        """`Model.generate`, awaited."""
+        return await asyncio.to_thread(lambda: self.sync.generate(prompt, **options))
+
+    async def stream(self, prompt: Prompt, **options: Any) -> AsyncIterator[str]:
+        """`Model.stream`, as an asynchronous iterator."""
+        async for text in _iterate(lambda: self.sync.stream(prompt, **options)):
+            yield text
+
+    async def count_tokens(self, prompt: Prompt) -> int:
+        """`Model.count_tokens`, awaited."""
+        return await asyncio.to_thread(self.sync.count_tokens, prompt)
+
+
+class AsyncTunedModel(AsyncModel):
+    """`TunedModel`, awaited."""
+
+    sync: TunedModel
+
+    @property
+    def name(self) -> str:
+        """Resource name with the version."""
+        return self.sync.name
+
+    async def checkpoints(self) -> list[Checkpoint]:
+        """`TunedModel.checkpoints`, awaited."""
+        return await asyncio.to_thread(self.sync.checkpoints)
+
+    async def make_default(self, checkpoint: Checkpoint | str) -> None:
+        """`TunedModel.make_default`, awaited."""
+        await asyncio.to_thread(self.sync.make_default, checkpoint)
+
+    async def delete(self) -> None:
+        """`TunedModel.delete`, awaited."""
+        await asyncio.to_thread(self.sync.delete)
+
+
+async def _iterate(begin: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
+    """An iterator that blocks, as one that is awaited. When it is dropped, the thread behind it ends at its next item."""
+    loop = asyncio.get_running_loop()
+    items: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+    dropped = threading.Event()
+
+    def put(kind: str, value: Any) -> None:
+        if not dropped.is_set() and not loop.is_closed():
+            loop.call_soon_threadsafe(items.put_nowait, (kind, value))
+
+    def work() -> None:
+        try:
+            for item in begin():
+                if dropped.is_set():
+                    return
+                put("item", item)
+            put("end", None)
+        except BaseException as error:
+            put("error", error)
+
+    threading.Thread(target=work, name="vertex-tuning-iterate", daemon=True).start()
+    try:
+        while True:
+            kind, value = await items.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise value
+            yield value
+    finally:
+        dropped.set()

@@ -1,0 +1,199 @@
+"""The one door: `connect()` gives a `TuningClient`, and everything is reached from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from vertex_tuning import config as settings
+from vertex_tuning import data
+from vertex_tuning.connection import Connection, open_connection
+from vertex_tuning.errors import ServiceError
+from vertex_tuning.jobs import ENDED, Jobs, TuningJob
+from vertex_tuning.journal import LABEL, Entry, Journal
+from vertex_tuning.models import Models
+from vertex_tuning.retries import ATTEMPTS, is_passing, translated
+
+if TYPE_CHECKING:
+    from google.genai import types
+
+    from vertex_tuning.specs import SupervisedTuning
+
+log = logging.getLogger(__name__)
+
+_ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
+_MODES = {"adapter": "TUNING_MODE_PEFT_ADAPTER", "full": "TUNING_MODE_FULL"}
+
+
+def connect(
+    target: str | None = None,
+    *,
+    project: str | None = None,
+    location: str | None = None,
+    bucket: str | None = None,
+    stand_in: str | None = None,
+) -> TuningClient:
+    """Connect to the local emulator, or to Vertex AI.
+
+    `local` finds the emulator that runs (`VERTEX_TUNING_EMULATOR`, or the user's own), or starts one that ends with the client.
+    `vertex` uses application default credentials.
+
+    Args:
+        target: `local` or `vertex`. Left out: as configured, else `local`.
+        project: Google Cloud project id.
+        location: Region. Left out: as configured, else `us-central1`.
+        bucket: Bucket for data sets. Needed for `vertex`; made where it is not there for `local`.
+        stand_in: For an emulator that is started: serve every model by this stand-in.
+
+    Raises:
+        ConfigurationError: VT1xx, with what to set.
+        EmulatorError: VT4xx, the emulator cannot be had.
+    """
+    config = settings.load(target=target, project=project, location=location, bucket=bucket)
+    return TuningClient(open_connection(config, stand_in=stand_in))
+
+
+class TuningClient:
+    """Tunes, follows, lists and asks. A context manager: what was started for it ends with it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        """Google's clients, for what is not here: `client.connection.genai`, `.storage`."""
+        self.jobs = Jobs(connection)
+        self.models = Models(connection)
+        self._journal = Journal(settings.home() / "journal")
+
+    def __enter__(self) -> TuningClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, and end an emulator that was started for this client."""
+        self.connection.close()
+
+    def check(self, dataset: Any, *, base_model: str = "gemini-2.5-flash") -> data.DataReport:
+        """Check a data set as `tune` would, without sending anything."""
+        return data.check(dataset, base_model=base_model)
+
+    def upload(self, dataset: Any, *, progress: data.UploadProgress | None = None) -> str:
+        """Put a data set into the bucket, unless it is there; returns its `gs://` URI."""
+        return data.upload(self.connection, dataset, progress=progress)
+
+    def tune(
+        self, spec: SupervisedTuning, *, again: bool = False, progress: data.UploadProgress | None = None
+    ) -> TuningJob:
+        """Check the spec and the data, upload, and start the job.
+
+        An identical job that still runs, because an earlier run of this program was interrupted, is taken up instead of paid
+        for twice; a log line says so. One that has ended is mentioned, and a new one is started.
+
+        Args:
+            spec: What to do.
+            again: Start another job even where an identical one runs.
+            progress: Told how the upload goes: (bytes done, bytes in all).
+
+        Raises:
+            SpecError: The model cannot be tuned in this location.
+            DatasetError: Every fault of the data.
+            ServiceError: The service refused the job.
+        """
+        spec.check_location(self.connection.location)
+        training = self._data_set(spec.training, spec, progress)
+        validation = self._data_set(spec.validation, spec, progress) if spec.validation is not None else None
+        digest = _digest(spec, training, validation)
+        if not again:
+            found = self._identical(digest)
+            if found is not None:
+                return found
+        return self._create(spec, training, validation, digest)
+
+    def _data_set(self, dataset: Any, spec: SupervisedTuning, progress: data.UploadProgress | None) -> str:
+        if isinstance(dataset, str) and dataset.startswith("gs://"):
+            return dataset
+        rows = dataset if data.is_path(dataset) else list(dataset)
+        base_model = "gemini-2.5-flash" if spec.continues else spec.base_model
+        data.check(rows, base_model=base_model).raise_for_faults()
+        return data.upload(self.connection, rows, progress=progress)
+
+    # One job per tune(), whatever happens on the way
+
+    @property
+    def _place(self) -> str:
+        where = self.connection
+        return f"{where.address or 'vertex'} {where.project} {where.location}"
+
+    def _identical(self, digest: str) -> TuningJob | None:
+        for entry in self._journal.find(digest, self._place):
+            job = self._by_key(entry)
+            if job is None:
+                continue
+            if not job.ended:
+                self._journal.close(entry, job.name)
+                log.warning("an identical job is running already and is taken up again: %s", job.name)
+                return job
+            log.warning("an identical job ended earlier in %s: %s; starting another", job.state, job.name)
+            return None
+        return None
+
+    def _by_key(self, entry: Entry) -> TuningJob | None:
+        found = self.jobs.list(filter=f'labels.{LABEL}="{entry.key}"', limit=1)
+        return found[0] if found else None
+
+    def _create(self, spec: SupervisedTuning, training: str, validation: str | None, digest: str) -> TuningJob:
+        entry = self._journal.open(digest, self._place)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with translated():
+                    created = self._ask(spec, training, validation, entry.key)
+                job = TuningJob(self.connection, created)
+                break
+            except ServiceError as error:
+                if not is_passing(error):
+                    self._journal.forget(entry)
+                    raise
+                # No answer, or a bad one, does not mean no job: look before asking again.
+                found = self._by_key(entry)
+                if found is not None:
+                    job = found
+                    break
+                if attempt == ATTEMPTS:
+                    raise
+        self._journal.close(entry, job.name)
+        return job
+
+    def _ask(self, spec: SupervisedTuning, training: str, validation: str | None, key: str) -> types.TuningJob:
+        from google.genai import types
+
+        options: dict[str, Any] = {
+            "validation_dataset": types.TuningValidationDataset(gcs_uri=validation) if validation else None,
+            "tuned_model_display_name": spec.display_name,
+            "description": spec.description,
+            "epoch_count": spec.epochs,
+            "learning_rate_multiplier": spec.learning_rate_multiplier,
+            "adapter_size": f"ADAPTER_SIZE_{_ADAPTER_SIZES[spec.adapter_size]}" if spec.adapter_size else None,
+            "tuning_mode": _MODES[spec.mode] if spec.mode else None,
+            "batch_size": spec.batch_size,
+            "learning_rate": spec.learning_rate,
+            "export_last_checkpoint_only": spec.last_checkpoint_only or None,
+            "pre_tuned_model_checkpoint_id": spec.checkpoint_id,
+            "labels": {**spec.labels, LABEL: key},
+            "encryption_spec": types.EncryptionSpec(kms_key_name=spec.kms_key) if spec.kms_key else None,
+            "output_uri": spec.output_uri,
+        }
+        if spec.service_account:
+            # google-genai has no field for it; the body does.
+            options["http_options"] = types.HttpOptions(extra_body={"serviceAccount": spec.service_account})
+        # An object, not a dictionary: a dictionary would lose the checkpoint on the way (google-genai 2.34).
+        config = types.CreateTuningJobConfig(**{name: value for name, value in options.items() if value is not None})
+        return self.connection.genai.tunings.tune(
+            base_model=spec.base_model, training_dataset=types.TuningDataset(gcs_uri=training), config=config
+        )
+
+
+def _digest(spec: SupervisedTuning, training: str, validation: str | None) -> str:
+    fields = spec.model_dump(exclude={"training", "validation"}, mode="json")
+    return hashlib.sha256(json.dumps([fields, training, validation], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,308 @@
+"""Google's clients, aimed and authorised.
+
+`local` is an emulator on this machine, `vertex` is Vertex AI. This is the only place of the SDK that knows the difference; what
+it hands out is the same clients, with another address and other credentials.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from vertex_tuning.config import Config, home
+from vertex_tuning.errors import ConfigurationError, EmulatorError
+from vertex_tuning.retries import again
+
+if TYPE_CHECKING:
+    from google import genai
+    from google.cloud import storage
+
+DEFAULT_LOCATION = "us-central1"
+_API_VERSION = "v1beta1"
+_VARIABLE = "VERTEX_TUNING_EMULATOR"
+_PROBE_TIMEOUT = 2.0
+
+
+class Connection:
+    """One target, and one set of clients for it; nothing here is global to the process.
+
+    Use it as a context manager, or call `close()`: an emulator that was started for it ends with it.
+    """
+
+    def __init__(self, config: Config, *, address: str | None = None, token: str | None = None) -> None:
+        self.address = address
+        """`http://127.0.0.1:PORT` of an emulator; None for Vertex AI."""
+        self.project = config.project or ""
+        self.location = config.location or DEFAULT_LOCATION
+        self.bucket = config.bucket or ""
+        self._token = token
+        self._clients: dict[str, genai.Client] = {}
+        self._emulator: _Emulator | None = None
+
+    # Clients
+
+    @property
+    def genai(self) -> genai.Client:
+        """`google-genai`, for tuning and generation in the connection's location."""
+        return self.genai_in(self.location)
+
+    def genai_in(self, location: str) -> genai.Client:
+        """`google-genai` for another location: models tuned from Gemini 3.x are served in `us` and `eu`."""
+        if location not in self._clients:
+            self._clients[location] = self._make_genai(location)
+        return self._clients[location]
+
+    def _make_genai(self, location: str) -> genai.Client:
+        from google import genai
+        from google.genai import types
+
+        if self.address is None:
+            options = types.HttpOptions(api_version=_API_VERSION)
+            return genai.Client(vertexai=True, project=self.project, location=location, http_options=options)
+        options = types.HttpOptions(
+            api_version=_API_VERSION,
+            base_url=self.address,
+            # Whatever proxy the environment names, it is not the way to loopback.
+            client_args={"trust_env": False},
+            async_client_args={"trust_env": False},
+        )
+        return genai.Client(
+            vertexai=True,
+            project=self.project,
+            location=location,
+            credentials=_fixed_credentials(self._token),
+            http_options=options,
+        )
+
+    @cached_property
+    def storage(self) -> storage.Client:
+        """`google-cloud-storage`."""
+        from google.cloud import storage
+
+        if self.address is None:
+            return storage.Client(project=self.project)
+        client = storage.Client(
+            project=self.project,
+            credentials=_fixed_credentials(self._token),
+            client_options={"api_endpoint": self.address},
+        )
+        client._http.trust_env = False  # the session is the client's own; there is no public door to it
+        return client
+
+    # Life
+
+    def ensure_bucket(self) -> str:
+        """The bucket for data sets; on `local` it is made where it is not there.
+
+        Raises:
+            ConfigurationError: VT108, no bucket is set.
+        """
+        if self.bucket:
+            return self.bucket
+        if self.address is None:
+            raise ConfigurationError(
+                "VT108",
+                "no bucket is set for data sets",
+                where="bucket",
+                fix='connect("vertex", ..., bucket="my-bucket"), or VERTEX_TUNING_BUCKET=my-bucket',
+            )
+        name = f"{self.project}-vertex-tuning"
+        if again(lambda: self.storage.lookup_bucket(name)) is None:
+            from google.api_core.exceptions import Conflict
+
+            with contextlib.suppress(Conflict):
+                self.storage.create_bucket(name, location=self.location)
+        self.bucket = name
+        return name
+
+    def close(self) -> None:
+        """Close the clients, and end what was started for this connection."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        if self._emulator:
+            self._emulator.stop()
+            self._emulator = None
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_connection(config: Config, *, stand_in: str | None = None) -> Connection:
+    """A connection to the target of a config.
+
+    Args:
+        config: Target, project, location, bucket.
+        stand_in: For an emulator that is started for this connection: the model to serve everything by.
+
+    Raises:
+        ConfigurationError: VT104 no project, VT105 emulator variables in the way of Vertex AI, VT106 an address that is not
+            loopback, VT107 no credentials.
+        EmulatorError: VT407, the emulator did not start.
+    """
+    return _local(config, stand_in) if config.target == "local" else _vertex(config)
+
+
+def _vertex(config: Config) -> Connection:
+    pointed = os.environ.get(_VARIABLE)
+    if pointed:
+        raise ConfigurationError(
+            "VT105",
+            "the emulator's variables are set, so Vertex AI is out of reach from here",
+            where=_VARIABLE,
+            why="A program that was pointed at the emulator must not reach the cloud by accident.",
+            fix='connect("local"), or start from a shell without the variables of `vertex-tuning emulator env`',
+        )
+    if not config.project:
+        raise ConfigurationError(
+            "VT104",
+            "Vertex AI needs a project",
+            where="project",
+            fix='connect("vertex", project="my-project", location="us-central1", bucket="my-bucket")',
+        )
+    import google.auth
+    import google.auth.exceptions
+
+    try:
+        google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+    except google.auth.exceptions.DefaultCredentialsError as error:
+        raise ConfigurationError(
+            "VT107", "no Google credentials were found", fix="gcloud auth application-default login"
+        ) from error
+    return Connection(config)
+
+
+def _local(config: Config, stand_in: str | None) -> Connection:
+    record = _running()
+    emulator = None
+    if record is None:
+        emulator = _Emulator(config, stand_in)
+        record = emulator.record
+    # A server's own project, unless another was asked for: any project exists there.
+    config = Config(
+        target="local",
+        project=config.project or record["project"],
+        location=config.location or record["location"],
+        bucket=config.bucket,
+    )
+    connection = Connection(config, address=record["address"], token=record.get("token"))
+    connection._emulator = emulator
+    return connection
+
+
+def _running() -> dict[str, Any] | None:
+    """The emulator that the environment names, or the user's own if it answers."""
+    pointed = os.environ.get(_VARIABLE)
+    if pointed:
+        host = urlsplit(pointed).hostname or ""
+        if host not in ("localhost", "127.0.0.1", "::1"):
+            raise ConfigurationError(
+                "VT106",
+                f"{pointed} is not on this machine",
+                where=_VARIABLE,
+                why="What is meant for the emulator must not leave this machine.",
+                fix="vertex-tuning emulator start, then eval what vertex-tuning emulator env prints",
+            )
+        status = _probe(pointed)
+        if status is None:
+            raise EmulatorError(
+                "VT406",
+                "no emulator answers there",
+                where=f"{_VARIABLE}={pointed}",
+                fix="vertex-tuning emulator start --detach, or unset the variable",
+            )
+        return {**status, "address": pointed}
+    with contextlib.suppress(OSError, ValueError):
+        record = json.loads((home() / "emulator" / "run.json").read_text(encoding="utf-8"))
+        if _probe(record["address"], record.get("token")) is not None:
+            return dict(record)
+    return None
+
+
+def _probe(address: str, token: str | None = None) -> dict[str, Any] | None:
+    request = urllib.request.Request(f"{address}/emulator/status")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=_PROBE_TIMEOUT) as answer:
+            return dict(json.load(answer))
+    except (urllib.error.URLError, OSError, ValueError):
+        return None
+
+
+class _Emulator:
+    """An emulator of one's own, in a folder of its own; both are gone when the connection is."""
+
+    def __init__(self, config: Config, stand_in: str | None) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="vertex-tuning-"))
+        command = [sys.executable, "-m", "vertex_tuning.emulator", "--port", "0", "--data-dir", str(self._folder)]
+        for option, value in (("--project", config.project), ("--location", config.location), ("--stand-in", stand_in)):
+            command += [option, value] if value else []
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the process
+        self._process = subprocess.Popen(
+            [*command, "--ready-json", "--until-stdin-closes"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            # Ctrl-C is for the program; it closes the connection, and that ends the server.
+            start_new_session=True,
+        )
+        atexit.register(self.stop)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            self._words.seek(0)
+            words = self._words.read().decode("utf-8", "replace").strip()
+            self.stop()
+            raise EmulatorError(
+                "VT407",
+                f"the emulator did not start: {words[-2000:]}",
+                fix="pip install 'vertex-tuning[emulator]'" if "ModuleNotFoundError" in words else "",
+            )
+        self.record: dict[str, Any] = json.loads(line)
+
+    def stop(self) -> None:
+        """End the process and remove its folder; may be called twice."""
+        atexit.unregister(self.stop)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
+        try:
+            self._process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._words.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _fixed_credentials(token: str | None) -> Any:
+    """Credentials that never ask anybody for a token."""
+    from google.auth.credentials import Credentials
+
+    class Fixed(Credentials):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = token or "emulator"
+
+        def refresh(self, request: object) -> None:
+            del request
+
+    return Fixed()

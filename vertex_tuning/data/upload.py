@@ -1,0 +1,120 @@
+"""Into the bucket, under the hash of the content: the same data never travels twice, and never changes under a job."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import msgspec
+
+from vertex_tuning.errors import ConfigurationError, ServiceError
+from vertex_tuning.retries import again, translated
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+    from vertex_tuning.connection import Connection
+
+UploadProgress = Callable[[int, int], None]
+"""Called with bytes done and bytes in all."""
+
+FOLDER = "vertex-tuning/data"
+_CHUNK = 8 * 1024 * 1024
+_MULTI_REGIONS = {"us": ("us-", "northamerica-"), "eu": ("europe-",), "asia": ("asia-",)}
+
+
+def upload(connection: Connection, dataset: Any, *, progress: UploadProgress | None = None) -> str:
+    """Put a data set into the connection's bucket, unless it is there.
+
+    Args:
+        connection: Where to; its bucket, in the region of its location.
+        dataset: A file, or rows.
+        progress: Told how it goes, after every 8 MiB.
+
+    Returns:
+        `gs://BUCKET/vertex-tuning/data/SHA256.jsonl`.
+
+    Raises:
+        ConfigurationError: VT108 no bucket is set, VT109 there is none of that name, VT110 it lies in another region.
+        ServiceError: The service refused it.
+    """
+    bucket = _bucket(connection)
+    if isinstance(dataset, str | os.PathLike):
+        with Path(os.fspath(dataset)).open("rb") as file:
+            return _send(bucket, file, progress)
+    with tempfile.TemporaryFile() as file:
+        for row in cast("Iterable[Mapping[str, Any]]", dataset):
+            file.write(msgspec.json.encode(row) + b"\n")
+        return _send(bucket, cast("BinaryIO", file), progress)
+
+
+def _bucket(connection: Connection) -> storage.Bucket:
+    name = connection.ensure_bucket()
+    bucket = again(lambda: connection.storage.lookup_bucket(name))
+    if bucket is None:
+        raise ConfigurationError(
+            "VT109",
+            f'there is no bucket "{name}"',
+            where="bucket",
+            fix=f"gcloud storage buckets create gs://{name} --location={connection.location}",
+        )
+    place = str(bucket.location).lower()
+    if place != connection.location and not connection.location.startswith(_MULTI_REGIONS.get(place, ("\0",))):
+        raise ConfigurationError(
+            "VT110",
+            f"the bucket {name} lies in {place}, the job would run in {connection.location}",
+            where="bucket",
+            why="The service refuses data from another region.",
+            fix=f"a bucket in {connection.location}, or location={place}",
+        )
+    return bucket
+
+
+def _send(bucket: storage.Bucket, file: BinaryIO, progress: UploadProgress | None) -> str:
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = file.tell()
+    name = f"{FOLDER}/{digest}.jsonl"
+    uri = f"gs://{bucket.name}/{name}"
+    if again(lambda: bucket.get_blob(name)) is not None:
+        if progress:
+            progress(size, size)
+        return uri
+    blob = bucket.blob(name, chunk_size=_CHUNK if size > _CHUNK else None)
+    blob.metadata = {"sha256": digest}
+    file.seek(0)
+    watched = _Watched(file, size, progress) if progress else file
+    try:
+        # The precondition makes a repeated request harmless, so that the client may retry; the checksum is held on both sides.
+        with translated():
+            blob.upload_from_file(
+                watched, size=size, content_type="application/jsonl", if_generation_match=0, checksum="crc32c"
+            )
+    except ServiceError as error:
+        if error.code != 412:  # somebody else was quicker, with the same bytes
+            raise
+    return uri
+
+
+class _Watched:
+    """A file that tells how far it was read."""
+
+    def __init__(self, file: BinaryIO, size: int, progress: UploadProgress) -> None:
+        self._file = file
+        self._size = size
+        self._progress = progress
+
+    def read(self, count: int = -1) -> bytes:
+        data = self._file.read(count)
+        self._progress(self._file.tell(), self._size)
+        return data
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
