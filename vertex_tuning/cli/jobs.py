@@ -1,0 +1,127 @@
+"""`vertex-tuning jobs`: see how jobs do."""
+
+from __future__ import annotations
+
+import click
+
+from vertex_tuning.cli import _common
+
+
+@click.group()
+def jobs() -> None:
+    """List, show, watch and cancel tuning jobs."""
+
+
+@jobs.command("list")
+@click.option("--filter", "expression", default="", help='As the service understands it: state="JOB_STATE_RUNNING".')
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="No more than these.")
+@_common.target_options
+def list_jobs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> None:
+    """List jobs, newest first.
+
+    \b
+    Example:
+      vertex-tuning jobs list --filter 'state="JOB_STATE_FAILED"'
+    """
+    with _common.open_client(where) as client:
+        found = client.jobs.list(filter=expression, limit=limit)
+        if as_json:
+            _common.print_json([job.to_json() for job in found])
+            return
+        _common.print_table(
+            ["job", "state", "base model", "name", "created"],
+            (
+                (
+                    job.id,
+                    job.state.removeprefix("JOB_STATE_").lower(),
+                    job.base_model,
+                    job.display_name,
+                    f"{job.resource.create_time:%Y-%m-%d %H:%M:%S}" if job.resource.create_time else "",
+                )
+                for job in found
+            ),
+            empty="No tuning jobs.",
+        )
+
+
+@jobs.command()
+@click.argument("job")
+@_common.target_options
+def show(job: str, where: dict[str, str], as_json: bool) -> None:
+    """Show JOB, by name or id.
+
+    \b
+    Example:
+      vertex-tuning jobs show 1234567890
+    """
+    from vertex_tuning.cli import _follow
+
+    with _common.open_client(where) as client:
+        found = client.jobs.get(job)
+        if as_json:
+            _common.print_json(found.to_json())
+            return
+        lines = {
+            "Job": found.name,
+            "State": _follow.describe(found.progress()),
+            "Base model": found.base_model,
+            "Name": found.display_name,
+            "Labels": ", ".join(f"{key}={value}" for key, value in found.labels.items()),
+        }
+        error = found.resource.error
+        if error is not None and error.message:
+            lines["Error"] = f"{error.message} (code {error.code})"
+        made = found.resource.tuned_model
+        if made is not None and made.model:
+            lines["Model"] = made.model
+            lines["Endpoint"] = made.endpoint or ""
+        for key, value in lines.items():
+            if value:
+                click.echo(f"{key + ':':<12}{value}")
+        for event in found.events():
+            click.echo(f"{event['time']}  {event['event']}")
+
+
+@jobs.command()
+@click.argument("job")
+@click.option("--timeout", type=float, help="Seconds to watch. [default: to the end]")
+@_common.target_options
+def watch(job: str, timeout: float | None, where: dict[str, str], as_json: bool) -> None:
+    """Follow JOB to its end; exit status 1 where it does not end well.
+
+    \b
+    Example:
+      vertex-tuning jobs watch 1234567890
+    """
+    from vertex_tuning.cli import _follow
+
+    with _common.open_client(where) as client:
+        found = client.jobs.get(job)
+        _follow.follow(found, as_json=as_json, timeout=timeout)
+        model = found.result()
+        if not as_json:
+            click.echo(model.name or model.output_uri)
+
+
+@jobs.command()
+@click.argument("job")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it has ended.")
+@_common.target_options
+def cancel(job: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
+    """Cancel JOB.
+
+    \b
+    Example:
+      vertex-tuning jobs cancel 1234567890
+    """
+    with _common.open_client(where) as client:
+        found = client.jobs.get(job)
+        found.cancel()
+        if wait:
+            found.wait()
+        else:
+            found.refresh()
+        if as_json:
+            _common.print_json(found.to_json())
+        else:
+            click.echo(f"{found.name}: {found.state}")

@@ -1,0 +1,91 @@
+"""`vertex-tuning tune`: start a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vertex_tuning.cli import _common
+
+
+@click.group()
+def tune() -> None:
+    """Tune a model."""
+
+
+@tune.command()
+@click.argument("training")
+@click.option("--base-model", required=True, help="gemini-2.5-flash..., or a tuned model to tune on: projects/.../models/ID@V.")
+@click.option("--validation", help="Held-out rows: a file or a gs:// URI.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the data. [default: the service's choice]")
+@click.option("--adapter-size", type=click.Choice(["1", "2", "4", "8", "16", "32"]), help="Rank of the adapter.")
+@click.option("--learning-rate-multiplier", type=float, help="Factor on the recommended learning rate. [default: 1]")
+@click.option("--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models).")
+@click.option("--learning-rate", type=float, help="Learning rate itself (open models).")
+@click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models).")
+@click.option("--checkpoint", "checkpoint_id", help="Checkpoint of a tuned model to tune on from.")
+@click.option("--last-checkpoint-only", is_flag=True, help="Keep the result alone, not one checkpoint per epoch.")
+@click.option("--name", "display_name", help="Name of the tuned model.")
+@click.option("--description", help="What it is for.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label; may be given again.")
+@click.option("--kms-key", help="Customer-managed encryption key.")
+@click.option("--service-account", help="Account that the job runs as.")
+@click.option("--output-uri", help="gs:// folder for the checkpoints (open models).")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the job to its end.")
+@click.option("--again", is_flag=True, help="Start another job even where an identical one runs.")
+@_common.target_options
+def supervised(
+    training: str,
+    labels: tuple[str, ...],
+    adapter_size: str | None,
+    wait: bool,
+    again: bool,
+    where: dict[str, str],
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Teach a model by the examples in TRAINING, a JSONL file or a gs:// URI.
+
+    The file is checked and uploaded first; nothing is sent where it has a fault.
+
+    \b
+    Example:
+      vertex-tuning tune supervised train.jsonl --base-model gemini-2.5-flash --epochs 3
+    """
+    from vertex_tuning.cli import _follow
+    from vertex_tuning.specs import SupervisedTuning
+
+    spec = SupervisedTuning(
+        training=training,
+        labels=dict(_pair(label) for label in labels),
+        adapter_size=int(adapter_size) if adapter_size else None,
+        **fields,
+    )
+    with _common.open_client(where) as client:
+        job = client.tune(spec, again=again)
+        if not wait:
+            if as_json:
+                _common.print_json(job.to_json())
+            else:
+                click.echo(job.name)
+                _common.say(f"Follow it: vertex-tuning jobs watch {job.name}")
+            return
+        _common.say(f"{job.name}")
+        _follow.follow(job, as_json=as_json)
+        model = job.result()
+        if as_json:
+            _common.print_json_line({"model": model.to_json()})
+            return
+        if model.endpoint:
+            click.echo(f"Tuned model: {model.name}\nEndpoint:    {model.endpoint}")
+            _common.say(f'Ask it:  vertex-tuning models generate {model.name} "..."\n\n{model.how_to_call()}')
+        else:
+            click.echo(f"Checkpoints: {model.output_uri}")
+
+
+def _pair(label: str) -> tuple[str, str]:
+    key, separator, value = label.partition("=")
+    if not separator:
+        raise click.BadParameter(f"{label!r} is not KEY=VALUE", param_hint="--label")
+    return key, value
