@@ -1,30 +1,33 @@
 """gRPC for clients that speak nothing else: each call becomes its REST form, and the server answers it.
 
 The wheels of Google's clients carry, for every method, the message types and the rules by which it maps to
-HTTP. So one generic function serves them all: parse the request, transcode it, ask the server at its plain
-address, turn the JSON into the response. It lives in a process of its own because Google's generated types
-weigh more than the server.
+HTTP. So one function serves them all: parse the request, transcode it, ask the server at its plain address,
+turn the JSON into the response. It lives in a process of its own because Google's generated types weigh more
+than the server; those of a version are loaded when a call first needs them.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import logging
 import os
 import re
 import sys
+import threading
 import typing
 from collections.abc import Iterator
 from concurrent import futures
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import grpc
 import urllib3
-from google.api_core import path_template
+from google.api_core import path_template, rest_helpers
 from google.longrunning import operations_pb2
-from google.protobuf import json_format
+from google.protobuf import empty_pb2, json_format
 from google.rpc import error_details_pb2, status_pb2
 
 from vertex_tuning.emulator.status import Code
@@ -32,150 +35,163 @@ from vertex_tuning.emulator.workers.channel import Channel
 
 log = logging.getLogger(__name__)
 
-_SERVICES = (
-    "gen_ai_tuning_service",
-    "model_service",
-    "endpoint_service",
-    "prediction_service",
-    "llm_utility_service",
-    "model_garden_service",
-    "job_service",
-    "pipeline_service",
-)
-_VERSIONS = ("v1", "v1beta1")
+_SERVICE = re.compile(r"google\.cloud\.(?P<api>aiplatform|resourcemanager)\.(?P<version>v\w+)\.(?P<name>\w+)")
+_TYPE = re.compile(r"type\.googleapis\.com/google\.cloud\.aiplatform\.(v\w+)\.")
 _STREAMS = frozenset({"StreamGenerateContent", "ServerStreamingPredict"})
 _MAX_MESSAGE = 64 * 1024 * 1024
-_HTTP_TO_GRPC = {code.http: code.number for code in reversed(Code)} | {405: 12, 501: 12}
+_THREADS = 32
+_DAY = 86_400.0
+# One import at a time: two threads that import halves of one package wait for each other.
+_IMPORT = threading.Lock()
 
 
-class Bridge:
-    """Answers gRPC calls by asking a server over HTTP."""
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """What is needed to carry one method over HTTP."""
+
+    request: Any
+    """Protobuf class of the request."""
+    response: Any
+    """Protobuf class of the response."""
+    rules: list[dict[str, str]]
+    """`google.api.http` bindings, as `path_template.transcode` takes them."""
+
+
+class Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Answers gRPC calls by asking a server over HTTP.
+
+    Args:
+        address: The server's plain address.
+        token: Shown on every call, where the server wants one.
+    """
 
     def __init__(self, address: str, token: str | None) -> None:
         parts = urlsplit(address)
-        self._pool = urllib3.HTTPConnectionPool(parts.hostname or "", parts.port, maxsize=16, retries=False)
+        self._pool = urllib3.HTTPConnectionPool(
+            parts.hostname or "", parts.port, maxsize=_THREADS, retries=False
+        )
         self._token = token
 
-    def ask(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
-        """One HTTP call; the urllib3 response, not yet read."""
-        headers = {"content-type": "application/json"}
-        if self._token:
-            headers["authorization"] = f"Bearer {self._token}"
-        target = quote(path, safe="/:@*~-._") + (f"?{urlencode(query, doseq=True)}" if query else "")
-        data = json.dumps(body).encode() if body is not None else None
-        return self._pool.request(
-            method,
-            target,
-            body=data,
-            headers=headers,
-            preload_content=False,
-            timeout=urllib3.Timeout(read=None),
-        )
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """The handler of a method; messages stay bytes until its own thread looks at them."""
+        service, _, name = str(details.method).removeprefix("/").partition("/")
+        if name in _STREAMS:
+            return grpc.unary_stream_rpc_method_handler(functools.partial(self._stream, service, name))
+        return grpc.unary_unary_rpc_method_handler(functools.partial(self._unary, service, name))
 
-    def service(self, module: str, version: str) -> grpc.GenericRpcHandler | None:
-        """A handler for every method of a service; None where the installed wheel does not have it."""
-        package = f"google.cloud.aiplatform_{version}.services.{module}.transports"
+    def _unary(self, service: str, name: str, data: bytes, context: grpc.ServicerContext) -> bytes:
+        method = self._method(service, name, context)
+        return _pack(self._call(method, data, context).read(), method.response)
+
+    def _stream(self, service: str, name: str, data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        method = self._method(service, name, context)
+        response = self._call(method, data, context, {"alt": "sse"})
         try:
-            rules = importlib.import_module(f"{package}.rest_base")
-            transports = importlib.import_module(f"{package}.grpc")
-        except ImportError:
-            return None
-        base = _class_in(rules, "RestTransport")
-        transport = _class_in(transports, "GrpcTransport")
-        handlers: dict[str, grpc.RpcMethodHandler] = {}
-        for name, holder in vars(base).items():
-            method = name.removeprefix("_Base")
-            attribute = getattr(transport, re.sub(r"(?<!^)(?=[A-Z])", "_", method).lower(), None)
-            if name == method or not isinstance(attribute, property) or attribute.fget is None:
-                continue
-            # Declared as `-> Callable[[Request], Response]`.
-            (request,), response = typing.get_args(typing.get_type_hints(attribute.fget)["return"])
-            # Not the methods that all services share (GetOperation...), nor those that HTTP cannot carry.
-            if hasattr(request, "pb") and hasattr(holder, "_get_http_options"):
-                handlers[method] = self._handler(method, request, response, holder._get_http_options())
-        service = transport.__name__.removesuffix("GrpcTransport")
-        return grpc.method_handlers_generic_handler(f"google.cloud.aiplatform.{version}.{service}", handlers)
+            for line in _lines(response):
+                if line.startswith(b"data:"):
+                    yield _pack(line[5:], method.response)
+        finally:
+            response.close()
 
-    def _handler(
-        self, method: str, request_type: Any, response_type: Any, rules: list[dict[str, str]]
-    ) -> grpc.RpcMethodHandler:
-        def unary(request: Any, context: grpc.ServicerContext) -> Any:
-            response = self._call(rules, request, context)
-            return _message(json.loads(response.read() or b"{}"), response_type)
-
-        def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            response = self._call(rules, request, context, query={"alt": "sse"})
-            try:
-                for line in _lines(response):
-                    if line.startswith(b"data:"):
-                        yield _message(json.loads(line[5:]), response_type)
-            finally:
-                response.close()
-
-        serialize = getattr(response_type, "serialize", None) or response_type.SerializeToString
-        if method in _STREAMS:
-            return grpc.unary_stream_rpc_method_handler(stream, request_type.deserialize, serialize)
-        return grpc.unary_unary_rpc_method_handler(unary, request_type.deserialize, serialize)
+    def _method(self, service: str, name: str, context: grpc.ServicerContext) -> _Method:
+        found = _methods(service).get(name)
+        if found is not None:
+            return found
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"The emulator does not serve {service}/{name}.")
+        raise AssertionError("abort raises")
 
     def _call(
         self,
-        rules: list[dict[str, str]],
-        request: Any,
+        method: _Method,
+        data: bytes,
         context: grpc.ServicerContext,
-        query: dict[str, Any] | None = None,
-    ) -> Any:
+        extra: dict[str, str] | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        """One HTTP call; the response is an answer, and not yet read."""
         try:
-            http = path_template.transcode(rules, type(request).pb(request))
+            http = path_template.transcode(method.rules, method.request.FromString(data))
         except ValueError:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a required part of the resource name is missing")
-        body = json_format.MessageToDict(http["body"]) if http.get("body") is not None else None
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "A part of the resource's name is missing.")
         parameters = json_format.MessageToDict(http["query_params"]) if http.get("query_params") else {}
-        response = self.ask(http["method"].upper(), http["uri"], {**parameters, **(query or {})}, body)
+        query = [*rest_helpers.flatten_query_params(parameters, strict=True), *(extra or {}).items()]
+        target = quote(http["uri"], safe="/:@*~-._") + (f"?{urlencode(query)}" if query else "")
+        body = json_format.MessageToDict(http["body"]) if http.get("body") is not None else None
+        try:
+            response = self._pool.request(
+                http["method"].upper(),
+                target,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=self._headers(context),
+                preload_content=False,
+                # Without a deadline gRPC gives one in the year 292471210647.
+                timeout=urllib3.Timeout(read=min(context.time_remaining() or _DAY, _DAY)),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            context.abort(grpc.StatusCode.UNAVAILABLE, f"The emulator does not answer: {error}")
         if response.status >= 400:
             _abort(context, response.status, response.read())
         return response
 
-    def operations(self, version: str) -> grpc.GenericRpcHandler:
-        """`google.longrunning.Operations`, which carries no HTTP rules of its own here."""
+    def _headers(self, context: grpc.ServicerContext) -> dict[str, str]:
+        headers = {"content-type": "application/json"}
+        if self._token:
+            headers["authorization"] = f"Bearer {self._token}"
+        # The host that the client called decides who answers, and for which location. gRPC's own interface
+        # does not tell it; over HTTP it is the ":authority" of the call.
+        host = context._rpc_event.call_details.host.decode("ascii")
+        if host.partition(":")[0].endswith(".googleapis.com"):
+            headers["host"] = host
+        return headers
 
-        def get(request: Any, context: grpc.ServicerContext) -> Any:
-            response = self.ask("GET", f"/{version}/{request.name}")
-            if response.status >= 400:
-                _abort(context, response.status, response.read())
-            return _message(json.loads(response.read()), operations_pb2.Operation)
 
-        return grpc.method_handlers_generic_handler(
-            "google.longrunning.Operations",
-            {
-                name: grpc.unary_unary_rpc_method_handler(
-                    get, request.FromString, operations_pb2.Operation.SerializeToString
-                )
-                for name, request in {
-                    "GetOperation": operations_pb2.GetOperationRequest,
-                    "WaitOperation": operations_pb2.WaitOperationRequest,
-                }.items()
-            },
-        )
+@functools.cache
+def _methods(service: str) -> dict[str, _Method]:
+    """The methods of a service, by name; empty where the installed wheels do not have it."""
+    if service == "google.longrunning.Operations":
+        return _OPERATIONS
+    found = _SERVICE.fullmatch(service)
+    if found is None:
+        return {}
+    package = f"google.cloud.{found['api']}_{found['version']}.services.{_snake(found['name'])}.transports"
+    try:
+        with _IMPORT:
+            rules = importlib.import_module(f"{package}.rest_base")
+            transports = importlib.import_module(f"{package}.grpc")
+    except ImportError:
+        return {}
+    transport = _class_in(transports, "GrpcTransport")
+    methods: dict[str, _Method] = {}
+    for holder in vars(_class_in(rules, "RestTransport")).values():
+        name = getattr(holder, "__name__", "").removeprefix("_Base")
+        declared = getattr(transport, _snake(name), None)
+        if not (hasattr(holder, "_get_http_options") and isinstance(declared, property)):
+            continue
+        # Declared as `-> Callable[[Request], Response]`.
+        (request,), response = typing.get_args(typing.get_type_hints(declared.fget)["return"])
+        methods[name] = _Method(_protobuf(request), _protobuf(response), holder._get_http_options())
+    return methods
 
-    def projects(self) -> grpc.GenericRpcHandler | None:
-        """Resource Manager's `GetProject`, which `aiplatform` asks for a project's number."""
-        try:
-            types = importlib.import_module("google.cloud.resourcemanager_v3.types.projects")
-        except ImportError:
-            return None
 
-        def get(request: Any, context: grpc.ServicerContext) -> Any:
-            response = self.ask("GET", f"/v3/{request.name}")
-            if response.status >= 400:
-                _abort(context, response.status, response.read())
-            return types.Project.from_json(response.read(), ignore_unknown_fields=True)
+_OPERATIONS = {
+    name: _Method(getattr(operations_pb2, f"{name}Request"), response, [{"method": verb, "uri": uri, **body}])
+    for name, response, verb, uri, body in (
+        ("GetOperation", operations_pb2.Operation, "get", "/v1/{name=**}", {}),
+        ("WaitOperation", operations_pb2.Operation, "post", "/v1/{name=**}:wait", {"body": "*"}),
+        ("ListOperations", operations_pb2.ListOperationsResponse, "get", "/v1/{name=**}/operations", {}),
+        ("CancelOperation", empty_pb2.Empty, "post", "/v1/{name=**}:cancel", {"body": "*"}),
+        ("DeleteOperation", empty_pb2.Empty, "delete", "/v1/{name=**}", {}),
+    )
+}
+"""`google.longrunning.Operations`, which comes without HTTP rules of its own."""
 
-        handler = grpc.unary_unary_rpc_method_handler(
-            get, types.GetProjectRequest.deserialize, types.Project.serialize
-        )
-        return grpc.method_handlers_generic_handler(
-            "google.cloud.resourcemanager.v3.Projects", {"GetProject": handler}
-        )
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _protobuf(kind: Any) -> Any:
+    """The protobuf class under a `proto-plus` one."""
+    return kind.pb() if hasattr(kind, "pb") else kind
 
 
 def _class_in(module: Any, suffix: str) -> Any:
@@ -187,39 +203,41 @@ def _class_in(module: Any, suffix: str) -> Any:
     )
 
 
-def _message(body: dict[str, Any], kind: Any) -> Any:
-    if hasattr(kind, "pb"):
-        # An operation's `response` may name a type that this process has not loaded; then the JSON cannot be
-        # packed.
-        return kind.wrap(json_format.ParseDict(body, kind.pb()(), ignore_unknown_fields=True))
-    return json_format.ParseDict(body, kind(), ignore_unknown_fields=True)
+def _pack(body: bytes, kind: Any) -> bytes:
+    """JSON as a serialised message; what the wheel's types do not know is left out."""
+    text = body.decode("utf-8") or "{}"
+    for version in set(_TYPE.findall(text)):
+        with _IMPORT:  # the type of an `Any` must be loaded before it can be packed
+            importlib.import_module(f"google.cloud.aiplatform_{version}")
+    message = json_format.ParseDict(json.loads(text), kind(), ignore_unknown_fields=True)
+    return bytes(message.SerializeToString())
 
 
-def _lines(response: Any) -> Iterator[bytes]:
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     pending = b""
     for chunk in response.stream(65536, decode_content=True):
         *lines, pending = (pending + chunk).split(b"\n")
         yield from (line.rstrip(b"\r") for line in lines)
-    if pending:
-        yield pending
+    yield pending
 
 
-def _abort(context: grpc.ServicerContext, http_status: int, body: bytes) -> None:
+def _abort(context: grpc.ServicerContext, http_status: int, body: bytes) -> typing.NoReturn:
+    """End a call with the status that an error body stands for, its details included."""
     try:
         error = json.loads(body)["error"]
+        code = Code[error["status"]]
     except (ValueError, KeyError, TypeError):
-        error = {"message": body.decode("utf-8", "replace"), "status": ""}
-    name = error.get("status", "")
-    number = Code[name].number if name in Code.__members__ else _HTTP_TO_GRPC.get(http_status, 2)
-    status = status_pb2.Status(code=number, message=error.get("message", ""))
+        error = {"message": f"HTTP {http_status}: {body.decode('utf-8', 'replace')}"}
+        code = Code.UNKNOWN
+    status = status_pb2.Status(code=code.number, message=error["message"])
     for detail in error.get("details", ()):
         kind = getattr(error_details_pb2, str(detail.get("@type", "")).rpartition(".")[2], None)
         if kind is not None:
             fields = {key: value for key, value in detail.items() if key != "@type"}
             status.details.add().Pack(json_format.ParseDict(fields, kind(), ignore_unknown_fields=True))
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    grpc_code = next(code for code in grpc.StatusCode if code.value[0] == number)
-    context.abort(grpc_code, status.message)
+    context.abort(getattr(grpc.StatusCode, code.name), status.message)
+    raise AssertionError("abort raises")
 
 
 def main() -> None:
@@ -227,17 +245,14 @@ def main() -> None:
     channel = Channel()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     address, path = sys.argv[1:3]
-    bridge = Bridge(address, os.environ.get("VERTEX_TUNING_TOKEN"))
     server = grpc.server(
-        futures.ThreadPoolExecutor(16),
+        futures.ThreadPoolExecutor(_THREADS),
         options=[
             ("grpc.max_receive_message_length", _MAX_MESSAGE),
             ("grpc.max_send_message_length", _MAX_MESSAGE),
         ],
     )
-    handlers = [bridge.service(module, version) for version in _VERSIONS for module in _SERVICES]
-    handlers += [bridge.operations("v1"), bridge.projects()]
-    server.add_generic_rpc_handlers([handler for handler in handlers if handler is not None])
+    server.add_generic_rpc_handlers((Bridge(address, os.environ.get("VERTEX_TUNING_TOKEN")),))
     server.add_insecure_port(f"unix:{path}")
     server.start()
     channel.send({"ready": True})
