@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import logging
@@ -19,9 +20,11 @@ from vertex_tuning.emulator import guard, routes
 from vertex_tuning.emulator.api import Call, Route
 from vertex_tuning.emulator.jobs import TuningJobs
 from vertex_tuning.emulator.keys import Keys
+from vertex_tuning.emulator.serving import Generation
 from vertex_tuning.emulator.state import Database
 from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.emulator.storage import Storage
+from vertex_tuning.emulator.weights import WeightsStore
 from vertex_tuning.emulator.wire import Wire, parse_json
 from vertex_tuning.emulator.workers.grpc_child import GrpcChild
 
@@ -40,24 +43,6 @@ _STORAGE_ROOTS = frozenset({"storage", "upload", "download", "batch", "resumable
 RESERVED_ROOTS = frozenset({*_VERSIONS, *_STORAGE_ROOTS, "emulator", "token", "favicon.ico", ""})
 
 
-def _part(module: str, name: str) -> Any:
-    # A part whose owner has not built it yet is left out; goes when all parts are there.
-    import importlib
-
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError):
-        return lambda *_: _Absent()
-
-
-class _Absent:
-    pid = None
-
-    async def nothing(self) -> None: ...
-
-    start = stop = reset = nothing
-
-
 class Emulator:
     """One emulator: its parts, and the ASGI application over them."""
 
@@ -68,9 +53,9 @@ class Emulator:
         self.wire = Wire()
         self.keys = Keys(settings)
         self.storage = Storage(settings, self.db)
-        self.weights = _part("vertex_tuning.emulator.weights", "WeightsStore")(settings.weights_dir)
+        self.weights = WeightsStore(settings.weights_dir)
         self.jobs = TuningJobs(self)
-        self.generation = _part("vertex_tuning.emulator.serving", "Generation")(self)
+        self.generation = Generation(self)
         self.grpc = GrpcChild(self)
         self.record: dict[str, Any] = {}
         """What `run.json` holds; filled once the port is open."""
@@ -100,7 +85,7 @@ class Emulator:
         with self.db.transaction() as sql:
             sql.execute("DELETE FROM resources")
             sql.execute("DELETE FROM events")
-        await self.storage.reset()
+        await asyncio.to_thread(self.storage.reset)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; of a fault of ours the wire is told nothing but an incident id."""

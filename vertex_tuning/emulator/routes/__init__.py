@@ -1,11 +1,10 @@
 """One file per resource, the same shape in each."""
 
-import contextlib
-
 from vertex_tuning.emulator.api import Route
 from vertex_tuning.emulator.routes import (
     admin,
     endpoints,
+    generation,
     identity,
     models,
     operations,
@@ -15,17 +14,13 @@ from vertex_tuning.emulator.routes import (
 
 VERTEX: tuple[Route, ...] = (
     *tuning_jobs.routes.all,
+    *generation.routes.all,
     *models.routes.all,
     *endpoints.routes.all,
     *operations.routes.all,
     *publisher_models.routes.all,
 )
 """What the hosts of Vertex AI answer."""
-
-with contextlib.suppress(ImportError):
-    from vertex_tuning.emulator.routes import generation
-
-    VERTEX += tuple(generation.routes.all)
 
 IDENTITY: tuple[Route, ...] = tuple(identity.routes.all)
 """What the hosts of tokens, IAM credentials and Resource Manager answer."""
