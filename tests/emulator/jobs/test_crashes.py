@@ -1,0 +1,141 @@
+"""Whatever dies, at whatever moment: every acknowledged job is there afterwards, and ends well or with a clear error."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import COLOURS, ENDED, Bench
+
+pytestmark = pytest.mark.slow
+
+TUNING = "TUNING_JOB_STATE_TUNING"
+
+
+def kill(pid: int) -> None:
+    """End a process at once, and wait until the kernel has."""
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}/stat").exists() and time.monotonic() < deadline:
+        if Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.01)
+
+
+def trainer(bench: Bench) -> int:
+    """Process id of the training child."""
+    return int(bench.call("GET", "/emulator/status")["workers"]["trainer"]["pid"])
+
+
+def forks(parent: int) -> list[int]:
+    """Its children: the process of the job that trains."""
+    path = Path(f"/proc/{parent}/task/{parent}/children")
+    return [int(pid) for pid in path.read_text(encoding="ascii").split()]
+
+
+def steps(job: dict[str, Any]) -> int:
+    return int(job.get("tuningJobMetadata", {}).get("completedStepCount", 0))
+
+
+def deaths(bench: Bench, name: str) -> int:
+    return sum(event["kind"] == "trainer died" for event in bench.events(name))
+
+
+@pytest.mark.parametrize("whose", ["the job's process", "the trainer"])
+def test_a_job_survives_the_death_of(own_bench: Callable[..., Bench], whose: str) -> None:
+    bench = own_bench()
+    name = bench.create(epochs=40)
+    bench.until(name, lambda job: steps(job) >= 10)
+    pid = trainer(bench)
+    kill(pid if whose == "the trainer" else forks(pid)[0])
+    bench.until(name, lambda _: deaths(bench, name) == 1)
+    job = bench.wait(name)
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    resumed = [event["data"] for event in bench.events(name) if event["kind"] == TUNING][1]
+    assert resumed["step"] > 1, "it went on from a checkpoint, not from the start"
+    assert len(job["tunedModel"]["checkpoints"]) == 10
+    assert bench.tune()["state"] == "JOB_STATE_SUCCEEDED", "the next job trains as if nothing had been"
+
+
+def test_a_job_whose_trainer_always_dies_fails_and_lets_others_pass(own_bench: Callable[..., Bench]) -> None:
+    bench = own_bench()
+    name = bench.create(bench.upload(COLOURS * 50))
+    job = bench.get(name)
+    while job["state"] not in ENDED:
+        status = bench.call("GET", "/emulator/status")
+        for pid in forks(status["workers"]["trainer"]["pid"]) if "trainer" in status["workers"] else []:
+            kill(pid)
+        job = bench.get(name)
+    assert job["state"] == "JOB_STATE_FAILED"
+    assert job["error"]["code"] == 13
+    assert "signal 9" in job["error"]["message"]
+    assert bench.tune()["state"] == "JOB_STATE_SUCCEEDED"
+
+
+def test_every_acknowledged_job_survives_the_death_of_the_server(
+    own_bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    """Killed at random moments of queueing, training and finishing; a job that was cancelled stays so."""
+    chance = random.Random(7)
+    folder = tmp_path / "data"
+    bench = own_bench(data_dir=folder)
+    uri = bench.upload(COLOURS)
+    names = [bench.create(uri, epochs=12) for _ in range(3)]
+    cancelled = bench.create(uri)
+    bench.call("POST", f"/v1beta1/{cancelled}:cancel")
+    for _ in range(5):
+        time.sleep(chance.uniform(0.0, 2.0))
+        bench.running.kill()
+        bench = own_bench(data_dir=folder)
+        names.append(bench.create(uri))
+    ended = [bench.wait(name) for name in names]
+    assert [job["state"] for job in ended] == ["JOB_STATE_SUCCEEDED"] * len(names)
+    assert bench.get(cancelled)["state"] == "JOB_STATE_CANCELLED"
+    starts = [job["startTime"] for job in ended]
+    assert starts == sorted(starts), "in the order in which they came"
+    models = bench.call("GET", "/v1/projects/vertex-tuning-local/locations/us-central1/models")["models"]
+    assert len(models) == len(names), "each job made one model, once"
+    for job in ended:
+        assert bench.call("GET", f"/v1/{job['tunedModel']['endpoint']}")["deployedModels"]
+        last = bench.download(job["gcsMetricsUri"]).splitlines()[-1]
+        assert f'"step": {steps(job)},'.encode() in last
+    assert len(list((folder / "jobs").iterdir())) == len(names), "no folder is left over"
+
+
+def test_a_job_goes_on_when_the_server_comes_back(own_bench: Callable[..., Bench], tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    bench = own_bench(data_dir=folder)
+    name = bench.create(epochs=60)
+    before = bench.until(name, lambda job: steps(job) >= 10)
+    pid = trainer(bench)
+    bench.running.kill()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists():  # it does not outlive the server
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    bench = own_bench(data_dir=folder)
+    job = bench.get(name)
+    assert job["state"] == "JOB_STATE_RUNNING"
+    assert job["startTime"] == before["startTime"]
+    assert steps(job) >= 10
+    bench.until(name, lambda job: steps(job) > steps(before))
+    bench.call("POST", f"/v1beta1/{name}:cancel")
+    assert bench.wait(name)["state"] == "JOB_STATE_CANCELLED"
+    assert not list((folder / "jobs").iterdir())
+
+
+def test_an_orderly_stop_loses_nothing_either(own_bench: Callable[..., Bench], tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    bench = own_bench(data_dir=folder)
+    name, waiting = bench.create(epochs=30), bench.create()
+    bench.until(name, lambda job: steps(job) >= 5)
+    assert bench.running.stop() == 0
+    bench = own_bench(data_dir=folder)
+    assert [bench.wait(job)["state"] for job in (name, waiting)] == ["JOB_STATE_SUCCEEDED"] * 2
