@@ -109,11 +109,12 @@ class Database:
             self._depth = 1
             try:
                 yield self.sql
-            except BaseException:
-                self.sql.execute("ROLLBACK")
-                raise
-            else:
                 self.sql.execute("COMMIT")
+            except BaseException:
+                # A full disk fails the COMMIT itself, and SQLite may have rolled back already.
+                if self.sql.in_transaction:
+                    self.sql.execute("ROLLBACK")
+                raise
             finally:
                 self._depth = 0
 

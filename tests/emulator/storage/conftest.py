@@ -39,7 +39,9 @@ class Server:
         listener.bind(("127.0.0.1", self.port))
         listener.listen()
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(self.storage.app, http="httptools", lifespan="off", log_level="warning")
+        config = uvicorn.Config(
+            self.storage.app, http="httptools", lifespan="off", log_level="warning", proxy_headers=False
+        )
         self._server = uvicorn.Server(config)
         self._listener = listener
         self._thread = threading.Thread(target=self._server.run, args=([listener],))

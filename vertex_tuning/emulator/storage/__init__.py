@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import mimetypes
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from vertex_tuning.emulator.storage import names, seeds, tables
 from vertex_tuning.emulator.storage.app import StorageApp
 from vertex_tuning.emulator.storage.blobs import BlobStore
 from vertex_tuning.emulator.storage.buckets import Buckets
-from vertex_tuning.emulator.storage.errors import StorageError, from_os
+from vertex_tuning.emulator.storage.errors import StorageError, from_disk
 from vertex_tuning.emulator.storage.objects import ANY, Objects, Version
 from vertex_tuning.emulator.storage.uploads import Uploads
 
@@ -133,8 +134,8 @@ class Storage:
             version = self.objects.insert(bucket, name, blob, digest, {"contentType": content_type})
         except StorageError as error:
             raise _as_api_error(error) from error
-        except OSError as error:
-            raise _as_api_error(from_os(error)) from error
+        except (OSError, sqlite3.OperationalError) as error:
+            raise _as_api_error(from_disk(error)) from error
         return self._info(version)
 
     def copy_tree(self, folder: Path, uri_prefix: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from vertex_tuning.emulator.storage import batch, json_api, upload_api, xml_api
 from vertex_tuning.emulator.storage.call import Call, Disconnected, decoded, json_response
-from vertex_tuning.emulator.storage.errors import StorageError, from_os, not_emulated
+from vertex_tuning.emulator.storage.errors import StorageError, from_disk, not_emulated
 from vertex_tuning.emulator.storage.media import RangeError
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class StorageApp:
                 if xml:
                     return await xml_api.answer(call, bucket)
                 return await self._json(call)
-            except OSError as error:
-                raise from_os(error) from error
+            except (OSError, sqlite3.OperationalError) as error:
+                raise from_disk(error) from error
         except Disconnected:
             raise
         except StorageError as error:

@@ -133,9 +133,15 @@ class BlobStore:
         return hashes
 
     def discard(self, *blobs: str) -> None:
-        """Remove blobs that no row names. Who reads one at this moment reads it to its end."""
+        """Remove blobs that no row names. Who reads one at this moment reads it to its end.
+
+        It never fails: what caused the removal is done already, and the next start sweeps what is left.
+        """
         for blob in blobs:
-            self.path(blob).unlink(missing_ok=True)
+            try:
+                self.path(blob).unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("storage: blob %s stays until the next start: %s", blob, error)
 
     def sweep(self, named: set[str]) -> int:
         """Remove every blob that no row names: a dying server left it unfinished. Returns how many."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 from html import escape
 from typing import Any
 
@@ -101,9 +102,13 @@ def not_emulated(what: str) -> StorageError:
     )
 
 
-def from_os(error: OSError) -> StorageError:
+def from_disk(error: OSError | sqlite3.OperationalError) -> StorageError:
     """What the disk refused. 507 is final to Google's clients, which would repeat a 503 for two minutes."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError):
+        full, words = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), error.strerror or str(error)
+    else:
+        full, words = error.sqlite_errorcode == sqlite3.SQLITE_FULL, str(error)
+    if full:
         return StorageError(
             507,
             "insufficientStorage",
@@ -114,6 +119,6 @@ def from_os(error: OSError) -> StorageError:
     return StorageError(
         500,
         "backendError",
-        f"VT455: the emulator's data folder cannot be read or written: {error.strerror or error}.",
+        f"VT455: the emulator's data folder cannot be read or written: {words}.",
         rule="VT455",
     )

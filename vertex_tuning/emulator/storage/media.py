@@ -56,13 +56,12 @@ def media(call: Call, version: Version, etag: str, *, xml: bool = False) -> Resp
     if "contentEncoding" in version.body:
         headers["content-encoding"] = header_text(version.body["contentEncoding"])
     size = version.digest.size
-    start, end = _range(call.headers.get("range"), size)
-    status = 200
-    if (start, end) != (0, size) or (size and "range" in call.headers and _is_range(call.headers["range"])):
-        status = 206
+    wanted = _range(call.headers.get("range", ""), size)
+    start, end = wanted or (0, size)
+    if wanted:
         headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
     headers["content-length"] = str(end - start)
-    return Content(call, _open(call.storage, version), headers, status, start, end - start)
+    return Content(call, _open(call.storage, version), headers, 206 if wanted else 200, start, end - start)
 
 
 def md5_etag(version: Version) -> str:
@@ -133,17 +132,11 @@ def _check_conditions(call: Call, version: Version, etag: str) -> None:
             raise not_modified("If-Modified-Since")
 
 
-def _is_range(text: str) -> bool:
+def _range(text: str, size: int) -> tuple[int, int] | None:
+    """First byte, and the one behind the last. None for what is no single range: HTTP has it ignored."""
     match = _RANGE.fullmatch(text.strip())
-    return match is not None and any(match.groups())
-
-
-def _range(text: str | None, size: int) -> tuple[int, int]:
-    """First byte, and the one behind the last. What is no single range is ignored, as HTTP has it."""
-    if text is None or not _is_range(text):
-        return 0, size
-    match = _RANGE.fullmatch(text.strip())
-    assert match is not None
+    if match is None or not any(match.groups()):
+        return None
     first, last = match.groups()
     if not first:
         start, end = max(0, size - int(last)), size
@@ -151,8 +144,8 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
         start = int(first)
         end = min(int(last) + 1, size) if last else size
         if last and int(last) < start:
-            return 0, size
-    if start >= size or start >= end:
+            return None
+    if start >= end:
         raise RangeError(size)
     return start, end
 

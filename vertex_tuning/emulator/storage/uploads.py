@@ -123,20 +123,18 @@ class Uploads:
 
     def drop(self, upload: Upload) -> None:
         """Forget an upload with all that it stored."""
-        with self._db.transaction() as sql:
-            blobs = [
-                row[0] for row in sql.execute("SELECT blob FROM storage_parts WHERE upload = ?", (upload.id,))
-            ]
-            sql.execute("DELETE FROM storage_parts WHERE upload = ?", (upload.id,))
-            sql.execute("DELETE FROM storage_uploads WHERE id = ?", (upload.id,))
+        orphans = self.forget(upload)
         self._progress.pop(upload.id, None)
-        self._blobs.discard(*blobs, *([upload.blob] if upload.blob else []))
+        self._blobs.discard(*orphans, *([upload.blob] if upload.blob else []))
 
-    def forget(self, upload: Upload) -> None:
-        """It is an object now. Its parts' blobs are the caller's to remove, after the commit."""
+    def forget(self, upload: Upload) -> list[str]:
+        """Forget an upload. Returns its parts' blobs: they are the caller's to remove, after the commit."""
         with self._db.transaction() as sql:
+            self.get(upload.id, upload.bucket)
+            parts = self.parts(upload)
             sql.execute("DELETE FROM storage_parts WHERE upload = ?", (upload.id,))
             sql.execute("DELETE FROM storage_uploads WHERE id = ?", (upload.id,))
+        return [part.blob for part in parts]
 
     def begun(self, bucket: str) -> list[tuple[Upload, str]]:
         """Multipart uploads under way in a bucket, with the time of their beginning."""
@@ -151,15 +149,20 @@ class Uploads:
     # Parts
 
     def put_part(self, upload: Upload, number: int, blob: str, digest: Digest) -> None:
-        """Add a part, or replace it."""
-        with self._db.transaction() as sql:
-            where = "WHERE upload = ? AND number = ?"
-            old = sql.execute(f"SELECT blob FROM storage_parts {where}", (upload.id, number)).fetchone()
-            sql.execute(
-                "INSERT OR REPLACE INTO storage_parts (upload, number, blob, size, md5, time)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (upload.id, number, blob, digest.size, digest.md5, now()),
-            )
+        """Add a part, or replace it. The blob is removed where the upload has ended meanwhile."""
+        try:
+            with self._db.transaction() as sql:
+                self.get(upload.id, upload.bucket)
+                where = "WHERE upload = ? AND number = ?"
+                old = sql.execute(f"SELECT blob FROM storage_parts {where}", (upload.id, number)).fetchone()
+                sql.execute(
+                    "INSERT OR REPLACE INTO storage_parts (upload, number, blob, size, md5, time)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (upload.id, number, blob, digest.size, digest.md5, now()),
+                )
+        except BaseException:
+            self._blobs.discard(blob)
+            raise
         if old:
             self._blobs.discard(old[0])
 

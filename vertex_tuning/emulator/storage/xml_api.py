@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     from vertex_tuning.emulator.storage.objects import Version
 
+# Google has one namespace for multipart uploads and another for the rest.
 _SPACE = "http://doc.s3.amazonaws.com/2006-03-01"
+_UPLOAD_SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _HEADERS = {
     "cache-control": "cacheControl",
     "content-disposition": "contentDisposition",
@@ -301,6 +303,7 @@ async def _complete(call: Call, bucket: str) -> Response:
     parts = uploads.chosen(upload, wanted)
     members = {**upload.body["resource"], "componentCount": len(parts)}
     blob, digest = await call.storage.in_thread(call.storage.blobs.join, [part.blob for part in parts])
+    orphans: list[str] = []
     version = call.storage.objects.insert(
         bucket,
         upload.name,
@@ -308,9 +311,9 @@ async def _complete(call: Call, bucket: str) -> Response:
         digest,
         members,
         Preconditions.of_headers(call.headers),
-        also=lambda _: uploads.forget(upload),
+        also=lambda _: orphans.extend(uploads.forget(upload)),
     )
-    call.storage.blobs.discard(*(part.blob for part in parts))
+    call.storage.blobs.discard(*orphans)
     answer = {
         "Location": f"{call.base}{call.path}",
         "Bucket": bucket,
@@ -349,7 +352,8 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 def _xml(name: str, content: Any, headers: dict[str, str] | None = None) -> Response:
     """A document: dicts become elements, lists repeat theirs."""
-    body = f"<?xml version='1.0' encoding='UTF-8'?><{name} xmlns='{_SPACE}'>{_inner(content)}</{name}>"
+    space = _UPLOAD_SPACE if "Upload" in name or "Parts" in name else _SPACE
+    body = f"<?xml version='1.0' encoding='UTF-8'?><{name} xmlns='{space}'>{_inner(content)}</{name}>"
     return Response(body, headers=headers, media_type="application/xml; charset=UTF-8")
 
 
