@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import config as settings
@@ -189,9 +190,12 @@ class TuningClient:
             options["http_options"] = types.HttpOptions(extra_body={"serviceAccount": spec.service_account})
         # An object, not a dictionary: a dictionary would lose the checkpoint on the way (google-genai 2.34).
         config = types.CreateTuningJobConfig(**{name: value for name, value in options.items() if value is not None})
-        return self.connection.genai.tunings.tune(
-            base_model=spec.base_model, training_dataset=types.TuningDataset(gcs_uri=training), config=config
-        )
+        with warnings.catch_warnings():
+            # google-genai calls its tuning module experimental, once per process; users of ours have no choice in that.
+            warnings.filterwarnings("ignore", message=".*tuning implementation is experimental")
+            return self.connection.genai.tunings.tune(
+                base_model=spec.base_model, training_dataset=types.TuningDataset(gcs_uri=training), config=config
+            )
 
 
 def _digest(spec: SupervisedTuning, training: str, validation: str | None) -> str:

@@ -137,6 +137,9 @@ class TunedModel(Model):
         self.job = job
         """The job that made it, where it came from one."""
 
+    def __repr__(self) -> str:
+        return f"<TunedModel {self.name or self.output_uri}>"
+
     @classmethod
     def of_job(cls, connection: Connection, resource: types.TuningJob) -> TunedModel:
         """The result of a job that succeeded."""

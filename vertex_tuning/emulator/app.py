@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import html
 import json
 import logging
 import sqlite3
@@ -103,6 +104,8 @@ class Emulator:
             await app(scope, receive, noting)
         except ClientDisconnect:
             return
+        except _NoSuchUrl as error:
+            await error.page()(scope, receive, send)
         except ApiError as error:
             body = error.body()
             await _json(body, body["error"]["code"])(scope, receive, send)
@@ -162,7 +165,19 @@ class _Table:
         shown = f"/{version}/{path}" if version else f"/{path}"
         if allowed:
             raise _MethodNotAllowed(method, shown, sorted(allowed))
-        raise ApiError(Code.NOT_FOUND, f"The requested URL {shown} was not found on this server.")
+        raise _NoSuchUrl(shown)
+
+
+class _NoSuchUrl(ApiError):
+    """A path that no method has. Google's front end answers these, with a page instead of JSON."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(Code.NOT_FOUND, f"The requested URL {path} was not found on this server.")
+
+    def page(self) -> Response:
+        title = "Error 404 (Not Found)"
+        text = f"<!DOCTYPE html><html lang=en><title>{title}</title><p><b>404.</b> {html.escape(self.message)}"
+        return Response(text, status_code=404, media_type="text/html")
 
 
 class _MethodNotAllowed(ApiError):

@@ -1,0 +1,97 @@
+"""Google's own tests of `client.tunings`, as they ship inside google-genai, against the emulator: unmodified, in API mode,
+pointed at it by nothing but the environment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ET
+from importlib import metadata
+from pathlib import Path
+
+import google.genai.tests
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+
+HERE = Path(__file__).parent
+SUITE = Path(google.genai.tests.__path__[0])
+TINY = HERE.parents[1] / "vertex_tuning" / "training" / "tiny" / "tiny-0.1m"
+BUCKET = "nathreya-oss-tuning-sdk-test"
+"""Google's tests of open models read from this bucket; anybody may have one of that name here."""
+
+
+@pytest.fixture(scope="module")
+def outcome(emulator, tmp_path_factory):
+    """How each test of the suite ended: {"test_tune::test_x": "passed" | the fault}."""
+    _fill_bucket(emulator.address)
+    report = tmp_path_factory.mktemp("suite") / "report.xml"
+    environment = {
+        **emulator.environment,
+        "GOOGLE_GENAI_RUN_VERTEX_ONLY_IN_API_MODE": "1",
+        "GOOGLE_GENAI_REPLAYS_DIRECTORY": str(report.parent / "replays"),
+        "PYTHONPATH": str(HERE),
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "patience", "--mode", "api"]
+    command += ["--import-mode=importlib", "-W", "ignore", "--rootdir", str(SUITE), f"--junitxml={report}"]
+    done = subprocess.run(
+        [*command, str(SUITE / "tunings")], env=environment, cwd=SUITE, capture_output=True, text=True, check=False
+    )
+    assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+    found = {}
+    for case in ET.parse(report).getroot().iter("testcase"):
+        if case.find("skipped") is not None:
+            continue  # the half of the suite that is about the Gemini API
+        module = case.get("classname", "").rpartition(".")[2]
+        name = f"{module}::{case.get('name', '').partition('[')[0]}"
+        fault = case.find("failure")
+        if fault is None:
+            fault = case.find("error")
+        found[name] = "passed" if fault is None else fault.get("message", "")
+    return found
+
+
+def _fill_bucket(address: str) -> None:
+    client = storage.Client(
+        project="vertex-tuning-local", credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
+    )
+    bucket = client.create_bucket(BUCKET, location="us-central1")
+    rows = [
+        {"messages": [{"role": "user", "content": f"Opposite of {a}?"}, {"role": "assistant", "content": b}]}
+        for a, b in [("hot", "cold"), ("up", "down"), ("big", "small"), ("old", "new")] * 5
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    for name in ("distillation-openai-opposites.jsonl", "distillation-val-openai-opposites.jsonl"):
+        bucket.blob(name).upload_from_string(text)
+    weights = "ayushagra-distillation-test-folder/postprocess/node-0/checkpoints/final"
+    for path in TINY.iterdir():
+        bucket.blob(f"{weights}/{path.name}").upload_from_filename(path)
+
+
+def expected_failures() -> dict[str, str]:
+    """Test to reason."""
+    table = tomllib.loads((HERE / "cannot_pass.toml").read_text(encoding="utf-8"))
+    return {test: reason["why"] for reason in table["reason"] for test in reason["tests"]}
+
+
+def test_every_test_of_googles_passes_but_those_that_cannot(outcome):
+    unexpected = {
+        name: fault for name, fault in outcome.items() if fault != "passed" and name not in expected_failures()
+    }
+    assert not unexpected
+
+
+def test_what_is_said_to_be_out_of_reach_is(outcome):
+    reached = [name for name in expected_failures() if outcome.get(name) == "passed"]
+    assert not reached, "strike these from cannot_pass.toml"
+    assert set(expected_failures()) <= set(outcome)
+
+
+def test_the_page_tells_the_count(outcome):
+    """`tests/conformance/README.md` says how many pass, of which version."""
+    passed = sum(fault == "passed" for fault in outcome.values())
+    page = (HERE / "README.md").read_text(encoding="utf-8")
+    assert f"**{passed} of {len(outcome)}**" in page
+    assert f"google-genai {metadata.version('google-genai')}" in page
