@@ -56,7 +56,8 @@ class Channel:
 
     def send(self, message: dict[str, Any]) -> None:
         """One message; lost without a sound where the server is gone, since the child is about to end too."""
-        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        # Another process that writes here may have been killed in the middle of a line: begin a new one.
+        data = b"\n" + json.dumps(message, separators=(",", ":")).encode() + b"\n"
         with self._lock:
             view = memoryview(data)
             try:

@@ -146,7 +146,8 @@ class Worker:
         assert process.stdout is not None
         try:
             while line := await process.stdout.readline():
-                self._handle(line)
+                if line.strip():
+                    self._handle(line)
         except ValueError:
             log.error("%s sent a line of more than %d bytes; it is ended", self.name, LINE_LIMIT)
             self.kill()
