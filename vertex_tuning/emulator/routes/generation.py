@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -107,7 +107,7 @@ async def _array(
     yield b"\n]\n"
 
 
-async def _while_connected(call: Call, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+async def _while_connected(call: Call, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     """The result of some work, which is given up where the client goes away."""
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(call.request.receive())  # the body was read: what comes next is the end

@@ -31,7 +31,10 @@ class Answer:
 
     def last(self, event: Message, *, usage: bool) -> dict[str, Any]:
         """The last chunk of a candidate; the last of all has the usage."""
-        body = {"candidates": [self.candidate(event)], **self._head}
+        candidate = self.candidate(event)
+        # Unlike a whole answer: programs print the text of every chunk.
+        candidate["content"] = _content(event["text"], empty=True)
+        body = {"candidates": [candidate], **self._head}
         return {**body, "usageMetadata": self.usage() if usage else {"trafficType": _TRAFFIC}}
 
     def whole(self, ends: Iterable[Message]) -> dict[str, Any]:
@@ -67,9 +70,9 @@ class Answer:
         return usage
 
 
-def _content(text: str) -> dict[str, Any]:
+def _content(text: str, *, empty: bool = False) -> dict[str, Any]:
     # Google leaves `parts` out where nothing was said.
-    return {"role": "model", "parts": [{"text": text}]} if text else {"role": "model"}
+    return {"role": "model", "parts": [{"text": text}]} if text or empty else {"role": "model"}
 
 
 def _index(event: Message) -> dict[str, Any]:

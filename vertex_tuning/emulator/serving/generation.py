@@ -27,7 +27,7 @@ _MODULE = "vertex_tuning.emulator.serving.child"
 
 
 class Generation:
-    """Answers with the models that are served. Its child starts when first needed, and after a death again."""
+    """Answers with the models that are served. Its child starts when needed, and after a death again."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator

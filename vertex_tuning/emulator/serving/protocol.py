@@ -46,6 +46,11 @@ class Sampling:
     frequency_penalty: float = 0.0
     """Taken off once per time that the answer has the token already."""
 
+    @property
+    def has_penalties(self) -> bool:
+        """Whether what was said before changes what is said next."""
+        return bool(self.presence_penalty or self.frequency_penalty)
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -72,6 +77,11 @@ class Order:
     labels: tuple[str, ...] = ()
     """The answer is one of these, word for word."""
     stream: bool = False
+
+    def seed_of(self, candidate: int) -> str | None:
+        """A candidate's own seed; None: by chance."""
+        seed = self.sampling.seed
+        return None if seed is None else f"{seed}/{candidate}"
 
     def to_json(self) -> Message:
         """As a message."""

@@ -1,4 +1,4 @@
-"""A `GenerateContentRequest` as an order to the child: every check that needs no weights, in Google's words."""
+"""A `GenerateContentRequest` as an order: every check that needs no weights, in Google's words."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def _content(served: ServedModel, content: dict[str, Any], where: str) -> dict[s
         if kind is not None:
             found = part[kind].get("mimeType", "") if isinstance(part[kind], dict) else ""
             raise _refused(
-                f"{where}.parts[{index}] is {kind}{f' ({found})' if found else ''}: {_stand_in(served)}, which reads "
-                "text only.",
+                f"{where}.parts[{index}] is {kind}{f' ({found})' if found else ''}: {_stand_in(served)}, "
+                "which reads text only.",
                 "VT801",
             )
         if not part.get("text"):
             raise _refused(
-                "Unable to submit request because it has an empty text parameter. Add a value to the parameter "
-                f"and try again. ({where}.parts[{index}])"
+                "Unable to submit request because it has an empty text parameter. Add a value to the "
+                f"parameter and try again. ({where}.parts[{index}])"
             )
         parts.append({"text": part["text"]})
     if not parts:
@@ -160,8 +160,8 @@ def _logprobs(config: dict[str, Any]) -> int | None:
         return int(wanted or 0)
     if wanted is not None:
         raise _refused(
-            "Unable to submit request because logprobs is set but responseLogprobs is not. Set responseLogprobs "
-            "to true and try again."
+            "Unable to submit request because logprobs is set but responseLogprobs is not. Set "
+            "responseLogprobs to true and try again."
         )
     return None
 
@@ -227,8 +227,8 @@ def _within(config: dict[str, Any], field: str, low: float, high: float) -> floa
         return None
     if not low <= value < high:
         raise _refused(
-            f"Unable to submit request because it has a {field} value of {value:g} but the supported range is "
-            f"from {low:g} (inclusive) to {high:g} (exclusive). Update the value and try again."
+            f"Unable to submit request because it has a {field} value of {value:g} but the supported range "
+            f"is from {low:g} (inclusive) to {high:g} (exclusive). Update the value and try again."
         )
     return float(value)
 

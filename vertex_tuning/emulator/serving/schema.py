@@ -1,7 +1,8 @@
 """Google's `Schema` as JSON Schema.
 
-Google's is a subset of OpenAPI 3.0: types in capitals, `nullable`, 64-bit numbers as strings, and `propertyOrdering`,
-which JSON Schema lacks: the constraint library writes properties in the order in which the schema lists them.
+Google's is a subset of OpenAPI 3.0: types in capitals, `nullable`, 64-bit numbers as strings, and
+`propertyOrdering`, which JSON Schema lacks: the constraint library writes properties in the order in which
+the schema lists them.
 """
 
 from __future__ import annotations
