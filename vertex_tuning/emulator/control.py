@@ -1,4 +1,4 @@
-"""Start, find and stop emulator processes: what the command does, and nothing else may."""
+"""Start, find and stop emulator processes: the command's hands."""
 
 from __future__ import annotations
 
@@ -7,35 +7,50 @@ import fcntl
 import http.client
 import json
 import os
+import re
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from vertex_tuning.errors import EmulatorError
 
-_READY_TIMEOUT = 30.0
+VARIABLE = "VERTEX_TUNING_EMULATOR"
+TOKEN_VARIABLE = "VERTEX_TUNING_EMULATOR_TOKEN"
+
+Record = Mapping[str, Any]
+"""What a server tells of itself: `address`, `pid`, `token`... (`run.json`)."""
+
+_READY_TIMEOUT = 60.0
 _STOP_GRACE = 15.0
+_ANSWER_TIMEOUT = 60.0
+# How an error reads on standard error: see `errors.Fault`.
+_WORDS = re.compile(
+    r"^(?P<rule>VT\d{3})  (?P<what>.*?)(?:\n +Fix: (?P<fix>[^\n]*))?\s*\Z", re.MULTILINE | re.DOTALL
+)
 
 
-def find(data_dir: Path) -> dict[str, Any] | None:
-    """The record of the emulator that works on this data folder, or None."""
-    if not _locked(data_dir):
+def find(data_dir: Path) -> Record | None:
+    """The record of the emulator that works on a data folder, or None."""
+    if not _held(data_dir):
         return None
+    # It holds the folder a moment before it has written its record, and a moment after.
     with contextlib.suppress(OSError, ValueError):
-        return dict(json.loads((data_dir / "run.json").read_text(encoding="utf-8")))
+        return dict(json.loads((data_dir / "run.json").read_bytes()))
     return None
 
 
-def _locked(data_dir: Path) -> bool:
-    """Whether a server holds the folder: it keeps the lock as long as it lives, however it ends."""
+def _held(data_dir: Path) -> bool:
+    """Whether a server holds the folder: the kernel lets its lock go when it ends, however it ends."""
     try:
-        with (data_dir / "lock").open("r", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with (data_dir / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
@@ -43,8 +58,8 @@ def _locked(data_dir: Path) -> bool:
     return False
 
 
-def running(data_dir: Path) -> dict[str, Any]:
-    """The record of the emulator that works on this data folder.
+def running(data_dir: Path) -> Record:
+    """The record of the emulator that works on a data folder.
 
     Raises:
         EmulatorError: VT405, none does.
@@ -60,7 +75,20 @@ def running(data_dir: Path) -> dict[str, Any]:
     return record
 
 
-def ask(record: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+def pointed_at() -> Record | None:
+    """The emulator that the environment names, as in `emulator exec`; None where it names none.
+
+    Raises:
+        EmulatorError: VT406, it does not answer.
+    """
+    address = os.environ.get(VARIABLE)
+    if not address:
+        return None
+    record = {"address": address, "token": os.environ.get(TOKEN_VARIABLE)}
+    return {**record, **ask(record, "GET", "/emulator/status")}
+
+
+def ask(record: Record, method: str, path: str) -> dict[str, Any]:
     """One call to the admin routes of a running emulator.
 
     Raises:
@@ -68,76 +96,89 @@ def ask(record: dict[str, Any], method: str, path: str) -> dict[str, Any]:
     """
     parts = urlsplit(record["address"])
     headers = {"Authorization": f"Bearer {record['token']}"} if record.get("token") else {}
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ANSWER_TIMEOUT)
     try:
         connection.request(method, path, headers=headers)
         response = connection.getresponse()
         body = json.loads(response.read())
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise EmulatorError(
-            "VT406",
-            "the emulator does not answer",
-            where=record["address"],
-            fix="vertex-tuning emulator stop",
-        ) from error
+        if response.status == 200:
+            return dict(body)
+        words = f"the emulator answered: {body['error']['message']}"
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        words = "no emulator answers there"
     finally:
         connection.close()
-    if response.status != 200:
-        raise EmulatorError("VT406", f"the emulator answered: {body['error']['message']}", where=path)
-    return dict(body)
+    raise EmulatorError("VT406", words, where=record["address"], fix="vertex-tuning emulator start --detach")
 
 
-def start_detached(arguments: list[str]) -> dict[str, Any]:
-    """Start a server that outlives us, and return its record once it is ready.
+def start_detached(arguments: Sequence[str]) -> Record:
+    """Start a server that outlives us; returns its record once it is ready.
 
     Raises:
-        EmulatorError: VT407, with the server's own words.
+        EmulatorError: What the server said; VT407 where it said nothing we understand.
     """
-    with tempfile.TemporaryFile() as words:
-        process = _spawn(arguments, stdin=subprocess.DEVNULL, stderr=words, start_new_session=True)
-        line = process.stdout.readline() if process.stdout else b""
-        if not line:
-            process.wait(_READY_TIMEOUT)
-            words.seek(0)
-            raise _not_started(words.read().decode("utf-8", "replace"))
-    return dict(json.loads(line))
+    return _start(arguments, stdin=subprocess.DEVNULL)[1]
 
 
-def start_attached(arguments: list[str]) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-    """Start a server that ends when we do: it watches its standard input."""
-    with tempfile.TemporaryFile() as words:
-        process = _spawn(
-            [*arguments, "--until-stdin-closes"], stdin=subprocess.PIPE, stderr=words, start_new_session=True
-        )
-        line = process.stdout.readline() if process.stdout else b""
-        if not line:
-            process.wait(_READY_TIMEOUT)
-            words.seek(0)
-            raise _not_started(words.read().decode("utf-8", "replace"))
-    return process, dict(json.loads(line))
+def start_attached(arguments: Sequence[str]) -> tuple[subprocess.Popen[bytes], Record]:
+    """Start a server that ends when we do, since it watches its standard input.
+
+    Raises:
+        EmulatorError: As `start_detached`.
+    """
+    return _start([*arguments, "--until-stdin-closes"], stdin=subprocess.PIPE)
 
 
-def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
+def _start(arguments: Sequence[str], *, stdin: int) -> tuple[subprocess.Popen[bytes], Record]:
     command = [sys.executable, "-m", "vertex_tuning.emulator", *arguments, "--ready-json"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, **options)
+    with tempfile.TemporaryFile() as words:
+        process = subprocess.Popen(
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=words, start_new_session=True
+        )
+        assert process.stdout is not None
+        with process.stdout as output:
+            ready, _, _ = select.select([output], [], [], _READY_TIMEOUT)
+            line = output.readline() if ready else b""
+        if line:
+            return process, json.loads(line)
+        process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+        words.seek(0)
+        raise _not_started(words.read().decode("utf-8", "replace").strip())
 
 
 def _not_started(words: str) -> EmulatorError:
-    return EmulatorError("VT407", f"the emulator did not start: {words.strip()[-2000:]}")
+    found = _WORDS.search(words)
+    if found:
+        return EmulatorError(found["rule"], found["what"].strip(), fix=found["fix"] or "")
+    return EmulatorError(
+        "VT407",
+        f"the emulator did not start: {words[-2000:] or 'it was not ready in time'}",
+        fix="pip install 'vertex-tuning[emulator]'" if "ModuleNotFoundError" in words else "",
+    )
 
 
-def stop(data_dir: Path) -> bool:
-    """End the emulator of a data folder, and wait until it is gone; False where none ran."""
-    record = find(data_dir)
-    if record is None:
-        return False
-    pid = int(record["pid"])
+def stop(record: Record) -> None:
+    """End an emulator, and wait until it is gone: asked first, killed after a grace.
+
+    Raises:
+        EmulatorError: VT408, it does not end.
+    """
+    pid, data_dir = int(record["pid"]), Path(record["data_dir"])
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
+        try:
             os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            break
         deadline = time.monotonic() + _STOP_GRACE
         while time.monotonic() < deadline:
-            if not _locked(data_dir):
-                return True
+            if not _held(data_dir):
+                return
             time.sleep(0.02)
-    raise EmulatorError("VT408", f"the emulator (pid {pid}) does not end", where=str(data_dir))
+    raise EmulatorError(
+        "VT408", f"the emulator (pid {pid}) does not end", where=str(data_dir), fix=f"kill -9 {pid}"
+    )

@@ -1,0 +1,331 @@
+"""`vertex-tuning emulator`: a Vertex AI on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vertex_tuning.cli import _common
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NO_SUCH_COMMAND = 127  # as a shell has it
+
+_data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the emulator's state. [default: ~/.local/share/vertex-tuning/emulator]",
+)
+
+
+def _server_options(command: F) -> F:
+    for option in (
+        click.option(
+            "--stand-in", metavar="NAME", help="Serve every base model by this one; see `models list`."
+        ),
+        click.option(
+            "--location", help="Region that programs find in their environment. [default: us-central1]"
+        ),
+        click.option("--project", help="Project that programs find in their environment."),
+        click.option(
+            "--weights-dir",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Folder of stand-in weights. [default: ~/.local/share/vertex-tuning/weights]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def emulator() -> None:
+    """A Vertex AI on this machine: start it, use it, stop it."""
+
+
+@emulator.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Beyond loopback every call needs a token."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8085, show_default=True, help="0: any free port."
+)
+@_data_dir
+@_server_options
+@click.option("--no-forward", is_flag=True, help="The front door lets no host through that is not served.")
+@click.option("--detach", is_flag=True, help="Return when it is ready, and leave it running.")
+@_common.json_option
+def start(
+    host: str,
+    port: int,
+    data_dir: Path | None,
+    no_forward: bool,
+    detach: bool,
+    as_json: bool,
+    **rest: Any,
+) -> None:
+    r"""Start an emulator, and serve until Ctrl-C.
+
+    \b
+    Example:
+        vertex-tuning emulator start --detach
+        eval "$(vertex-tuning emulator env)"
+        python any_google_program.py
+    """
+    if detach:
+        from vertex_tuning.emulator import control
+
+        arguments = ["--host", host, "--port", str(port), *_arguments(data_dir=data_dir, **rest)]
+        record = control.start_detached([*arguments, *(["--no-forward"] if no_forward else [])])
+        if as_json:
+            _common.print_json(dict(record))
+        else:
+            click.echo(_ready(record))
+        return
+    from vertex_tuning.emulator import server
+    from vertex_tuning.emulator.settings import Settings
+
+    given = {name: value for name, value in {"data_dir": data_dir, **rest}.items() if value is not None}
+    for name in ("data_dir", "weights_dir"):
+        if name in given:
+            given[name] = given[name].absolute()
+    settings = Settings(host=host, port=port, forward=not no_forward)
+    server.main(dataclasses.replace(settings, **given), ready_json=as_json)
+
+
+@emulator.command()
+@_data_dir
+@_common.json_option
+def stop(data_dir: Path | None, as_json: bool) -> None:
+    r"""Stop the running emulator; what trains goes on when it is started again.
+
+    \b
+    Example:
+        vertex-tuning emulator stop
+    """
+    from vertex_tuning.emulator import control
+
+    record = _running(data_dir)
+    control.stop(record)
+    if as_json:
+        _common.print_json({"stopped": True, "pid": record["pid"], "data_dir": record["data_dir"]})
+    else:
+        click.echo(f"The emulator (pid {record['pid']}) has ended; its data stays in {record['data_dir']}")
+
+
+@emulator.command()
+@_data_dir
+@_common.json_option
+def status(data_dir: Path | None, as_json: bool) -> None:
+    r"""Show the running emulator: where it answers, its jobs, its processes.
+
+    \b
+    Example:
+        vertex-tuning emulator status --json
+    """
+    from vertex_tuning.emulator import control
+
+    found = control.ask(_running(data_dir), "GET", "/emulator/status")
+    if as_json:
+        _common.print_json(found)
+        return
+    jobs = ", ".join(
+        f"{count} {state.removeprefix('JOB_STATE_').lower()}" for state, count in found["jobs"].items()
+    )
+    processes = {
+        "server": {"pid": found["pid"], "resident_bytes": found["resident_bytes"]},
+        **found["workers"],
+    }
+    click.echo(f"The emulator answers at {found['address']}")
+    click.echo(f"  data       {found['data_dir']}")
+    click.echo(f"  project    {found['project']}, {found['location']}")
+    click.echo(f"  jobs       {jobs or 'none'}")
+    for name, process in processes.items():
+        click.echo(f"  {name:<10} pid {process['pid']}, {process['resident_bytes'] / 2**20:.0f} MiB")
+
+
+@emulator.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["shell", "json", "dotenv"]),
+    default="shell",
+    show_default=True,
+    help="For `eval`, for programs, or for tools that read .env files.",
+)
+@_data_dir
+@_common.json_option
+def env(form: str, data_dir: Path | None, as_json: bool) -> None:
+    r"""Print the variables with which unmodified Google programs find the emulator.
+
+    \b
+    Example:
+        eval "$(vertex-tuning emulator env)"
+    """
+    from vertex_tuning.emulator import control, environment
+
+    record = _running(data_dir, or_else_the_users_own=True)
+    found = control.ask(record, "GET", "/emulator/environment")["set"]
+    gone = environment.cleared(found, os.environ)
+    click.echo(environment.render(found, gone, "json" if as_json else form))
+
+
+@emulator.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@_server_options
+@click.option("--share-network", is_flag=True, help="Leave the command on this machine's network.")
+@_common.json_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def exec_(
+    ctx: click.Context, /, command: tuple[str, ...], share_network: bool, as_json: bool, **rest: Any
+) -> None:
+    r"""Run COMMAND with an emulator of its own; its exit status is ours, and nothing is left behind.
+
+    COMMAND finds the emulator where it thought Google was, and no other host at all. Where the kernel allows
+    it (Linux), its network is loopback alone; what needs services of this machine needs --share-network.
+    What COMMAND leaves running is ended with it.
+
+    \b
+    Example:
+        vertex-tuning emulator exec -- pytest tests/
+    """
+    del as_json  # the output is the command's own; errors of ours are JSON then
+    from vertex_tuning.emulator import execute
+    from vertex_tuning.errors import EmulatorError
+
+    try:
+        ctx.exit(execute.run(command, _arguments(**rest), share_network=share_network))
+    except EmulatorError as error:
+        if error.rule != "VT411":
+            raise
+        _common.say(str(error))
+        ctx.exit(_NO_SUCH_COMMAND)
+
+
+@emulator.command()
+@_data_dir
+@_common.json_option
+def reset(data_dir: Path | None, as_json: bool) -> None:
+    r"""Delete every job, model, endpoint, bucket and object; the sample data comes back.
+
+    \b
+    Example:
+        vertex-tuning emulator reset
+    """
+    from vertex_tuning.emulator import control
+
+    record = _running(data_dir)
+    control.ask(record, "POST", "/emulator/reset")
+    if as_json:
+        _common.print_json({"reset": True, "address": record["address"]})
+    else:
+        click.echo(f"The emulator at {record['address']} is as new.")
+
+
+@emulator.group()
+def models() -> None:
+    """The small open models that stand in for Vertex AI's: list and fetch them."""
+
+
+@models.command("list")
+@_common.json_option
+def list_models(as_json: bool) -> None:
+    r"""List the stand-ins, their licences, and which are ready to use.
+
+    \b
+    Example:
+        vertex-tuning emulator models list
+    """
+    from vertex_tuning import catalog
+    from vertex_tuning.emulator.settings import Settings
+    from vertex_tuning.emulator.weights import WeightsStore
+
+    store = WeightsStore(Settings().weights_dir)
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "title": found.title,
+            "parameters": found.parameters,
+            "licence": found.licence,
+            "licence_url": found.licence_url,
+            "accept_terms": found.accept_terms,
+            "ready": store.path(name) is not None,
+        }
+        for name, found in catalog.stand_ins().items()
+    ]
+    if as_json:
+        _common.print_json(rows)
+        return
+    _common.print_table(
+        ["Name", "Parameters", "Licence", "Ready"],
+        [
+            (
+                row["name"],
+                f"{row['parameters'] / 1e6:,.1f} M",
+                row["licence"],
+                "yes" if row["ready"] else "to be pulled",
+            )
+            for row in rows
+        ],
+        empty="none",
+    )
+
+
+@models.command()
+@click.argument("name")
+@click.option(
+    "--accept-terms", is_flag=True, help="You accept the terms of its licence, where it asks for that."
+)
+@_common.json_option
+def pull(name: str, accept_terms: bool, as_json: bool) -> None:
+    r"""Fetch and convert the weights of stand-in NAME, unless they are there.
+
+    \b
+    Example:
+        vertex-tuning emulator models pull smollm2-135m-instruct
+    """
+    from vertex_tuning.emulator.settings import Settings
+    from vertex_tuning.emulator.weights import WeightsStore
+
+    progress = (lambda _: None) if as_json else _common.say
+    folder = WeightsStore(Settings().weights_dir).pull(name, accept_terms=accept_terms, progress=progress)
+    if as_json:
+        _common.print_json({"name": name, "path": str(folder)})
+    else:
+        click.echo(f"{name} is ready in {folder}")
+
+
+def _arguments(**given: Any) -> list[str]:
+    """Options as the server's own command line has them."""
+    found = []
+    for name, value in given.items():
+        if value is not None:
+            found += [f"--{name.replace('_', '-')}", str(value)]
+    return found
+
+
+def _running(data_dir: Path | None, *, or_else_the_users_own: bool = False) -> Mapping[str, Any]:
+    """The emulator of the folder that was given, else that of the environment, else the user's own."""
+    from vertex_tuning.emulator import control
+    from vertex_tuning.emulator.settings import Settings
+    from vertex_tuning.errors import EmulatorError
+
+    if data_dir is not None:
+        return control.running(data_dir.absolute())
+    try:
+        pointed_at = control.pointed_at()
+    except EmulatorError:
+        # A shell that was pointed at an emulator that has ended since, and asks where the next one is.
+        if not or_else_the_users_own:
+            raise
+        pointed_at = None
+    return pointed_at or control.running(Settings().data_dir)
+
+
+def _ready(record: Mapping[str, Any]) -> str:
+    line = f"The emulator is ready at {record['address']} (data in {record['data_dir']}, pid {record['pid']})"
+    return f"{line}\nEvery call needs this token: {record['token']}" if record["token"] else line
