@@ -1,0 +1,46 @@
+"""Programs that know nothing of an emulator, run with nothing but what `vertex-tuning emulator env` prints."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def run(emulator, name: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(PROGRAMS / name)],
+        env=emulator.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_programs_do_not_name_the_emulator():
+    for program in PROGRAMS.iterdir():
+        source = program.read_text(encoding="utf-8").partition('"""\n')[2].lower()
+        assert "emulator" not in source
+        assert "127.0.0.1" not in source
+        assert "vertex_tuning" not in source
+
+
+def test_google_genai_tunes_generates_and_tunes_on(emulator):
+    said = run(emulator, "genai_tuning.py")
+    assert "tuned on" in said
+
+
+def test_vertexai_tunes_over_grpc(emulator):
+    assert "succeeded" in run(emulator, "vertexai_sft.py")
+
+
+@pytest.mark.slow
+def test_cloud_storage_moves_a_hundred_mebibytes(emulator):
+    assert "stored" in run(emulator, "cloud_storage.py")
