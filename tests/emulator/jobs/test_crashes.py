@@ -1,4 +1,4 @@
-"""Whatever dies, whenever: every acknowledged job is there afterwards, and ends well or with a clear fault."""
+"""Whatever dies, whenever: every acknowledged job is there after it, and ends well or with a clear error."""
 
 from __future__ import annotations
 

@@ -114,7 +114,8 @@ class Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "A part of the resource's name is missing.")
         parameters = json_format.MessageToDict(http["query_params"]) if http.get("query_params") else {}
         query = [*rest_helpers.flatten_query_params(parameters, strict=True), *(extra or {}).items()]
-        target = quote(http["uri"], safe="/:@*~-._") + (f"?{urlencode(query)}" if query else "")
+        # Newer versions of google-api-core quote variables already (`models/7%401`).
+        target = quote(http["uri"], safe="/:@*~-._%") + (f"?{urlencode(query)}" if query else "")
         body = json_format.MessageToDict(http["body"]) if http.get("body") is not None else None
         try:
             response = self._pool.request(
