@@ -80,13 +80,20 @@ class Server:
         return [path for path in (self.data_dir / "objects").glob("*/*") if path.name not in seeded]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+@pytest.fixture(scope="module")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("storage"))
     yield server
-    for client in server.clients:
-        client.close()
     server.stop()
+
+
+@pytest.fixture
+def server(one_server: Server) -> Iterator[Server]:
+    """A server with nothing in it but the samples."""
+    yield one_server
+    while one_server.clients:
+        one_server.clients.pop().close()
+    one_server.storage.reset()
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ class Storage:
             name=version.name,
             generation=version.generation,
             size=version.digest.size,
-            content_type=version.body.get("contentType", "application/octet-stream"),
+            content_type=version.content_type,
             crc32c=version.digest.crc32c,
             md5=version.digest.md5,
             path=self.blobs.path(version.blob),

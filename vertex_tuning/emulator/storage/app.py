@@ -26,7 +26,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 _BUCKET = "/storage/v1/b/{}"
 _OBJECT = "/storage/v1/b/{}/o/{}"
-_ROUTES: list[tuple[str, str, Handler]] = [
+ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/storage/v1/b", json_api.list_buckets),
     ("POST", "/storage/v1/b", json_api.insert_bucket),
     ("GET", _BUCKET, json_api.get_bucket),
@@ -58,7 +58,7 @@ _ROUTES: list[tuple[str, str, Handler]] = [
 ]
 _COMPILED = [
     (method, re.compile("([^/]+)".join(re.escape(part) for part in path.split("{}"))), handler)
-    for method, path, handler in _ROUTES
+    for method, path, handler in ROUTES
 ]
 _JSON_ROOTS = (
     "/storage/v1/",

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ import google_crc32c
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1 << 20
-"""Bytes that are read or written at once."""
+_BLOCK = 1 << 20
+"""Bytes that are read at once."""
 _IOV_MAX = 1024
+_FOLDER = re.compile(r"[0-9a-f]{2}")
+_BLOB = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +148,17 @@ class BlobStore:
 
     def sweep(self, named: set[str]) -> int:
         """Remove every blob that no row names: a dying server left it unfinished. Returns how many."""
-        gone = 0
-        for path in self.root.glob("??/*"):
-            if path.name not in named:
-                path.unlink(missing_ok=True)
-                gone += 1
-        if gone:
-            log.info("storage: removed %d unfinished blobs", gone)
-        return gone
+        stray = [
+            file.name
+            for folder in os.scandir(self.root)
+            if _FOLDER.fullmatch(folder.name)
+            for file in os.scandir(folder.path)
+            if _BLOB.fullmatch(file.name) and file.name not in named
+        ]
+        self.discard(*stray)
+        if stray:
+            log.info("storage: removed %d unfinished blobs", len(stray))
+        return len(stray)
 
     @contextlib.contextmanager
     def _new(self) -> Iterator[tuple[str, int]]:
@@ -186,7 +192,7 @@ def read_blocks(path: Path, start: int = 0, length: int | None = None) -> Iterat
         file.seek(start)
         left = length
         while left is None or left > 0:
-            block = file.read(BLOCK if left is None else min(BLOCK, left))
+            block = file.read(_BLOCK if left is None else min(_BLOCK, left))
             if not block:
                 return
             if left is not None:

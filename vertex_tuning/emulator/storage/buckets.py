@@ -180,6 +180,9 @@ class Buckets:
         """Replace the IAM policy. A stale etag is refused, as it would hide somebody else's change."""
         if not isinstance(given, dict) or not isinstance(given.get("bindings", []), list):
             raise invalid("The policy must be an object with a list of bindings.", location="bindings")
+        version = given.get("version") or 1
+        if version not in (1, 3):
+            raise invalid("The version of a policy must be 1 or 3.", location="version")
         with self._db.transaction() as sql:
             self.get(name).check_writable()
             current = self.policy(name)
@@ -188,7 +191,7 @@ class Buckets:
                     412, "conditionNotMet", "The policy was changed since it was read.", location="etag"
                 )
             stored = {
-                "version": int(given.get("version") or 1),
+                "version": version,
                 "bindings": given.get("bindings", []),
                 "etag": resources.etag(tables.new_generation(self._db)),
             }

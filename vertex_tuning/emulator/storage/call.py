@@ -86,11 +86,7 @@ class Call:
     def generation(self) -> int | None:
         """The generation that was asked for."""
         text = self.query.get("generation")
-        if text is None:
-            return None
-        if not (text.isascii() and text.isdecimal()) or len(text) > 18:
-            raise invalid(f"Invalid value for generation: {text!r}", location="generation")
-        return int(text)
+        return None if text is None else as_generation(text, "generation")
 
     async def body(self) -> AsyncIterator[bytes]:
         """The body, as it comes."""
@@ -147,9 +143,20 @@ def parsed(raw: bytes) -> Any:
     if not raw.strip():
         return {}
     try:
-        return json.loads(raw)
+        value = json.loads(raw)
+        # Half of a surrogate pair can be written as an escape; as text it could never be sent back.
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise StorageError(400, "parseError", "Parse Error") from None
+    return value
+
+
+def as_generation(text: str, name: str) -> int:
+    """A generation that a caller names, or 400."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise invalid(f"Invalid value for {name}: {text!r}", location=name)
+    return int(text)
 
 
 def decoded(segment: str) -> str:

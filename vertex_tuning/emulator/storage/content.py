@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from vertex_tuning.emulator.storage.blobs import Digest, Hashes
@@ -13,13 +13,15 @@ from vertex_tuning.emulator.storage.resources import Json
 from vertex_tuning.emulator.storage.sink import Sink
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+
     from vertex_tuning.emulator.storage import Storage
 
 Expected = dict[str, str]
 """`crc32c` and `md5` as the caller computed them, in base64."""
 
 
-def expected_hashes(headers: Mapping[str, str], resource: Json | None = None) -> Expected:
+def expected_hashes(headers: Headers, resource: Json | None = None) -> Expected:
     """The hashes that a request states: `X-Goog-Hash`, `Content-MD5`, or members of the resource."""
     found: Expected = {}
     if resource:
@@ -28,7 +30,7 @@ def expected_hashes(headers: Mapping[str, str], resource: Json | None = None) ->
                 found[kind] = value
     if "content-md5" in headers:
         found["md5"] = headers["content-md5"]
-    for item in headers.get("x-goog-hash", "").split(","):
+    for item in ",".join(headers.getlist("x-goog-hash")).split(","):
         kind, _, value = item.strip().partition("=")
         if kind in ("crc32c", "md5"):
             found[kind] = value

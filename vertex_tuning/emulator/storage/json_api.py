@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from vertex_tuning.emulator.storage import listing, resources
-from vertex_tuning.emulator.storage.call import Call, refuse_customer_keys
+from vertex_tuning.emulator.storage.call import Call, as_generation, refuse_customer_keys
 from vertex_tuning.emulator.storage.errors import StorageError, invalid, not_emulated
 from vertex_tuning.emulator.storage.media import media
 from vertex_tuning.emulator.storage.names import check_object
@@ -261,12 +261,10 @@ async def move_object(call: Call) -> Response:
 
 
 def _source(call: Call, bucket: str, name: str) -> Version:
-    generation = call.query.get("sourceGeneration")
-    if generation is not None and not (generation.isascii() and generation.isdecimal()):
-        raise invalid(f"Invalid value for sourceGeneration: {generation!r}", location="sourceGeneration")
+    text = call.query.get("sourceGeneration")
+    generation = None if text is None else as_generation(text, "sourceGeneration")
     conditions = Preconditions.of_query(call.query, "Source")
-    number = int(generation[:18]) if generation is not None else None
-    return call.storage.objects.get(bucket, name, number, conditions)
+    return call.storage.objects.get(bucket, name, generation, conditions)
 
 
 def _copied(call: Call, source: Version, given: Any) -> Json:
@@ -274,7 +272,7 @@ def _copied(call: Call, source: Version, given: Any) -> Json:
     members = object_members(given)
     if not members or set(members) == {"storageClass"}:
         members |= {key: value for key, value in source.body.items() if key in resources.COPIED_MEMBERS}
-    members.setdefault("contentType", source.body["contentType"])
+    members.setdefault("contentType", source.content_type)
     if "componentCount" in source.body:
         members["componentCount"] = source.body["componentCount"]
     if "destinationKmsKeyName" in call.query:
@@ -300,7 +298,7 @@ async def compose_object(call: Call) -> Response:
     sources = [_component(call, bucket, item) for item in listed]
     destination = given.get("destination") or {}
     members = object_members(destination)
-    members.setdefault("contentType", sources[0].body["contentType"])
+    members.setdefault("contentType", sources[0].content_type)
     members["componentCount"] = sum(source.body.get("componentCount", 1) for source in sources)
     blob, digest = await call.storage.in_thread(call.storage.blobs.join, [source.blob for source in sources])
     composed = call.storage.objects.insert(bucket, name, blob, digest, members, call.conditions)
@@ -314,16 +312,13 @@ def _component(call: Call, bucket: str, item: object) -> Version:
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         raise invalid("A source component needs a name.")
     wanted = item.get("objectPreconditions") or {}
-    conditions = Preconditions.of_query(
-        {key: str(value) for key, value in wanted.items() if key == "ifGenerationMatch"}
-    )
+    if not isinstance(wanted, dict):
+        raise invalid("Invalid value for objectPreconditions")
+    match = wanted.get("ifGenerationMatch")
+    conditions = Preconditions.of_query({} if match is None else {"ifGenerationMatch": str(match)})
     generation = item.get("generation")
-    found = call.storage.objects.get(
-        bucket, item["name"], int(generation) if generation is not None else None, conditions
-    )
-    if found.bucket != bucket:
-        raise invalid("Source components must be in the destination's bucket.")
-    return found
+    number = None if generation is None else as_generation(str(generation), "generation")
+    return call.storage.objects.get(bucket, item["name"], number, conditions)
 
 
 async def test_permissions(call: Call) -> Response:

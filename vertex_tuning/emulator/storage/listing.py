@@ -181,6 +181,7 @@ def _key(token: str) -> Key:
         raw = base64.urlsafe_b64decode(token)
     except (binascii.Error, ValueError):
         raw = b""
-    if len(raw) < 9:
+    generation = int.from_bytes(raw[:8])
+    if len(raw) < 9 or generation >= 1 << 62:
         raise invalid("Invalid page token.", location="pageToken")
-    return raw[8:], int.from_bytes(raw[:8])
+    return raw[8:], generation

@@ -79,7 +79,7 @@ def _headers(version: Version, etag: str, *, xml: bool) -> dict[str, str]:
     body, digest = version.body, version.digest
     hashes = [f"crc32c={digest.crc32c}", *([f"md5={digest.md5}"] if digest.md5 else [])]
     headers = {
-        "content-type": header_text(body.get("contentType", "application/octet-stream")),
+        "content-type": header_text(version.content_type),
         "accept-ranges": "bytes",
         "etag": etag,
         "last-modified": format_datetime(_time(body["updated"]), usegmt=True),

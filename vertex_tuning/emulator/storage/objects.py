@@ -23,6 +23,7 @@ from vertex_tuning.emulator.storage.preconditions import Preconditions
 from vertex_tuning.emulator.storage.resources import Json
 
 ANY = Preconditions()
+_UNTYPED = "application/octet-stream"
 COLUMNS = "bucket, name, generation, metageneration, live, blob, size, crc32c, md5, body"
 
 
@@ -44,6 +45,11 @@ class Version:
     def etag(self) -> str:
         """Changes with every change of content or metadata."""
         return resources.etag(self.metageneration, self.generation)
+
+    @property
+    def content_type(self) -> str:
+        """What the content is said to be."""
+        return str(self.body.get("contentType", _UNTYPED))
 
     def to_json(self, base: str) -> Json:
         """The resource, with links under `base` (`http://127.0.0.1:8085`)."""
@@ -257,7 +263,7 @@ class Objects:
     def _new(self, bucket: Bucket, name: str, blob: str, digest: Digest, body: Json) -> Version:
         time = now()
         full: Json = {
-            "contentType": "application/octet-stream",
+            "contentType": _UNTYPED,
             "storageClass": bucket.body.get("storageClass", "STANDARD"),
             **body,
             "timeCreated": time,

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from vertex_tuning.emulator.storage.blobs import BLOCK, Hashes, write_all
+from vertex_tuning.emulator.storage.blobs import Hashes, write_all
 
+_BLOCK = 2 << 20
 _SYNC_EVERY = 32 << 20
 
 
@@ -36,7 +37,7 @@ class Sink:
         self._pending.append(chunk)
         self._pending_size += len(chunk)
         self.size += len(chunk)
-        if self._pending_size >= BLOCK:
+        if self._pending_size >= _BLOCK:
             await self._flush()
 
     async def close(self) -> None:

@@ -59,10 +59,14 @@ def _named(call: Call, given: Json) -> str:
     return check_object(call.query.get("name") or given.get("name"))
 
 
-def _with_query(call: Call, members: Json) -> Json:
+def _members(call: Call, given: Json, content_type: str | None) -> Json:
+    """What the resource, the query and the content's own header say of a new object."""
+    members = object_members(given)
     for name in ("contentEncoding", "kmsKeyName"):
         if name in call.query:
             members[name] = call.query[name]
+    if content_type:
+        members.setdefault("contentType", content_type)
     return members
 
 
@@ -70,9 +74,7 @@ async def _simple(call: Call) -> Response:
     (bucket,) = call.names
     name = _named(call, {})
     call.storage.objects.check_write(bucket, name, call.conditions)
-    members = _with_query(
-        call, {"contentType": call.headers.get("content-type") or "application/octet-stream"}
-    )
+    members = _members(call, {}, call.headers.get("content-type"))
     blob, digest = await store(call.storage, call.body(), expected_hashes(call.headers))
     version = call.storage.objects.insert(bucket, name, blob, digest, members, call.conditions)
     return call.reply(version.to_json(call.base))
@@ -84,8 +86,7 @@ async def _multipart(call: Call) -> Response:
     await related.open()
     given = parsed(related.resource)
     name = _named(call, given)
-    members = _with_query(call, object_members(given))
-    members.setdefault("contentType", related.content_type or "application/octet-stream")
+    members = _members(call, given, related.content_type)
     call.storage.objects.check_write(bucket, name, call.conditions)
     blob, digest = await store(call.storage, related.content(), expected_hashes(call.headers, given))
     version = call.storage.objects.insert(bucket, name, blob, digest, members, call.conditions)
@@ -99,8 +100,7 @@ async def _begin(call: Call) -> Response:
     (bucket,) = call.names
     given = await call.json()
     name = _named(call, given)
-    members = _with_query(call, object_members(given))
-    members.setdefault("contentType", call.headers.get("x-upload-content-type") or "application/octet-stream")
+    members = _members(call, given, call.headers.get("x-upload-content-type"))
     upload = begin_resumable(call, bucket, name, members, call.conditions, given)
     extra = "".join(f"&{key}={value}" for key, value in call.query.items() if key == "projection")
     location = f"{call.base}/upload/storage/v1/b/{bucket}/o?uploadType=resumable{extra}&upload_id={upload.id}"
@@ -134,16 +134,16 @@ def begin_resumable(
 async def resume(call: Call) -> Response:
     """Go on with a resumable upload: a chunk, a question, or its end."""
     uploads = call.storage.uploads
-    found = uploads.get(call.query["upload_id"], call.names[0])
+    found = uploads.resumable(call.query["upload_id"], call.names[0])
     if call.method == "DELETE":
         async with uploads.progress(found).lock:
-            uploads.drop(uploads.get(found.id, found.bucket))
+            uploads.drop(uploads.resumable(found.id, found.bucket))
         return Response(status_code=499)
     if call.method not in ("PUT", "POST"):
         raise StorageError(405, "methodNotAllowed", "Method Not Allowed")
     progress = uploads.progress(found)
     async with progress.lock:
-        found = uploads.get(found.id, found.bucket)
+        found = uploads.resumable(found.id, found.bucket)
         if "done" in found.body:
             return _done(call, found)
         return await _take(call, found, progress)

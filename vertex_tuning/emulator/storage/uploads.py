@@ -32,8 +32,8 @@ class Upload:
     bucket: str
     name: str
     body: Json
-    """`resource`, `conditions`, `expected` (hashes) and `total` as far as the first request gave them;
-    `done`, the generation that it became."""
+    """`resource`; of a resumable one also `conditions`, `expected` (hashes) and `total` as its first request
+    gave them, and `done`, the generation that it became; of a multipart one `begun`, when that was."""
     blob: str | None
     size: int
     """Bytes of the blob that were acknowledged."""
@@ -85,17 +85,25 @@ class Uploads:
             )
         return upload
 
-    def get(self, id: str, bucket: str) -> Upload:
-        """The upload of this id, or 404."""
+    def resumable(self, id: str, bucket: str) -> Upload:
+        """The resumable upload of this id, or 404."""
+        return self._get(id, bucket, multipart=False)
+
+    def multipart(self, id: str, bucket: str) -> Upload:
+        """The multipart upload of this id, or 404."""
+        return self._get(id, bucket, multipart=True)
+
+    def _get(self, id: str, bucket: str, *, multipart: bool) -> Upload:
         with self._db.transaction() as sql:
             row = sql.execute(
                 "SELECT name, body, blob, size FROM storage_uploads WHERE id = ? AND bucket = ?", (id, bucket)
             ).fetchone()
-        if row is None:
+        upload = Upload(id, bucket, row[0].decode(), json.loads(row[1]), row[2], row[3]) if row else None
+        if upload is None or ("begun" in upload.body) != multipart:
             raise StorageError(
                 404, "notFound", "The upload does not exist: it ended, or never began.", xml="NoSuchUpload"
             )
-        return Upload(id, bucket, row[0].decode(), json.loads(row[1]), row[2], row[3])
+        return upload
 
     def progress(self, upload: Upload) -> Progress:
         """Its lock and hashes."""
@@ -130,7 +138,7 @@ class Uploads:
     def forget(self, upload: Upload) -> list[str]:
         """Forget an upload. Returns its parts' blobs: they are the caller's to remove, after the commit."""
         with self._db.transaction() as sql:
-            self.get(upload.id, upload.bucket)
+            self._get(upload.id, upload.bucket, multipart="begun" in upload.body)
             parts = self.parts(upload)
             sql.execute("DELETE FROM storage_parts WHERE upload = ?", (upload.id,))
             sql.execute("DELETE FROM storage_uploads WHERE id = ?", (upload.id,))
@@ -152,7 +160,7 @@ class Uploads:
         """Add a part, or replace it. The blob is removed where the upload has ended meanwhile."""
         try:
             with self._db.transaction() as sql:
-                self.get(upload.id, upload.bucket)
+                self.multipart(upload.id, upload.bucket)
                 where = "WHERE upload = ? AND number = ?"
                 old = sql.execute(f"SELECT blob FROM storage_parts {where}", (upload.id, number)).fetchone()
                 sql.execute(

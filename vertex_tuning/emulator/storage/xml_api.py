@@ -184,7 +184,7 @@ async def _object(call: Call, bucket: str, name: str) -> Response:
         raise not_emulated("uploads by HTML form")
     if method == "DELETE":
         if "uploadId" in query:
-            call.storage.uploads.drop(call.storage.uploads.get(query["uploadId"], bucket))
+            call.storage.uploads.drop(call.storage.uploads.multipart(query["uploadId"], bucket))
         else:
             conditions = Preconditions.of_headers(call.headers)
             call.storage.objects.delete(bucket, name, call.generation, conditions)
@@ -202,9 +202,7 @@ def _members(call: Call) -> Json:
         for key, value in call.headers.items()
         if key.startswith("x-goog-meta-")
     } or None
-    members = upload_api.object_members(given)
-    members.setdefault("contentType", "application/octet-stream")
-    return members
+    return upload_api.object_members(given)
 
 
 async def _put(call: Call, bucket: str, name: str) -> Response:
@@ -263,7 +261,7 @@ def _begin(call: Call, bucket: str, name: str) -> Response:
 
 async def _put_part(call: Call, bucket: str) -> Response:
     uploads = call.storage.uploads
-    upload = uploads.get(call.query["uploadId"], bucket)
+    upload = uploads.multipart(call.query["uploadId"], bucket)
     number = part_number(call.query.get("partNumber", ""))
     blob, digest = await store(call.storage, call.body(), expected_hashes(call.headers))
     uploads.put_part(upload, number, blob, digest)
@@ -272,7 +270,7 @@ async def _put_part(call: Call, bucket: str) -> Response:
 
 
 def _list_parts(call: Call, bucket: str) -> Response:
-    upload = call.storage.uploads.get(call.query["uploadId"], bucket)
+    upload = call.storage.uploads.multipart(call.query["uploadId"], bucket)
     rows = [
         {
             "PartNumber": str(part.number),
@@ -294,7 +292,7 @@ def _list_parts(call: Call, bucket: str) -> Response:
 
 async def _complete(call: Call, bucket: str) -> Response:
     uploads = call.storage.uploads
-    upload = uploads.get(call.query["uploadId"], bucket)
+    upload = uploads.multipart(call.query["uploadId"], bucket)
     root = await _parsed(call)
     wanted = [
         (part_number(_text(part, "PartNumber") or ""), (_text(part, "ETag") or "").strip('" '))
