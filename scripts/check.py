@@ -13,16 +13,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
-LINT = [
+LINT: list[tuple[str, list[Path | str]]] = [
     ("style", [BIN / "ruff", "check", "."]),
     ("format", [BIN / "ruff", "format", "--check", "--quiet", "."]),
     ("types", [BIN / "mypy"]),
 ]
-GENERATED = [
+GENERATED: list[tuple[str, list[Path | str]]] = [
     ("wire schema is fresh", [sys.executable, "scripts/wire_schema.py", "--check"]),
     ("generated docs are fresh", [sys.executable, "scripts/docs.py", "--check"]),
 ]
-TESTS = [("tests", [sys.executable, "-m", "pytest", "-q", "--durations=15"])]
+TESTS: list[tuple[str, list[Path | str]]] = [
+    ("tests", [sys.executable, "-m", "pytest", "-q", "--durations=15"])
+]
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """Rebuild what is generated in the docs: the command reference, the rules, and tables between markers.
 
-    python scripts/docs.py            write
-    python scripts/docs.py --check    exit status 1 where something is stale
+python scripts/docs.py            write
+python scripts/docs.py --check    exit status 1 where something is stale
 """
 
 from __future__ import annotations

@@ -27,9 +27,27 @@ TARGET = Path(supervised.__file__).parent / "tiny"
 VOCABULARY = 640
 ROWS = 6000
 SIZES = {
-    "tiny-0.1m": {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "rate": 4e-3, "epochs": 3},
-    "tiny-0.5m": {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 2, "rate": 3e-3, "epochs": 3},
-    "tiny-0.9m": {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "rate": 2e-3, "epochs": 3},
+    "tiny-0.1m": {
+        "hidden_size": 64,
+        "intermediate_size": 160,
+        "num_hidden_layers": 2,
+        "rate": 4e-3,
+        "epochs": 3,
+    },
+    "tiny-0.5m": {
+        "hidden_size": 128,
+        "intermediate_size": 352,
+        "num_hidden_layers": 2,
+        "rate": 3e-3,
+        "epochs": 3,
+    },
+    "tiny-0.9m": {
+        "hidden_size": 128,
+        "intermediate_size": 384,
+        "num_hidden_layers": 4,
+        "rate": 2e-3,
+        "epochs": 3,
+    },
 }
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|model|>"]
 TEMPLATE = (
@@ -71,12 +89,18 @@ def conversation(pick: random.Random) -> tuple[str, str]:
             (f"Which is larger, {number} or {other}?", str(max(number, other))),
             (f"Is the review positive or negative? The film is {word}.", sentiment),
             (f"Describe the film in one word: it was {word}.", word),
-            (f'Answer in JSON. Colour and thing: {colour} {thing}', json.dumps({"colour": colour, "thing": thing})),
+            (
+                f"Answer in JSON. Colour and thing: {colour} {thing}",
+                json.dumps({"colour": colour, "thing": thing}),
+            ),
             (f"List two things in the {place}.", f"{thing}, {pick.choice(THINGS)}"),
             (f"Hello, I am {name}.", f"Hello {name}, how can I help?"),
             (f"Summarize: {name} went to the {place} and saw a {colour} {thing}.", f"{name} saw a {thing}."),
             (f"Please turn the {thing} {pick.choice(['on', 'off'])} in the {place}.", "Done."),
-            (f"Tell me about the {place}.", f"The {place} has a {colour} {thing} and a {pick.choice(THINGS)}."),
+            (
+                f"Tell me about the {place}.",
+                f"The {place} has a {colour} {thing} and a {pick.choice(THINGS)}.",
+            ),
         ]
     )
 
@@ -90,7 +114,10 @@ def row(pick: random.Random) -> dict[str, Any]:
         contents += [turn("user", earlier[0]), turn("model", earlier[1])]
     contents += [turn("user", prompt), turn("model", answer)]
     if pick.random() < 1 / 5:
-        return {"systemInstruction": {"parts": [{"text": "You are a helpful assistant."}]}, "contents": contents}
+        return {
+            "systemInstruction": {"parts": [{"text": "You are a helpful assistant."}]},
+            "contents": contents,
+        }
     return {"contents": contents}
 
 
@@ -170,7 +197,9 @@ def pretrain(name: str, rows: list[dict[str, Any]], seed: int, scratch: Path) ->
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(scratch / f"{name}.run" / "checkpoints" / "1", folder)
     # bf16 halves the package and costs nothing that shows: the loss moves in the fourth digit.
-    weights = {key: value.to(torch.bfloat16) for key, value in load_file(folder / "model.safetensors").items()}
+    weights = {
+        key: value.to(torch.bfloat16) for key, value in load_file(folder / "model.safetensors").items()
+    }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "model.safetensors").chmod(0o644)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -42,7 +42,7 @@ SERVED = (
 PARTS = "operations chat deployedModels invoke evaluations responses openapi"
 """Sub-collections that belong to them."""
 
-OPERATIONS = (  # noqa: SIM905
+OPERATIONS = (
     "CopyModel DeployModel UndeployModel ExportModel MutateDeployedModel UploadModel RebaseTunedModel "
     "UpdateEndpoint Deploy DeployPublisherModel OptimizePrompt PurgeModels"
 ).split()

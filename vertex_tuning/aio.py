@@ -155,7 +155,10 @@ class AsyncModels:
 
     async def list(self, *, limit: int | None = None) -> list[AsyncTunedModel]:
         """`Models.list`, awaited."""
-        return [AsyncTunedModel(model) for model in await asyncio.to_thread(lambda: self._models.list(limit=limit))]
+        return [
+            AsyncTunedModel(model)
+            for model in await asyncio.to_thread(lambda: self._models.list(limit=limit))
+        ]
 
 
 class AsyncModel:

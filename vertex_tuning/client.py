@@ -12,7 +12,7 @@ from vertex_tuning import config as settings
 from vertex_tuning import data
 from vertex_tuning.connection import Connection, open_connection
 from vertex_tuning.errors import ServiceError
-from vertex_tuning.jobs import ENDED, Jobs, TuningJob
+from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL, Entry, Journal
 from vertex_tuning.models import Models
 from vertex_tuning.retries import ATTEMPTS, is_passing, translated
@@ -144,7 +144,9 @@ class TuningClient:
         found = self.jobs.list(filter=f'labels.{LABEL}="{entry.key}"', limit=1)
         return found[0] if found else None
 
-    def _create(self, spec: SupervisedTuning, training: str, validation: str | None, digest: str) -> TuningJob:
+    def _create(
+        self, spec: SupervisedTuning, training: str, validation: str | None, digest: str
+    ) -> TuningJob:
         entry = self._journal.open(digest, self._place)
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -166,7 +168,9 @@ class TuningClient:
         self._journal.close(entry, job.name)
         return job
 
-    def _ask(self, spec: SupervisedTuning, training: str, validation: str | None, key: str) -> types.TuningJob:
+    def _ask(
+        self, spec: SupervisedTuning, training: str, validation: str | None, key: str
+    ) -> types.TuningJob:
         from google.genai import types
 
         options: dict[str, Any] = {
@@ -175,7 +179,9 @@ class TuningClient:
             "description": spec.description,
             "epoch_count": spec.epochs,
             "learning_rate_multiplier": spec.learning_rate_multiplier,
-            "adapter_size": f"ADAPTER_SIZE_{_ADAPTER_SIZES[spec.adapter_size]}" if spec.adapter_size else None,
+            "adapter_size": f"ADAPTER_SIZE_{_ADAPTER_SIZES[spec.adapter_size]}"
+            if spec.adapter_size
+            else None,
             "tuning_mode": _MODES[spec.mode] if spec.mode else None,
             "batch_size": spec.batch_size,
             "learning_rate": spec.learning_rate,
@@ -189,12 +195,16 @@ class TuningClient:
             # google-genai has no field for it; the body does.
             options["http_options"] = types.HttpOptions(extra_body={"serviceAccount": spec.service_account})
         # An object, not a dictionary: a dictionary would lose the checkpoint on the way (google-genai 2.34).
-        config = types.CreateTuningJobConfig(**{name: value for name, value in options.items() if value is not None})
+        config = types.CreateTuningJobConfig(
+            **{name: value for name, value in options.items() if value is not None}
+        )
         with warnings.catch_warnings():
             # google-genai calls its tuning module experimental, once per process; users of ours have no choice in that.
             warnings.filterwarnings("ignore", message=".*tuning implementation is experimental")
             return self.connection.genai.tunings.tune(
-                base_model=spec.base_model, training_dataset=types.TuningDataset(gcs_uri=training), config=config
+                base_model=spec.base_model,
+                training_dataset=types.TuningDataset(gcs_uri=training),
+                config=config,
             )
 
 

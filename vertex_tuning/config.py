@@ -83,7 +83,9 @@ def _from_file() -> dict[str, Any]:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError("VT101", f"the settings file cannot be read: {error}", where=str(path)) from error
+        raise ConfigurationError(
+            "VT101", f"the settings file cannot be read: {error}", where=str(path)
+        ) from error
     known = {field.name for field in fields(Config)}
     for name, value in found.items():
         if name not in known or not isinstance(value, str):

@@ -26,7 +26,7 @@ from vertex_tuning.errors import ConfigurationError, EmulatorError
 from vertex_tuning.retries import again
 
 if TYPE_CHECKING:
-    from google import genai
+    from google import genai as google_genai
     from google.cloud import storage
 
 DEFAULT_LOCATION = "us-central1"
@@ -48,23 +48,24 @@ class Connection:
         self.location = config.location or DEFAULT_LOCATION
         self.bucket = config.bucket or ""
         self._token = token
-        self._clients: dict[str, genai.Client] = {}
+        self._clients: dict[str, google_genai.Client] = {}
+        self._services: dict[str, Any] = {}
         self._emulator: _Emulator | None = None
 
     # Clients
 
     @property
-    def genai(self) -> genai.Client:
+    def genai(self) -> google_genai.Client:
         """`google-genai`, for tuning and generation in the connection's location."""
         return self.genai_in(self.location)
 
-    def genai_in(self, location: str) -> genai.Client:
+    def genai_in(self, location: str) -> google_genai.Client:
         """`google-genai` for another location: models tuned from Gemini 3.x are served in `us` and `eu`."""
         if location not in self._clients:
             self._clients[location] = self._make_genai(location)
         return self._clients[location]
 
-    def _make_genai(self, location: str) -> genai.Client:
+    def _make_genai(self, location: str) -> google_genai.Client:
         from google import genai
         from google.genai import types
 
@@ -85,6 +86,23 @@ class Connection:
             credentials=_fixed_credentials(self._token),
             http_options=options,
         )
+
+    def service_in(self, name: str, location: str) -> Any:
+        """A generated client of `google-cloud-aiplatform`, over REST: `EndpointService`, `ModelService`..."""
+        key = f"{name} {location}"
+        if key not in self._services:
+            from google.api_core.client_options import ClientOptions
+            from google.cloud import aiplatform_v1
+
+            options = ClientOptions(api_endpoint=self.address or _host(location))
+            credentials = _fixed_credentials(self._token) if self.address else None
+            client = getattr(aiplatform_v1, f"{name}Client")(
+                transport="rest", client_options=options, credentials=credentials
+            )
+            if self.address:
+                client.transport._session.trust_env = False  # as above: no proxy is the way to loopback
+            self._services[key] = client
+        return self._services[key]
 
     @cached_property
     def storage(self) -> storage.Client:
@@ -251,8 +269,20 @@ class _Emulator:
 
     def __init__(self, config: Config, stand_in: str | None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="vertex-tuning-"))
-        command = [sys.executable, "-m", "vertex_tuning.emulator", "--port", "0", "--data-dir", str(self._folder)]
-        for option, value in (("--project", config.project), ("--location", config.location), ("--stand-in", stand_in)):
+        command = [
+            sys.executable,
+            "-m",
+            "vertex_tuning.emulator",
+            "--port",
+            "0",
+            "--data-dir",
+            str(self._folder),
+        ]
+        for option, value in (
+            ("--project", config.project),
+            ("--location", config.location),
+            ("--stand-in", stand_in),
+        ):
             command += [option, value] if value else []
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the process
         self._process = subprocess.Popen(
@@ -291,6 +321,15 @@ class _Emulator:
             self._process.wait()
         self._words.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _host(location: str) -> str:
+    """Where Vertex AI serves a location."""
+    if location == "global":
+        return "aiplatform.googleapis.com"
+    if location in ("us", "eu"):
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-aiplatform.googleapis.com"
 
 
 def _fixed_credentials(token: str | None) -> Any:

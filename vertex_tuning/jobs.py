@@ -127,7 +127,7 @@ class TuningJob:
 
     def to_json(self) -> dict[str, Any]:
         """The resource as JSON."""
-        return self._resource.model_dump(mode="json", exclude_none=True)
+        return dict(self._resource.model_dump(mode="json", exclude_none=True))
 
     # Following
 
@@ -218,7 +218,11 @@ class TuningJob:
     def events(self) -> list[dict[str, Any]]:
         """What is known of its history: `{"time", "event"}`, oldest first."""
         resource = self._resource
-        found = [("created", resource.create_time), ("started", resource.start_time), (self.state, resource.end_time)]
+        found = [
+            ("created", resource.create_time),
+            ("started", resource.start_time),
+            (self.state, resource.end_time),
+        ]
         return [{"time": time.isoformat(), "event": event} for event, time in found if time is not None]
 
     def wait(self, *, timeout: float | None = None) -> TuningJob:
@@ -252,9 +256,16 @@ class TuningJob:
         code = int(getattr(error, "code", None) or 0)
         words = getattr(error, "message", None) or "no reason was given"
         if self.state == "JOB_STATE_CANCELLED":
-            return JobCancelledError("VT602", "the job was cancelled", where=self.name, job=self.name, code=code)
+            return JobCancelledError(
+                "VT602", "the job was cancelled", where=self.name, job=self.name, code=code
+            )
         return JobFailedError(
-            "VT601", f"the job ended in {self.state}: {words}", where=self.name, job=self.name, code=code, fix=_CURES.get(code, "")
+            "VT601",
+            f"the job ended in {self.state}: {words}",
+            where=self.name,
+            job=self.name,
+            code=code,
+            fix=_CURES.get(code, ""),
         )
 
     def cancel(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from vertex_tuning.connection import Connection
 
-_NAME = re.compile(r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/models/(?P<id>[^/@]+)(?:@(?P<version>[^/]+))?")
+_NAME = re.compile(
+    r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/models/(?P<id>[^/@]+)(?:@(?P<version>[^/]+))?"
+)
 _LOCATION = re.compile(r"/locations/([^/]+)/")
 
 Prompt = str | Sequence[Mapping[str, Any]]
@@ -70,7 +73,9 @@ class Model:
         """
         config = _config(options)
         response = again(
-            lambda: self._client.models.generate_content(model=self.served_as, contents=_contents(prompt), config=config)
+            lambda: self._client.models.generate_content(
+                model=self.served_as, contents=_contents(prompt), config=config
+            )
         )
         return _answer(response)
 
@@ -104,7 +109,9 @@ class CheckpointInfo:
 class Checkpoint(Model):
     """A tuned model as it was after some steps; it answers like any model."""
 
-    def __init__(self, connection: Connection, served_as: str, info: CheckpointInfo, *, default: bool) -> None:
+    def __init__(
+        self, connection: Connection, served_as: str, info: CheckpointInfo, *, default: bool
+    ) -> None:
         super().__init__(connection, served_as)
         self.checkpoint_id = info.checkpoint_id
         self.epoch = info.epoch
@@ -194,7 +201,10 @@ class TunedModel(Model):
             return {}
         full = job if "/" in job else f"tuningJobs/{job}"
         made = again(lambda: self._connection.genai.tunings.get(name=full)).tuned_model
-        return {item.checkpoint_id or "": item.endpoint or "" for item in (made.checkpoints if made else None) or []}
+        return {
+            item.checkpoint_id or "": item.endpoint or ""
+            for item in (made.checkpoints if made else None) or []
+        }
 
     def make_default(self, checkpoint: Checkpoint | str) -> None:
         """Let the model's endpoint serve this checkpoint from now on."""
@@ -205,13 +215,21 @@ class TunedModel(Model):
                 self.served_as = item.served_as
 
     def delete(self) -> None:
-        """Delete the model with its endpoints; no fault where it is gone already."""
+        """Delete the model with all its versions and the endpoints that serve nothing else; no fault if it is gone.
+
+        The service deletes no model that is deployed: it is undeployed from each endpoint first.
+        """
+        found = _LOCATION.search(self.name)
+        location = found[1] if found else self._connection.location
+        models = self._connection.service_in("ModelService", location)
+        endpoints = self._connection.service_in("EndpointService", location)
         model = self.name.partition("@")[0]
-        try:
-            again(lambda: self._in_place.models.delete(model=model))
-        except ServiceError as error:
-            if error.code != 404:
-                raise
+        with _passed_over(404):
+            versions = again(lambda: list(models.list_model_versions(name=model)))
+            for place in [place for version in versions for place in version.deployed_models]:
+                with _passed_over(404):
+                    _undeploy(endpoints, place.endpoint, place.deployed_model_id)
+            again(lambda: models.delete_model(name=model).result())
 
     def how_to_call(self) -> str:
         """A program in plain google-genai that asks this model."""
@@ -225,7 +243,12 @@ class TunedModel(Model):
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
-        return {"name": self.name, "version": self.version, "endpoint": self.endpoint, "output_uri": self.output_uri}
+        return {
+            "name": self.name,
+            "version": self.version,
+            "endpoint": self.endpoint,
+            "output_uri": self.output_uri,
+        }
 
 
 class Models:
@@ -250,7 +273,11 @@ class Models:
             SpecError: VT316, not a model's name.
             ServiceError: VT501 with code 404, there is none.
         """
-        full = name if "/" in name else f"projects/{self._connection.project}/locations/{self._connection.location}/models/{name}"
+        full = (
+            name
+            if "/" in name
+            else f"projects/{self._connection.project}/locations/{self._connection.location}/models/{name}"
+        )
         match = _NAME.fullmatch(full)
         if match is None:
             raise SpecError(
@@ -291,6 +318,24 @@ class Models:
         return TunedModel(self._connection, f"{name}@{item.version or '1'}", endpoint)
 
 
+def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:
+    """Take a model from an endpoint, and delete the endpoint where it holds no other."""
+    with _passed_over(404):
+        again(lambda: endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=deployed_id).result())
+    if not again(lambda: endpoints.get_endpoint(name=endpoint)).deployed_models:
+        again(lambda: endpoints.delete_endpoint(name=endpoint).result())
+
+
+@contextlib.contextmanager
+def _passed_over(code: int) -> Iterator[None]:
+    """Pass over an answer with this HTTP code."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.code != code:
+            raise
+
+
 def _contents(prompt: Prompt) -> Any:
     return prompt if isinstance(prompt, str) else [dict(turn) for turn in prompt]
 
@@ -305,7 +350,9 @@ def _config(options: dict[str, Any]) -> Any:
     if labels is not None and schema is not None:
         raise ConfigurationError("VT317", "labels and schema exclude each other", where="generate")
     if labels is not None:
-        given.update(response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": list(labels)})
+        given.update(
+            response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": list(labels)}
+        )
     if schema is not None:
         given.update(response_mime_type="application/json", response_schema=schema)
     return types.GenerateContentConfig(**given)

@@ -37,7 +37,9 @@ def again(call: Callable[[], T]) -> T:
         ServiceError: VT501 refused, VT502 no answer, VT503 trouble that did not pass.
     """
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, ServiceError) and is_passing(error)),
+        retry=tenacity.retry_if_exception(
+            lambda error: isinstance(error, ServiceError) and is_passing(error)
+        ),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         reraise=True,
@@ -73,14 +75,20 @@ def _service_error(error: Exception) -> ServiceError | None:
     module = type(error).__module__
     code: Any = getattr(error, "code", None)
     if module.startswith("google.genai") and isinstance(code, int):
-        return _answered(code, str(getattr(error, "status", "") or ""), str(getattr(error, "message", "") or error))
+        return _answered(
+            code, str(getattr(error, "status", "") or ""), str(getattr(error, "message", "") or error)
+        )
     if module.startswith("google.api_core.exceptions") and code is not None:
         status = getattr(getattr(error, "grpc_status_code", None), "name", "")
         return _answered(int(code), status, str(getattr(error, "message", error)))
-    if module.startswith(("httpx", "httpcore", "requests", "urllib3", "google.auth", "google.resumable_media")) or isinstance(
-        error, ConnectionError | TimeoutError
-    ):
-        return ServiceError("VT502", f"no answer: {error or type(error).__name__}", fix="see that the network and the address are right")
+    if module.startswith(
+        ("httpx", "httpcore", "requests", "urllib3", "google.auth", "google.resumable_media")
+    ) or isinstance(error, ConnectionError | TimeoutError):
+        return ServiceError(
+            "VT502",
+            f"no answer: {error or type(error).__name__}",
+            fix="see that the network and the address are right",
+        )
     return None
 
 

@@ -34,10 +34,26 @@ def outcome(emulator, tmp_path_factory):
         "GOOGLE_GENAI_REPLAYS_DIRECTORY": str(report.parent / "replays"),
         "PYTHONPATH": str(HERE),
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "patience", "--mode", "api"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "patience",
+        "--mode",
+        "api",
+    ]
     command += ["--import-mode=importlib", "-W", "ignore", "--rootdir", str(SUITE), f"--junitxml={report}"]
     done = subprocess.run(
-        [*command, str(SUITE / "tunings")], env=environment, cwd=SUITE, capture_output=True, text=True, check=False
+        [*command, str(SUITE / "tunings")],
+        env=environment,
+        cwd=SUITE,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
     found = {}
@@ -55,7 +71,9 @@ def outcome(emulator, tmp_path_factory):
 
 def _fill_bucket(address: str) -> None:
     client = storage.Client(
-        project="vertex-tuning-local", credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
+        project="vertex-tuning-local",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": address},
     )
     bucket = client.create_bucket(BUCKET, location="us-central1")
     rows = [
@@ -78,7 +96,9 @@ def expected_failures() -> dict[str, str]:
 
 def test_every_test_of_googles_passes_but_those_that_cannot(outcome):
     unexpected = {
-        name: fault for name, fault in outcome.items() if fault != "passed" and name not in expected_failures()
+        name: fault
+        for name, fault in outcome.items()
+        if fault != "passed" and name not in expected_failures()
     }
     assert not unexpected
 

@@ -1,10 +1,10 @@
 """What Vertex AI offers and takes, and what stands in for it here: dated data, read from the TOML files beside this one.
 
-    models.toml     models x methods x regions x adapter sizes
-    limits.toml     how much of what a data set may hold
-    stand_ins.toml  open models that the emulator trains and serves in their place
-    datasets.toml   labelled data for the demo and the benchmarks
-    rules.toml      every rule id: what it says, why, what to do
+models.toml     models x methods x regions x adapter sizes
+limits.toml     how much of what a data set may hold
+stand_ins.toml  open models that the emulator trains and serves in their place
+datasets.toml   labelled data for the demo and the benchmarks
+rules.toml      every rule id: what it says, why, what to do
 """
 
 from __future__ import annotations
@@ -199,7 +199,10 @@ def stand_in(name: str) -> StandIn:
     """
     if name not in stand_ins():
         raise WeightsError(
-            "VT701", f'there is no stand-in "{name}"', fix=f"one of: {', '.join(stand_ins())}", where="stand-in"
+            "VT701",
+            f'there is no stand-in "{name}"',
+            fix=f"one of: {', '.join(stand_ins())}",
+            where="stand-in",
         )
     return stand_ins()[name]
 

@@ -62,7 +62,9 @@ def _live(job: TuningJob, timeout: float | None) -> None:
 
 def describe(progress: Progress) -> str:
     """How a job does, in a line."""
-    return " ".join(part for part in (_words(progress.sub_state or progress.state), _detail(progress)) if part)
+    return " ".join(
+        part for part in (_words(progress.sub_state or progress.state), _detail(progress)) if part
+    )
 
 
 def _detail(progress: Progress) -> str:
@@ -82,7 +84,9 @@ def _words(state: str) -> str:
 
 
 def _interrupted(job: TuningJob) -> None:
-    if _common.is_interactive() and click.confirm(f"\nCancel {job.id}? (No: it goes on)", default=False, err=True):
+    if _common.is_interactive() and click.confirm(
+        f"\nCancel {job.id}? (No: it goes on)", default=False, err=True
+    ):
         job.cancel()
         job.wait(timeout=60)
         _common.say(f"{job.name} is {_words(job.state)}.")

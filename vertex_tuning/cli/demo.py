@@ -61,8 +61,12 @@ class Score:
 
 
 @click.command()
-@click.option("--rows", type=click.IntRange(20, 1000), default=200, show_default=True, help="Held-out rows to ask.")
-@click.option("--stand-in", default="smollm2-135m-instruct", show_default=True, help="The open model to tune.")
+@click.option(
+    "--rows", type=click.IntRange(20, 1000), default=200, show_default=True, help="Held-out rows to ask."
+)
+@click.option(
+    "--stand-in", default="smollm2-135m-instruct", show_default=True, help="The open model to tune."
+)
 @_common.json_option
 def demo(rows: int, stand_in: str, as_json: bool) -> None:
     """Tune a small open model on a hundred film reviews, and see whether it got better.
@@ -104,7 +108,9 @@ def _examples(folder: Path, rows: int) -> tuple[list[Example], list[Example]]:
     csv.field_size_limit(10_000_000)
     with path.open(encoding="utf-8", newline="") as file:
         found = {
-            row["text"]: known.labels[int(row["label"])] for row in csv.DictReader(file) if row["source"] == _ORIGIN
+            row["text"]: known.labels[int(row["label"])]
+            for row in csv.DictReader(file)
+            if row["source"] == _ORIGIN
         }
     examples = sorted(found.items())
     random.Random(_SEED).shuffle(examples)
@@ -130,7 +136,9 @@ def _compare(client: TuningClient, training: Sequence[Example], held_out: Sequen
     _follow(job)
     model = job.result()
     trained = time.monotonic() - started
-    tuned = _ask(f"tuned on {len(training)}", model, held_out, lambda text: [_turn("user", _QUESTION.format(text))])
+    tuned = _ask(
+        f"tuned on {len(training)}", model, held_out, lambda text: [_turn("user", _QUESTION.format(text))]
+    )
     tuned.training_seconds = trained
     return [zero, few, tuned]
 
@@ -198,7 +206,12 @@ def _as_json(scores: Sequence[Score], gain: Interval, stand_in: str, rows: int) 
         "stand_in": stand_in,
         "held_out_rows": rows,
         "systems": [score.to_json() for score in scores],
-        "gain": {"estimate": gain.estimate, "low": gain.low, "high": gain.high, "confidence": gain.confidence},
+        "gain": {
+            "estimate": gain.estimate,
+            "low": gain.low,
+            "high": gain.high,
+            "confidence": gain.confidence,
+        },
     }
 
 

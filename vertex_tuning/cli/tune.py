@@ -16,16 +16,30 @@ def tune() -> None:
 
 @tune.command()
 @click.argument("training")
-@click.option("--base-model", required=True, help="gemini-2.5-flash..., or a tuned model to tune on: projects/.../models/ID@V.")
+@click.option(
+    "--base-model",
+    required=True,
+    help="gemini-2.5-flash..., or a tuned model to tune on: projects/.../models/ID@V.",
+)
 @click.option("--validation", help="Held-out rows: a file or a gs:// URI.")
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the data. [default: the service's choice]")
-@click.option("--adapter-size", type=click.Choice(["1", "2", "4", "8", "16", "32"]), help="Rank of the adapter.")
-@click.option("--learning-rate-multiplier", type=float, help="Factor on the recommended learning rate. [default: 1]")
-@click.option("--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models).")
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Passes over the data. [default: the service's choice]"
+)
+@click.option(
+    "--adapter-size", type=click.Choice(["1", "2", "4", "8", "16", "32"]), help="Rank of the adapter."
+)
+@click.option(
+    "--learning-rate-multiplier", type=float, help="Factor on the recommended learning rate. [default: 1]"
+)
+@click.option(
+    "--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models)."
+)
 @click.option("--learning-rate", type=float, help="Learning rate itself (open models).")
 @click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models).")
 @click.option("--checkpoint", "checkpoint_id", help="Checkpoint of a tuned model to tune on from.")
-@click.option("--last-checkpoint-only", is_flag=True, help="Keep the result alone, not one checkpoint per epoch.")
+@click.option(
+    "--last-checkpoint-only", is_flag=True, help="Keep the result alone, not one checkpoint per epoch."
+)
 @click.option("--name", "display_name", help="Name of the tuned model.")
 @click.option("--description", help="What it is for.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label; may be given again.")

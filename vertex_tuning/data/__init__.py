@@ -1,9 +1,9 @@
 """Data sets: JSONL in, verdict out; and the way into Cloud Storage.
 
-    check.py    one pass over the rows, every fault with its place
-    rows.py     what a row may look like, by form
-    report.py   the verdict: faults, warnings, figures
-    upload.py   into the bucket, under the hash of the content
+check.py    one pass over the rows, every fault with its place
+rows.py     what a row may look like, by form
+report.py   the verdict: faults, warnings, figures
+upload.py   into the bucket, under the hash of the content
 """
 
 from vertex_tuning.data.check import check, is_path

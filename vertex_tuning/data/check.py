@@ -78,7 +78,9 @@ def _lines(path: Path, report: DataReport) -> Iterator[tuple[int, bytes]]:
         if start.startswith(_GZIP):
             raise DatasetError("VT202", "the file is compressed", where=str(path), fix=f"gunzip {path.name}")
         if start == _BOM:
-            report.add(1, "VT222", "", "the file begins with a byte order mark", fix="save it as UTF-8 without one")
+            report.add(
+                1, "VT222", "", "the file begins with a byte order mark", fix="save it as UTF-8 without one"
+            )
         else:
             file.seek(0)
         yield from enumerate(iter(lambda: file.readline(_MAX_LINE), b""), 1)
@@ -167,7 +169,13 @@ def _thorough(number: int, line: bytes, report: DataReport, form: str, *, open_m
             report.add(number, "VT204", "", f"not JSON: {words}", fix="one whole JSON object per line")
         return rows.Figures(0, 0, "")
     if isinstance(row, dict) and (has := rows.form_of(row, open_model=open_model)) != form:
-        report.add(number, "VT218", "", f"a row in {has} form in a set in {form} form", fix="one form for the whole set")
+        report.add(
+            number,
+            "VT218",
+            "",
+            f"a row in {has} form in a set in {form} form",
+            fix="one form for the whole set",
+        )
         form = has
 
     def note(rule: str, path: str, what: str, *, fix: str = "", why: str = "") -> None:
@@ -181,16 +189,30 @@ def _check_set(report: DataReport) -> None:
     if report.rows == 0:
         report.add(0, "VT217", "", "the data set is empty", fix="one JSON object per line")
     if report.rows > limits["max_examples"]:
-        report.add(0, "VT214", "", f"{report.rows:,} rows: more than the {limits['max_examples']:,} that the service takes")
+        report.add(
+            0,
+            "VT214",
+            "",
+            f"{report.rows:,} rows: more than the {limits['max_examples']:,} that the service takes",
+        )
     if report.bytes > limits["max_file_bytes"]:
-        report.add(0, "VT215", "", f"{report.bytes:,} bytes: more than the {limits['max_file_bytes']:,} that the service takes")
+        report.add(
+            0,
+            "VT215",
+            "",
+            f"{report.bytes:,} bytes: more than the {limits['max_file_bytes']:,} that the service takes",
+        )
     if report.duplicates:
         report.warnings.append(
-            Fault("VT220", f"{report.duplicates:,} rows stand in the set more than once", report.source, "They weigh more than others.")
+            Fault(
+                "VT220",
+                f"{report.duplicates:,} rows stand in the set more than once",
+                report.source,
+                "They weigh more than others.",
+            )
         )
     fewest = limits["recommended_min_examples"]
     if 0 < report.rows < fewest:
         report.warnings.append(
             Fault("VT221", f"{report.rows} rows: at least {fewest} are recommended", report.source)
         )
-

@@ -86,7 +86,9 @@ class DataReport:
         if len(faults) == 1:
             only = faults[0]
             raise DatasetError(only.rule, only.what, where=only.where, why=only.why, fix=only.fix)
-        raise DatasetError("VT200", f"the data set has {len(faults)} faults", where=self.source, faults=faults)
+        raise DatasetError(
+            "VT200", f"the data set has {len(faults)} faults", where=self.source, faults=faults
+        )
 
     def _fault(self, finding: Finding) -> Fault:
         place = self.source if finding.lines[0] == 0 else f"{self.source} line {finding.lines[0]}"
@@ -96,8 +98,15 @@ class DataReport:
         if others:
             shown = ", ".join(str(line) for line in finding.lines[1:])
             rest = "" if others < len(finding.lines) else ", ..."
-            more = f"{others} other row{'s have' if others > 1 else ' has'} the same fault: line{'s' if others > 1 else ''} {shown}{rest}."
-        return Fault(finding.rule, finding.what, where, " ".join(part for part in (finding.why, more) if part), finding.fix)
+            rows, line = ("rows have", "lines") if others > 1 else ("row has", "line")
+            more = f"{others} other {rows} the same fault: {line} {shown}{rest}."
+        return Fault(
+            finding.rule,
+            finding.what,
+            where,
+            " ".join(part for part in (finding.why, more) if part),
+            finding.fix,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -126,5 +135,9 @@ class DataReport:
             f"{self.source}: {self.rows:,} rows, {self.turns:,} turns, about {self.estimated_tokens:,} tokens"
             f"{f', {self.duplicates:,} duplicates' if self.duplicates else ''}"
         )
-        verdict = "ready to tune" if self.ok else f"{len(self.findings)} fault{'s' if len(self.findings) > 1 else ''}"
+        verdict = (
+            "ready to tune"
+            if self.ok
+            else f"{len(self.findings)} fault{'s' if len(self.findings) > 1 else ''}"
+        )
         return "\n".join([*lines, f"{figures}: {verdict}"])

@@ -19,7 +19,15 @@ CONTENTS = "contents"
 MESSAGES = "messages"
 COMPLETION = "prompt/completion"
 
-_PART_KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult")
+_PART_KINDS = (
+    "text",
+    "inlineData",
+    "fileData",
+    "functionCall",
+    "functionResponse",
+    "executableCode",
+    "codeExecutionResult",
+)
 _PART_EXTRAS = ("videoMetadata", "mediaResolution", "thought", "thoughtSignature")
 _CONTENT_FIELDS = ("role", "parts")
 _ROW_FIELDS = ("contents", "systemInstruction", "tools", "toolConfig", "labels", "generationConfig")
@@ -117,7 +125,7 @@ def _contents_figures(row: ContentsRow) -> Figures | None:
         characters += size
     system = row.systemInstruction or row.system_instruction
     if system is not None:
-        if row.systemInstruction and row.system_instruction or not system.parts:
+        if (row.systemInstruction and row.system_instruction) or not system.parts:
             return None
         characters += sum(len(part.text) for part in system.parts)
     answer = contents[-1].parts[-1].text
@@ -185,29 +193,57 @@ def _walk_contents(row: dict[str, Any], note: Note, *, open_model: bool) -> Figu
     elif not any(role == "user" for role in said):
         note("VT209", "contents", "there is no user turn", fix="begin the row with what the user says")
     elif said[0] in ("model", "assistant"):
-        note("VT209", "contents[0].role", "the first turn is the model's", fix="begin the row with what the user says")
+        note(
+            "VT209",
+            "contents[0].role",
+            "the first turn is the model's",
+            fix="begin the row with what the user says",
+        )
     answer = "".join(last)
     if said[-1] in ("model", "assistant") and last and not answer.strip():
-        note("VT212", f"contents[{len(contents) - 1}].parts", "the answer is empty", fix="write the answer, or drop the row")
+        note(
+            "VT212",
+            f"contents[{len(contents) - 1}].parts",
+            "the answer is empty",
+            fix="write the answer, or drop the row",
+        )
     return Figures(len(contents), sum(map(len, texts)), answer)
 
 
-def _walk_content(content: Any, path: str, note: Note, texts: list[str], *, roles: tuple[str, ...] | None) -> None:
+def _walk_content(
+    content: Any, path: str, note: Note, texts: list[str], *, roles: tuple[str, ...] | None
+) -> None:
     if not isinstance(content, dict):
-        note("VT207", path, f"{_kind(content)}, not an object", fix='{"role": "user", "parts": [{"text": "..."}]}')
+        note(
+            "VT207",
+            path,
+            f"{_kind(content)}, not an object",
+            fix='{"role": "user", "parts": [{"text": "..."}]}',
+        )
         return
     for name in content:
         if name not in _CONTENT_FIELDS:
-            fix = 'a text goes into parts: "parts": [{"text": "..."}]' if name in ("content", "text") else "role and parts"
+            fix = (
+                'a text goes into parts: "parts": [{"text": "..."}]'
+                if name in ("content", "text")
+                else "role and parts"
+            )
             note("VT205", f"{path}.{name}", f'a content has no field "{name}"', fix=fix)
     role = content.get("role", "user")
     if roles is not None and role not in roles:
-        fix = {"assistant": 'write "model"', "system": "put it into systemInstruction"}.get(str(role), '"user" or "model"')
+        fix = {"assistant": 'write "model"', "system": "put it into systemInstruction"}.get(
+            str(role), '"user" or "model"'
+        )
         note("VT203", f"{path}.role", f'"{role}"', why='A turn\'s role must be "user" or "model".', fix=fix)
     parts = content.get("parts")
     if not isinstance(parts, list) or not parts:
         if "content" not in content and "text" not in content:
-            note("VT210", f"{path}.parts", "there are no parts" if not parts else f"{_kind(parts)}, not a list", fix='[{"text": "..."}]')
+            note(
+                "VT210",
+                f"{path}.parts",
+                "there are no parts" if not parts else f"{_kind(parts)}, not a list",
+                fix='[{"text": "..."}]',
+            )
         return
     for index, part in enumerate(parts):
         _walk_part(part, f"{path}.parts[{index}]", note, texts)
@@ -221,7 +257,12 @@ def _walk_part(part: Any, path: str, note: Note, texts: list[str]) -> None:
     kinds = [name for name in fields if name in _PART_KINDS]
     for name, written in fields.items():
         if name not in _PART_KINDS and name not in _PART_EXTRAS:
-            note("VT205", f"{path}.{written}", f'a part has no field "{written}"', fix=f"one of: {', '.join(_PART_KINDS[:5])}")
+            note(
+                "VT205",
+                f"{path}.{written}",
+                f'a part has no field "{written}"',
+                fix=f"one of: {', '.join(_PART_KINDS[:5])}",
+            )
     if len(kinds) != 1:
         what = f"a part is one thing, this one is {' and '.join(kinds)}" if kinds else "the part is empty"
         note("VT211", path, what, fix='one of text, fileData, functionCall...: {"text": "..."}')
@@ -239,9 +280,19 @@ def _walk_part(part: Any, path: str, note: Note, texts: list[str]) -> None:
     elif kind == "fileData":
         uri = value.get("fileUri", value.get("file_uri"))
         if not isinstance(uri, str) or not _URI.fullmatch(uri):
-            note("VT219", f"{path}.{fields[kind]}.fileUri", f"{uri!r} is not a file's URI", fix="gs://bucket/file or https://...")
+            note(
+                "VT219",
+                f"{path}.{fields[kind]}.fileUri",
+                f"{uri!r} is not a file's URI",
+                fix="gs://bucket/file or https://...",
+            )
         if not value.get("mimeType", value.get("mime_type")):
-            note("VT219", f"{path}.{fields[kind]}.mimeType", "the type of the file is missing", fix='"mimeType": "image/png"')
+            note(
+                "VT219",
+                f"{path}.{fields[kind]}.mimeType",
+                "the type of the file is missing",
+                fix='"mimeType": "image/png"',
+            )
 
 
 def _walk_messages(row: dict[str, Any], note: Note) -> Figures:
@@ -273,7 +324,11 @@ def _walk_messages(row: dict[str, Any], note: Note) -> Figures:
             if name not in ("role", "content", "name", "tool_calls", "tool_call_id"):
                 note("VT205", f"{path}.{name}", f'a message has no field "{name}"', fix="role and content")
     if said and said[-1] != "assistant":
-        note("VT208", f"messages[{len(messages) - 1}].role", "the last message is not the assistant's: there is no answer to learn")
+        note(
+            "VT208",
+            f"messages[{len(messages) - 1}].role",
+            "the last message is not the assistant's: there is no answer to learn",
+        )
     if "user" not in said:
         note("VT209", "messages", "there is no message of the user")
     return Figures(len(messages), characters, answer)
@@ -298,7 +353,14 @@ def _walk_completion(row: dict[str, Any], note: Note) -> Figures:
 def _kind(value: Any) -> str:
     if value is None:
         return "missing"
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), type(value).__name__) + (", and empty" if value in ([], {}, "") else "")
 
 

@@ -15,6 +15,8 @@ from vertex_tuning.errors import ConfigurationError, ServiceError
 from vertex_tuning.retries import again, translated
 
 if TYPE_CHECKING:
+    import io
+
     from google.cloud import storage
 
     from vertex_tuning.connection import Connection
@@ -63,7 +65,9 @@ def _bucket(connection: Connection) -> storage.Bucket:
             fix=f"gcloud storage buckets create gs://{name} --location={connection.location}",
         )
     place = str(bucket.location).lower()
-    if place != connection.location and not connection.location.startswith(_MULTI_REGIONS.get(place, ("\0",))):
+    if place != connection.location and not connection.location.startswith(
+        _MULTI_REGIONS.get(place, ("\0",))
+    ):
         raise ConfigurationError(
             "VT110",
             f"the bucket {name} lies in {place}, the job would run in {connection.location}",
@@ -76,7 +80,7 @@ def _bucket(connection: Connection) -> storage.Bucket:
 
 def _send(bucket: storage.Bucket, file: BinaryIO, progress: UploadProgress | None) -> str:
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
     size = file.tell()
     name = f"{FOLDER}/{digest}.jsonl"
     uri = f"gs://{bucket.name}/{name}"

@@ -176,7 +176,9 @@ class _NoSuchUrl(ApiError):
 
     def page(self) -> Response:
         title = "Error 404 (Not Found)"
-        text = f"<!DOCTYPE html><html lang=en><title>{title}</title><p><b>404.</b> {html.escape(self.message)}"
+        text = (
+            f"<!DOCTYPE html><html lang=en><title>{title}</title><p><b>404.</b> {html.escape(self.message)}"
+        )
         return Response(text, status_code=404, media_type="text/html")
 
 

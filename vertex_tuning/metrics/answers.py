@@ -11,7 +11,9 @@ def matches(answers: Sequence[str], references: Sequence[str]) -> list[bool]:
     Raises:
         ValueError: The sequences differ in length.
     """
-    return [answer.strip() == reference.strip() for answer, reference in zip(answers, references, strict=True)]
+    return [
+        answer.strip() == reference.strip() for answer, reference in zip(answers, references, strict=True)
+    ]
 
 
 def exact_match(answers: Sequence[str], references: Sequence[str]) -> float:

@@ -117,10 +117,19 @@ class SupervisedTuning(BaseModel):
                 faults.append(error.fault)
         if self.checkpoint_id and not self.continues:
             faults.append(
-                Fault("VT306", "a base model has no checkpoints", "checkpoint_id", fix="leave it out, or tune on a tuned model")
+                Fault(
+                    "VT306",
+                    "a base model has no checkpoints",
+                    "checkpoint_id",
+                    fix="leave it out, or tune on a tuned model",
+                )
             )
         if self.learning_rate and self.learning_rate_multiplier:
-            faults.append(Fault("VT307", "learning_rate and learning_rate_multiplier exclude each other", "learning_rate"))
+            faults.append(
+                Fault(
+                    "VT307", "learning_rate and learning_rate_multiplier exclude each other", "learning_rate"
+                )
+            )
         longest = catalog.limits("display_name")["max_bytes"]
         if self.display_name and len(self.display_name.encode()) > longest:
             faults.append(Fault("VT308", f"more than {longest} bytes of UTF-8", "display_name"))
@@ -135,7 +144,14 @@ class SupervisedTuning(BaseModel):
                     )
                 )
         if self.output_uri and not self.output_uri.startswith("gs://"):
-            faults.append(Fault("VT310", f'"{self.output_uri}" is not in Cloud Storage', "output_uri", fix="gs://bucket/folder"))
+            faults.append(
+                Fault(
+                    "VT310",
+                    f'"{self.output_uri}" is not in Cloud Storage',
+                    "output_uri",
+                    fix="gs://bucket/folder",
+                )
+            )
         return faults
 
     def _model_faults(self, base: catalog.BaseModel) -> list[Fault]:
@@ -147,7 +163,11 @@ class SupervisedTuning(BaseModel):
             faults.append(
                 Fault("VT303", f"{base.id} takes {' and '.join(base.modes)} tuning, not {mode}", "mode")
             )
-        if self.adapter_size is not None and mode == "adapter" and self.adapter_size not in base.adapter_sizes:
+        if (
+            self.adapter_size is not None
+            and mode == "adapter"
+            and self.adapter_size not in base.adapter_sizes
+        ):
             sizes = ", ".join(str(size) for size in base.adapter_sizes)
             faults.append(
                 Fault(
@@ -163,11 +183,21 @@ class SupervisedTuning(BaseModel):
         for name in ("batch_size", "learning_rate"):
             if getattr(self, name) is not None and not base.open:
                 faults.append(
-                    Fault("VT312", f"only open models take it, not {base.id}", name, fix="learning_rate_multiplier")
+                    Fault(
+                        "VT312",
+                        f"only open models take it, not {base.id}",
+                        name,
+                        fix="learning_rate_multiplier",
+                    )
                 )
         if base.open and not self.output_uri:
             faults.append(
-                Fault("VT313", f"{base.id} is an open model: its checkpoints go to a folder of yours", "output_uri", fix="gs://bucket/folder")
+                Fault(
+                    "VT313",
+                    f"{base.id} is an open model: its checkpoints go to a folder of yours",
+                    "output_uri",
+                    fix="gs://bucket/folder",
+                )
             )
         return faults
 
@@ -175,7 +205,9 @@ class SupervisedTuning(BaseModel):
 def _fault(item: Any) -> Fault:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return Fault("VT314", "supervised tuning has no such field", where, fix="see `help(SupervisedTuning)`")
+        return Fault(
+            "VT314", "supervised tuning has no such field", where, fix="see `help(SupervisedTuning)`"
+        )
     return Fault("VT315", item["msg"][:1].lower() + item["msg"][1:], where)
 
 

@@ -58,7 +58,7 @@ def resize(weights: dict[str, torch.Tensor], rank: int) -> dict[str, torch.Tenso
     A larger rank keeps A and B and adds rows of noise to A against zero columns in B. A smaller one keeps the largest
     singular values of `B A` (Eckart and Young, 1936).
     """
-    resized = {}
+    resized: dict[str, torch.Tensor] = {}
     for name in sorted(weights):
         if ".lora_A." not in name:
             continue

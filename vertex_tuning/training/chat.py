@@ -40,7 +40,9 @@ class ChatTokenizer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._config: dict[str, Any] = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        self._config: dict[str, Any] = json.loads(
+            (folder / "tokenizer_config.json").read_text(encoding="utf-8")
+        )
         self.eos_token = _token(self._config["eos_token"])
         self.bos_token = _token(self._config.get("bos_token"))
 
@@ -59,7 +61,9 @@ class ChatTokenizer:
         path = self.folder / "chat_template.jinja"
         source = path.read_text(encoding="utf-8") if path.exists() else self._config["chat_template"]
         # Templates are a model's data, and run as such: sandboxed, unable to change what they are given.
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation]
+        )
         environment.globals["raise_exception"] = _refuse
         return environment.from_string(source)
 

@@ -46,7 +46,8 @@ def messages(row: dict[str, Any]) -> list[Message]:
         system = row.get("systemInstruction", row.get("system_instruction"))
         chat = [{"role": "system", "content": _text(system)}] if system else []
         return chat + [
-            {"role": _role(content.get("role", "user")), "content": _text(content)} for content in row["contents"]
+            {"role": _role(content.get("role", "user")), "content": _text(content)}
+            for content in row["contents"]
         ]
     if "messages" in row:
         return [{"role": _role(turn["role"]), "content": _plain(turn["content"])} for turn in row["messages"]]
@@ -77,6 +78,8 @@ def _text(content: dict[str, Any]) -> str:
 def _plain(content: Any) -> str:
     if isinstance(content, str):
         return content
-    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and part.get("type") == "text" for part in content
+    ):
         return "".join(part["text"] for part in content)
     raise CannotSeeError("a content that is not text: the stand-in reads text only")

@@ -24,7 +24,9 @@ class Tally:
     """(row from 1, reason)."""
     examples: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, *, input_tokens: int, output_tokens: int, turns: int, characters: int, contents: Any) -> None:
+    def add(
+        self, *, input_tokens: int, output_tokens: int, turns: int, characters: int, contents: Any
+    ) -> None:
         """A row that is trained on."""
         self.input_tokens.append(input_tokens)
         self.output_tokens.append(output_tokens)

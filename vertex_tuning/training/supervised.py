@@ -96,7 +96,9 @@ def run(config: SupervisedConfig, report: Report) -> None:
     except DataFaultError as error:
         report({"event": "failed", "code": INVALID_ARGUMENT, "message": str(error)})
     except (torch.OutOfMemoryError, MemoryError) as error:
-        report({"event": "failed", "code": 8, "message": f"Out of memory: {error}. A smaller batch needs less."})
+        report(
+            {"event": "failed", "code": 8, "message": f"Out of memory: {error}. A smaller batch needs less."}
+        )
     except OSError as error:
         report({"event": "failed", "code": 8, "message": f"The trainer could not write or read: {error}"})
 
@@ -110,7 +112,9 @@ def _run(config: SupervisedConfig, report: Report) -> None:
     tokenizer = ChatTokenizer(Path(config.model))
     tally = Tally()
     examples = _load(Path(config.training), tokenizer, config.max_tokens, tally)
-    held_out = _load(Path(config.validation), tokenizer, config.max_tokens, Tally()) if config.validation else []
+    held_out = (
+        _load(Path(config.validation), tokenizer, config.max_tokens, Tally()) if config.validation else []
+    )
     epochs = config.epochs or _auto_epochs(len(examples))
     batch_size = min(config.batch_size or (8 if len(examples) >= 32 else 4), len(examples))
 
@@ -223,7 +227,9 @@ def _plan(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> lis
     return batches
 
 
-def _tensors(batch: Sequence[Encoded], device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _tensors(
+    batch: Sequence[Encoded], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Token ids (batch, length), where an answer token comes next (batch, length), and these tokens (answers,)."""
     length = max(len(example.ids) for example in batch)
     ids = torch.zeros((len(batch), length), dtype=torch.long)
@@ -272,7 +278,9 @@ def _parts(model: Any) -> tuple[Any, Any]:
     return inner.get_decoder(), inner.get_output_embeddings()
 
 
-def _forward(accelerator: Accelerator, model: Any, batch: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _forward(
+    accelerator: Accelerator, model: Any, batch: Sequence[Encoded]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Loss (mean over answer tokens), how many were predicted exactly, and how many there are."""
     ids, before, answers = _tensors(batch, accelerator.device)
     trunk, head = _parts(accelerator.unwrap_model(model))
@@ -347,7 +355,12 @@ def _write_checkpoint(model: Any, config: SupervisedConfig, checkpoint: dict[str
     model.save_pretrained(scratch, safe_serialization=True)
     (scratch / "README.md").unlink(missing_ok=True)
     if config.mode == "full":
-        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
+        for name in (
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "chat_template.jinja",
+            "generation_config.json",
+        ):
             if (Path(config.model) / name).exists():
                 shutil.copy(Path(config.model) / name, scratch / name)
     shutil.rmtree(folder, ignore_errors=True)
@@ -367,7 +380,14 @@ class _Meter:
         self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def step(
-        self, step: int, steps: int, epoch: float, loss: float, accuracy: float, batch: Sequence[Encoded], optimizer: Any
+        self,
+        step: int,
+        steps: int,
+        epoch: float,
+        loss: float,
+        accuracy: float,
+        batch: Sequence[Encoded],
+        optimizer: Any,
     ) -> None:
         now = time.perf_counter()
         tokens = sum(len(example.ids) for example in batch)
@@ -386,7 +406,9 @@ class _Meter:
         self._since = now
 
     def evaluation(self, step: int, epoch: int, loss: float, accuracy: float) -> None:
-        self._say({"event": "eval", "step": step, "epoch": epoch, "eval_loss": loss, "eval_accuracy": accuracy})
+        self._say(
+            {"event": "eval", "step": step, "epoch": epoch, "eval_loss": loss, "eval_accuracy": accuracy}
+        )
         self._since = time.perf_counter()
 
     def _say(self, event: Event) -> None:

@@ -25,10 +25,18 @@ assert back.read_bytes() == large.read_bytes()
 
 # The transfer manager, up in parts and in parallel, and down in ranges.
 transfer_manager.upload_chunks_concurrently(
-    large, bucket.blob("parts"), chunk_size=32 * 1024 * 1024, max_workers=4, worker_type=transfer_manager.THREAD
+    large,
+    bucket.blob("parts"),
+    chunk_size=32 * 1024 * 1024,
+    max_workers=4,
+    worker_type=transfer_manager.THREAD,
 )
 transfer_manager.download_chunks_concurrently(
-    bucket.blob("parts"), back, chunk_size=32 * 1024 * 1024, max_workers=4, worker_type=transfer_manager.THREAD
+    bucket.blob("parts"),
+    back,
+    chunk_size=32 * 1024 * 1024,
+    max_workers=4,
+    worker_type=transfer_manager.THREAD,
 )
 assert back.read_bytes() == large.read_bytes()
 names = [f"many/{number}.txt" for number in range(20)]

@@ -39,7 +39,9 @@ assert job.tuned_model.endpoint == checkpoints[-1].endpoint
 
 endpoint = job.tuned_model.endpoint
 config = types.GenerateContentConfig(temperature=0, max_output_tokens=12)
-whole = client.models.generate_content(model=endpoint, contents="Summarize: the cat sat on the mat.", config=config)
+whole = client.models.generate_content(
+    model=endpoint, contents="Summarize: the cat sat on the mat.", config=config
+)
 assert whole.usage_metadata.total_token_count > whole.usage_metadata.prompt_token_count > 0
 streamed = "".join(
     chunk.text or ""

@@ -22,7 +22,7 @@ class Label:
     text: str
     tokens: list[int]
     ends: bool
-    """Another label goes on where this one stops: then the end of the turn counts too, or the longer one could
+    """Another label goes on where this one stops: then the end of the turn counts too, or the longer could
     never win. No two labels are one event."""
     logprobs: list[float] = field(default_factory=list)
     """Of its tokens, and of the end of the turn where that counts."""
@@ -66,7 +66,7 @@ class Choice:
         """What the next pass must take; None: every label was scored.
 
         Returns:
-            Tokens, their distances from the prompt's end, and which of them sees which: (tokens, tokens) bool.
+            Tokens, their distances from the prompt's end, and which sees which: (tokens, tokens) bool.
         """
         self._group = []
         tokens: list[int] = []

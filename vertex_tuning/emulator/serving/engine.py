@@ -74,6 +74,7 @@ class Batch:
         self._leave(list(self._rows))
         self.model.cache.clear()
 
+    @torch.inference_mode()
     def step(self) -> None:
         """One pass of the model."""
         self._admit()

@@ -28,7 +28,7 @@ class Follower:
         self._vocabulary = vocabulary
 
     def allowed(self) -> Tensor:
-        """Tokens that may come next, the end of the turn too where the answer is whole: (vocabulary,) bool."""
+        """Tokens that may come next, the turn's end too where the answer is whole: (vocabulary,) bool."""
         self._matcher.unsafe_compute_mask_ptr(self._words.data_ptr(), self._words.numel() * 4)
         bits = (self._words[:, None] >> torch.arange(32, dtype=torch.int32)) & 1
         return bits.view(-1)[: self._vocabulary].bool()

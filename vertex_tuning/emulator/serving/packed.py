@@ -63,12 +63,11 @@ class Cache:
                     new[: old.shape[0], :, : old.shape[2]] = old
 
     def layer(self, index: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of a layer. `like`: (heads, tokens, dim), of the first use."""
+        """Keys and values of a layer. `like`: (heads, tokens, dim), whose shape they take at the first use."""
         keys, values = self.keys[index], self.values[index]
         if keys is None or values is None:
-            template = like.new_empty(0, like.shape[0], 0, like.shape[2])
-            self.keys[index] = keys = self._empty(template)
-            self.values[index] = values = self._empty(template)
+            self.keys[index] = keys = self._empty(like[None])
+            self.values[index] = values = self._empty(like[None])
         return keys, values
 
     def _empty(self, like: Tensor) -> Tensor:
@@ -81,9 +80,11 @@ class Cache:
 
     def write(self, slot: int, saved: list[Tensor], length: int) -> None:
         """Put the first `length` places of a copy into a slot."""
-        for store, tensor in zip([*self.keys, *self.values], saved, strict=True):
-            assert store is not None
-            store[slot, :, :length] = tensor[:, :length]
+        layers = len(self.keys)
+        for index in range(layers):
+            keys, values = self.layer(index, saved[index])
+            keys[slot, :, :length] = saved[index][:, :length]
+            values[slot, :, :length] = saved[layers + index][:, :length]
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` places of one slot to another."""
@@ -288,7 +289,6 @@ class PackedModel:
         self._head = self.model.get_output_embeddings()
         self._softcap: float | None = getattr(self.config, "final_logit_softcapping", None)
 
-    @torch.inference_mode()
     def forward(self, segments: list[Segment]) -> tuple[list[Segment], Tensor]:
         """One step.
 

@@ -103,7 +103,9 @@ class Zygote:
                 return
             job = self._jobs.pop(pid, "")
             code = os.waitstatus_to_exitcode(status)
-            self._channel.send({"job": job, "event": "exit", "status": code, "signal": -code if code < 0 else None})
+            self._channel.send(
+                {"job": job, "event": "exit", "status": code, "signal": -code if code < 0 else None}
+            )
 
 
 def _train(channel: Channel, message: dict[str, Any]) -> None:
