@@ -10,6 +10,7 @@ import ssl
 
 import pytest
 
+from tests.running import RunningEmulator
 from vertex_tuning.emulator import guard
 
 STATUS = "/emulator/status"
@@ -22,9 +23,10 @@ def get(port: int, headers: dict[str, str], path: str = STATUS, method: str = "G
         connection.putheader(name, value)
     connection.endheaders()
     response = connection.getresponse()
-    body = json.loads(response.read() or b"{}")
+    body = response.read()
     connection.close()
-    return response.status, body
+    is_json = response.headers.get_content_type() == "application/json"
+    return response.status, json.loads(body) if is_json else body
 
 
 def rule(body: dict) -> str:
@@ -195,8 +197,6 @@ def test_a_regional_host_serves_its_region_alone(emulator, host, location, statu
 
 @pytest.fixture(scope="module")
 def open_emulator(tmp_path_factory):
-    from conftest import RunningEmulator
-
     running = RunningEmulator(tmp_path_factory.mktemp("open"), "--host", "0.0.0.0")
     yield running
     running.stop()

@@ -75,10 +75,10 @@ def test_an_emulator_answers_at_the_address_it_printed(emulator):
 
 
 def test_an_unknown_path_is_not_found_in_googles_form(emulator):
-    code, body = emulator.call("GET", "/v1/projects/p/locations/us-central1/nothings")
+    """Google's front end answers with a page; what comes of it in a client is part of the wire."""
+    code, page = emulator.call("GET", "/v1/projects/p/locations/us-central1/nothings")
     assert code == 404
-    assert body["error"]["code"] == 404
-    assert body["error"]["status"] == "NOT_FOUND"
+    assert "/v1/projects/p/locations/us-central1/nothings was not found" in page
 
 
 def test_a_method_that_a_path_does_not_have_is_not_allowed(emulator):
@@ -312,7 +312,8 @@ def test_a_crash_leaves_no_process_behind_and_does_not_stand_in_the_way(start_em
     until(lambda: not is_alive(child), "the gRPC child outlived the server")
     assert (emulator.data_dir / "run.json").exists()
     again = start_emulator(data_dir=emulator.data_dir)
-    assert again.call("GET", "/storage/v1/b/kept") == bucket | {"selfLink": bucket["selfLink"]}
+    kept = again.call("GET", "/storage/v1/b/kept")
+    assert kept == bucket | {"selfLink": kept["selfLink"]}  # the port is another one
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

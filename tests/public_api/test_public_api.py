@@ -13,6 +13,12 @@ import vertex_tuning
 FROZEN = Path(__file__).parent / "signatures.json"
 
 
+def is_ours(member: object) -> bool:
+    """Whether a member of a class is a method or property that was written here."""
+    code = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+    return inspect.isfunction(code) and code.__module__.startswith("vertex_tuning")
+
+
 def signatures() -> dict[str, str | dict[str, str]]:
     """Name to signature; of a class, its public methods."""
     found: dict[str, str | dict[str, str]] = {}
@@ -20,14 +26,12 @@ def signatures() -> dict[str, str | dict[str, str]]:
         value = getattr(vertex_tuning, name)
         if inspect.isclass(value):
             members = {
-                key: str(inspect.signature(member)) if callable(member) else "property"
+                key: "property" if isinstance(member, property) else str(inspect.signature(member))
                 for key, member in inspect.getmembers(value)
-                if not key.startswith("_")
-                and not key.startswith("model_")
-                and getattr(member, "__module__", "vertex_tuning").startswith("vertex_tuning")
-                and (callable(member) or isinstance(member, property))
+                if not key.startswith(("_", "model_")) and is_ours(member)
             }
-            found[name] = members
+            fields = getattr(value, "model_fields", None) or getattr(value, "__dataclass_fields__", {})
+            found[name] = members | dict.fromkeys(fields, "field")
         else:
             found[name] = str(inspect.signature(value))
     return found
