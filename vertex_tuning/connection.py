@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 from functools import cached_property
@@ -51,6 +52,8 @@ class Connection:
         self._clients: dict[str, google_genai.Client] = {}
         self._services: dict[str, Any] = {}
         self._emulator: _Emulator | None = None
+        # A client of google-genai that nobody holds any more closes itself in the middle of a call.
+        self._making = threading.Lock()
 
     # Clients
 
@@ -61,9 +64,10 @@ class Connection:
 
     def genai_in(self, location: str) -> google_genai.Client:
         """`google-genai` for another location: models tuned from Gemini 3.x are served in `us` and `eu`."""
-        if location not in self._clients:
-            self._clients[location] = self._make_genai(location)
-        return self._clients[location]
+        with self._making:
+            if location not in self._clients:
+                self._clients[location] = self._make_genai(location)
+            return self._clients[location]
 
     def _make_genai(self, location: str) -> google_genai.Client:
         from google import genai
@@ -90,19 +94,23 @@ class Connection:
     def service_in(self, name: str, location: str) -> Any:
         """A generated client of `google-cloud-aiplatform`, over REST: `EndpointService`, `ModelService`..."""
         key = f"{name} {location}"
-        if key not in self._services:
-            from google.api_core.client_options import ClientOptions
-            from google.cloud import aiplatform_v1
+        with self._making:
+            if key not in self._services:
+                self._services[key] = self._make_service(name, location)
+            return self._services[key]
 
-            options = ClientOptions(api_endpoint=self.address or _host(location))
-            credentials = _fixed_credentials(self._token) if self.address else None
-            client = getattr(aiplatform_v1, f"{name}Client")(
-                transport="rest", client_options=options, credentials=credentials
-            )
-            if self.address:
-                client.transport._session.trust_env = False  # as above: no proxy is the way to loopback
-            self._services[key] = client
-        return self._services[key]
+    def _make_service(self, name: str, location: str) -> Any:
+        from google.api_core.client_options import ClientOptions
+        from google.cloud import aiplatform_v1
+
+        options = ClientOptions(api_endpoint=self.address or _host(location))
+        credentials = _fixed_credentials(self._token) if self.address else None
+        client = getattr(aiplatform_v1, f"{name}Client")(
+            transport="rest", client_options=options, credentials=credentials
+        )
+        if self.address:
+            client.transport._session.trust_env = False  # as above: no proxy is the way to loopback
+        return client
 
     @cached_property
     def storage(self) -> storage.Client:
@@ -150,6 +158,10 @@ class Connection:
         for client in self._clients.values():
             client.close()
         self._clients.clear()
+        for service in self._services.values():
+            service.transport.close()
+        self._services.clear()
+        # A client that was asked for after the close opens again; what was started does not come back.
         if self._emulator:
             self._emulator.stop()
             self._emulator = None
