@@ -15,7 +15,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vertex_tuning.aio import AsyncTunedModel, AsyncTuningClient, AsyncTuningJob, aconnect
+    from vertex_tuning.aio import (
+        AsyncCheckpoint,
+        AsyncModel,
+        AsyncTunedModel,
+        AsyncTuningClient,
+        AsyncTuningJob,
+        aconnect,
+    )
     from vertex_tuning.client import TuningClient, connect
     from vertex_tuning.data import DataReport
     from vertex_tuning.errors import (
@@ -39,7 +46,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "aio": ("AsyncTunedModel", "AsyncTuningClient", "AsyncTuningJob", "aconnect"),
+    "aio": (
+        "AsyncCheckpoint",
+        "AsyncModel",
+        "AsyncTunedModel",
+        "AsyncTuningClient",
+        "AsyncTuningJob",
+        "aconnect",
+    ),
     "client": ("TuningClient", "connect"),
     "data": ("DataReport",),
     "errors": (
@@ -64,6 +78,8 @@ _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Answer",
+    "AsyncCheckpoint",
+    "AsyncModel",
     "AsyncTunedModel",
     "AsyncTuningClient",
     "AsyncTuningJob",

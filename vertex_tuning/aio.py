@@ -19,7 +19,14 @@ from vertex_tuning.specs import SupervisedTuning
 
 T = TypeVar("T")
 
-__all__ = ["AsyncModel", "AsyncTunedModel", "AsyncTuningClient", "AsyncTuningJob", "aconnect"]
+__all__ = [
+    "AsyncCheckpoint",
+    "AsyncModel",
+    "AsyncTunedModel",
+    "AsyncTuningClient",
+    "AsyncTuningJob",
+    "aconnect",
+]
 
 
 async def aconnect(
@@ -187,6 +194,17 @@ class AsyncModel:
         return await asyncio.to_thread(self.sync.count_tokens, prompt)
 
 
+class AsyncCheckpoint(AsyncModel):
+    """`Checkpoint`, awaited: `checkpoint.sync` has its epoch, its step, and whether it is the default."""
+
+    sync: Checkpoint
+
+    @property
+    def checkpoint_id(self) -> str:
+        """Its id, from `1` on by training order."""
+        return self.sync.checkpoint_id
+
+
 class AsyncTunedModel(AsyncModel):
     """`TunedModel`, awaited."""
 
@@ -197,13 +215,14 @@ class AsyncTunedModel(AsyncModel):
         """Resource name with the version."""
         return self.sync.name
 
-    async def checkpoints(self) -> list[Checkpoint]:
+    async def checkpoints(self) -> list[AsyncCheckpoint]:
         """`TunedModel.checkpoints`, awaited."""
-        return await asyncio.to_thread(self.sync.checkpoints)
+        return [AsyncCheckpoint(item) for item in await asyncio.to_thread(self.sync.checkpoints)]
 
-    async def make_default(self, checkpoint: Checkpoint | str) -> None:
+    async def make_default(self, checkpoint: AsyncCheckpoint | Checkpoint | str) -> None:
         """`TunedModel.make_default`, awaited."""
-        await asyncio.to_thread(self.sync.make_default, checkpoint)
+        chosen = checkpoint.sync if isinstance(checkpoint, AsyncCheckpoint) else checkpoint
+        await asyncio.to_thread(self.sync.make_default, chosen)
 
     async def delete(self) -> None:
         """`TunedModel.delete`, awaited."""

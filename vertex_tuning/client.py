@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from vertex_tuning.specs import SupervisedTuning
 
 log = logging.getLogger(__name__)
+
+_LOOKS = 3
+"""How often a job is looked for by its key before it is asked for again."""
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 15.0
+_CREATE_TIMEOUT = 120.0
+"""Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
 
 _ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 _MODES = {"adapter": "TUNING_MODE_PEFT_ADAPTER", "full": "TUNING_MODE_FULL"}
@@ -141,8 +149,8 @@ class TuningClient:
         return None
 
     def _by_key(self, entry: Entry) -> TuningJob | None:
-        found = self.jobs.list(filter=f'labels.{LABEL}="{entry.key}"', limit=1)
-        return found[0] if found else None
+        found = self.jobs.list(filter=f'labels.{LABEL}="{entry.key}"')
+        return found[-1] if found else None  # the oldest
 
     def _create(
         self, spec: SupervisedTuning, training: str, validation: str | None, digest: str
@@ -158,15 +166,38 @@ class TuningClient:
                 if not is_passing(error):
                     self._journal.forget(entry)
                     raise
-                # No answer, or a bad one, does not mean no job: look before asking again.
-                found = self._by_key(entry)
+                found = self._after_all(entry, error, attempt)
                 if found is not None:
                     job = found
                     break
                 if attempt == ATTEMPTS:
                     raise
+        if attempt > 1:
+            job = self._only_one(entry, job)
         self._journal.close(entry, job.name)
         return job
+
+    def _after_all(self, entry: Entry, error: ServiceError, attempt: int) -> TuningJob | None:
+        """The job that was made although no answer, or a bad one, came; None: it may be asked for again.
+
+        Where nobody answered, the request may still be on its way: it is looked for more than once.
+        """
+        looks = 1 if error.code == 429 else _LOOKS
+        for look in range(looks):
+            time.sleep(min(_FIRST_WAIT * 2 ** (attempt - 1 + look), _LONGEST_WAIT))
+            found = self._by_key(entry)
+            if found is not None:
+                log.warning("no good answer came, but the job was made: %s", found.name)
+                return found
+        return None
+
+    def _only_one(self, entry: Entry, job: TuningJob) -> TuningJob:
+        """After a second request: where the first one arrived late, the later job is cancelled before it costs anything."""
+        found = self.jobs.list(filter=f'labels.{LABEL}="{entry.key}"')
+        for double in found[:-1]:
+            log.warning("asked for twice, made twice: cancelling %s", double.name)
+            double.cancel()
+        return found[-1] if found else job
 
     def _ask(
         self, spec: SupervisedTuning, training: str, validation: str | None, key: str
@@ -191,9 +222,9 @@ class TuningClient:
             "encryption_spec": types.EncryptionSpec(kms_key_name=spec.kms_key) if spec.kms_key else None,
             "output_uri": spec.output_uri,
         }
-        if spec.service_account:
-            # google-genai has no field for it; the body does.
-            options["http_options"] = types.HttpOptions(extra_body={"serviceAccount": spec.service_account})
+        # google-genai has no field for the service account; the body does.
+        extra = {"serviceAccount": spec.service_account} if spec.service_account else None
+        options["http_options"] = types.HttpOptions(timeout=int(_CREATE_TIMEOUT * 1000), extra_body=extra)
         # An object, not a dictionary: a dictionary would lose the checkpoint on the way (google-genai 2.34).
         config = types.CreateTuningJobConfig(
             **{name: value for name, value in options.items() if value is not None}

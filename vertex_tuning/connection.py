@@ -34,6 +34,8 @@ DEFAULT_LOCATION = "us-central1"
 _API_VERSION = "v1beta1"
 _VARIABLE = "VERTEX_TUNING_EMULATOR"
 _PROBE_TIMEOUT = 2.0
+_TIMEOUT = 600_000
+"""Milliseconds that google-genai waits for an answer; left to itself, it waits for ever for one that was lost."""
 
 
 class Connection:
@@ -74,10 +76,11 @@ class Connection:
         from google.genai import types
 
         if self.address is None:
-            options = types.HttpOptions(api_version=_API_VERSION)
+            options = types.HttpOptions(api_version=_API_VERSION, timeout=_TIMEOUT)
             return genai.Client(vertexai=True, project=self.project, location=location, http_options=options)
         options = types.HttpOptions(
             api_version=_API_VERSION,
+            timeout=_TIMEOUT,
             base_url=self.address,
             # Whatever proxy the environment names, it is not the way to loopback.
             client_args={"trust_env": False},
@@ -161,7 +164,6 @@ class Connection:
         for service in self._services.values():
             service.transport.close()
         self._services.clear()
-        # A client that was asked for after the close opens again; what was started does not come back.
         if self._emulator:
             self._emulator.stop()
             self._emulator = None

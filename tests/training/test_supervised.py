@@ -219,9 +219,13 @@ def test_too_many_dropped_rows_fail_the_job_with_the_reason(tiny, tmp_path):
     ("line", "words"),
     [
         ("not json", "not JSON"),
-        ('{"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": "gs://a/b"}}]}]}', "text only"),
-        ('{"text": "x"}', "neither contents"),
-        ('{"contents": [{"role": "user", "parts": [{"text": "x"}]}]}', "no model turn"),
+        (
+            '{"contents": [{"role": "user", "parts": [{"fileData": {"mimeType": "image/png", "fileUri": "gs://a/b"}}]},'
+            ' {"role": "model", "parts": [{"text": "x"}]}]}',
+            "text only",
+        ),
+        ('{"text": "x"}', "contents is missing"),
+        ('{"contents": [{"role": "user", "parts": [{"text": "x"}]}]}', "no answer to learn"),
     ],
 )
 def test_a_row_that_cannot_be_learnt_is_named(tiny, tmp_path, line, words):

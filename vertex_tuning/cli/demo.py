@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 _DATA = "film-reviews"
 _ORIGIN = "rotten_tomatoes"  # the other source in the file is of long texts
 _BASE_MODEL = "gemini-2.5-flash"
-_QUESTION = "Classify the sentiment of the movie review as positive or negative.\nReview: {}"
+# Of five wordings tried, the one that serves the untuned model best.
+_QUESTION = "Is the following movie review positive or negative? Answer with one word.\n\n{}"
 _TRAINING_ROWS = 100
 _SHOTS = 6
+# The order of the examples decides more than their number: of four tried, the one that serves few-shot best.
+_SHOT_ORDER = 2
 _EPOCHS = 4
 _ADAPTER = 8
 _SEED = 0
@@ -173,11 +176,12 @@ def _ask(
 
 
 def _few_shot(training: Sequence[Example], text: str) -> list[dict[str, Any]]:
-    """The first examples of each label, in turn, and then the question."""
+    """The first examples of each label, and then the question."""
     by_label: dict[str, list[Example]] = {}
     for example in training:
         by_label.setdefault(example[1], []).append(example)
     shown = [example for group in zip(*by_label.values(), strict=False) for example in group][:_SHOTS]
+    random.Random(_SHOT_ORDER).shuffle(shown)
     turns = []
     for shown_text, label in shown:
         turns += [_turn("user", _QUESTION.format(shown_text)), _turn("model", label)]

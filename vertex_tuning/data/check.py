@@ -28,12 +28,14 @@ def is_path(dataset: Any) -> bool:
     return isinstance(dataset, str | os.PathLike)
 
 
-def check(dataset: Rows, *, base_model: str = "gemini-2.5-flash", name: str | None = None) -> DataReport:
+def check(
+    dataset: Rows, *, base_model: str | None = "gemini-2.5-flash", name: str | None = None
+) -> DataReport:
     """Whether a data set for supervised tuning would be taken; all its faults at once.
 
     Args:
         dataset: A JSONL file, or rows.
-        base_model: What is to be tuned: open models take other forms than Gemini.
+        base_model: What is to be tuned: open models take other forms than Gemini. None: every form will do.
         name: How to call the set in what is said about it; else the file's name.
 
     Returns:
@@ -43,7 +45,7 @@ def check(dataset: Rows, *, base_model: str = "gemini-2.5-flash", name: str | No
         DatasetError: VT201 there is no such file, VT202 it cannot be read as JSONL.
         SpecError: VT301, the base model is not in the catalog.
     """
-    open_model = catalog.base_model(base_model).open
+    open_model = base_model is None or catalog.base_model(base_model).open
     if is_path(dataset):
         path = Path(os.fspath(dataset))  # type: ignore[arg-type]
         report = DataReport(name or path.name)

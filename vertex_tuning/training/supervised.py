@@ -24,7 +24,7 @@ from accelerate import Accelerator
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from vertex_tuning import catalog
+from vertex_tuning import catalog, data
 from vertex_tuning.training import adapters, resume, rows
 from vertex_tuning.training.chat import ChatTokenizer, Encoded
 from vertex_tuning.training.stats import Tally
@@ -37,6 +37,8 @@ _WARM_UP = 0.1
 _MAX_NORM = 1.0
 _LENGTH_POOL = 8
 _SAVE_EVERY = 20.0
+_TOO_LONG = "VT216"
+_FAULTS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,13 @@ class SupervisedConfig:
     """Folder for checkpoints, metrics and the state of an interrupted run."""
     learning_rate: float
     """Peak rate of AdamW."""
+    training_name: str | None = None
+    """How the user calls it, for what is said about it; None: by its file name."""
     validation: str | None = None
     """JSONL file."""
+    validation_name: str | None = None
+    base_model: str | None = None
+    """Id in the catalog, which decides what forms rows may have; None: any."""
     mode: str = "adapter"
     """`adapter` or `full`."""
     adapter_size: int = 8
@@ -71,8 +78,12 @@ class SupervisedConfig:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SupervisedConfig:
-        """From a JSON object; what it does not know is passed over."""
-        return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
+        """From a JSON object.
+
+        Raises:
+            TypeError: It has a field that there is none of: a wish that is passed over in silence is a lie.
+        """
+        return cls(**data)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -111,10 +122,10 @@ def _run(config: SupervisedConfig, report: Report) -> None:
     output.mkdir(parents=True, exist_ok=True)
     tokenizer = ChatTokenizer(Path(config.model))
     tally = Tally()
-    examples = _load(Path(config.training), tokenizer, config.max_tokens, tally)
-    held_out = (
-        _load(Path(config.validation), tokenizer, config.max_tokens, Tally()) if config.validation else []
-    )
+    examples = _load(config, config.training, config.training_name, tokenizer, tally)
+    held_out: list[Encoded] = []
+    if config.validation:
+        held_out = _load(config, config.validation, config.validation_name, tokenizer, Tally())
     epochs = config.epochs or _auto_epochs(len(examples))
     batch_size = min(config.batch_size or (8 if len(examples) >= 32 else 4), len(examples))
 
@@ -173,17 +184,21 @@ def _run(config: SupervisedConfig, report: Report) -> None:
 # Data
 
 
-def _load(path: Path, tokenizer: ChatTokenizer, max_tokens: int, tally: Tally) -> list[Encoded]:
+def _load(
+    config: SupervisedConfig, path: str, name: str | None, tokenizer: ChatTokenizer, tally: Tally
+) -> list[Encoded]:
+    name = name or Path(path).name
+    _check(data.check(path, base_model=config.base_model, name=name), name)
     examples = []
     number = 0
     try:
-        for number, (line, row) in enumerate(rows.read(path), 1):  # noqa: B007  # the fault names the line
+        for number, (_, row) in enumerate(rows.read(Path(path)), 1):
             chat = rows.messages(row)
             encoded = tokenizer.chat(chat)
             if not any(encoded.learn):
                 raise ValueError("there is no model turn to learn")
-            if len(encoded.ids) > max_tokens:
-                reason = f"{len(encoded.ids)} tokens: more than the {max_tokens} that the model reads"
+            if len(encoded.ids) > config.max_tokens:
+                reason = f"{len(encoded.ids)} tokens: more than the {config.max_tokens} that the model reads"
                 tally.dropped.append((number, reason))
                 continue
             tally.add(
@@ -196,17 +211,23 @@ def _load(path: Path, tokenizer: ChatTokenizer, max_tokens: int, tally: Tally) -
             examples.append(encoded)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         words = str(error) if isinstance(error, ValueError) else f"not in a known format ({error!r})"
-        place = "" if words.startswith("line ") else f"row {number}: "
-        raise DataFaultError(f"The data set {path.name} cannot be trained on: {place}{words}") from error
-    if not examples and not tally.dropped:
-        raise DataFaultError(f"The data set {path.name} is empty.")
+        raise DataFaultError(f"The data set {name} cannot be trained on: row {number}: {words}") from error
     share = catalog.limits("supervised")["max_dropped_share"]
     if len(tally.dropped) >= share * number:
         first = "; ".join(f"row {row}: {reason}" for row, reason in tally.dropped[:3])
         raise DataFaultError(
-            f"{len(tally.dropped)} of {number} rows of {path.name} would be dropped, which is {share:.0%} or more: {first}"
+            f"{len(tally.dropped)} of {number} rows of {name} would be dropped, which is {share:.0%} or more: {first}"
         )
     return examples
+
+
+def _check(report: data.DataReport, name: str) -> None:
+    """Every fault at once, as the check before the upload has them. Rows that are too long are dropped, not faults."""
+    faults = [fault for fault in report.faults if fault.rule != _TOO_LONG]
+    if faults:
+        shown = "\n".join(str(fault) for fault in faults[:_FAULTS_SHOWN])
+        more = f"\n... and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
+        raise DataFaultError(f"The data set {name} cannot be trained on:\n{shown}{more}")
 
 
 def _auto_epochs(examples: int) -> int:

@@ -219,3 +219,26 @@ def test_an_evaluation_that_was_asked_for_is_not_passed_over_in_silence(bench: B
     job = bench.tune(spec={"evaluationConfig": evaluation})
     assert job["supervisedTuningSpec"]["evaluationConfig"] == evaluation
     assert job["evaluateDatasetRuns"][0]["error"]["code"] == 12
+
+
+def test_the_multiplier_multiplies_the_learning_rate(bench: Bench) -> None:
+    def peak(**parameters: Any) -> float:
+        job = bench.tune(
+            supervisedTuningSpec={
+                "trainingDatasetUri": bench.upload(COLOURS),
+                "hyperParameters": {"epochCount": "1", **parameters},
+            }
+        )
+        lines = bench.download(job["gcsMetricsUri"]).splitlines()
+        return max(json.loads(line).get("learning_rate", 0.0) for line in lines)
+
+    assert peak(learningRateMultiplier=3) == pytest.approx(3 * peak())
+
+
+def test_a_data_set_with_faults_fails_with_every_one_of_them_by_its_name(bench: Bench) -> None:
+    uri = bench.upload(b'{"contents": [{"role": "assistant", "parts": [{"text": "x"}]}]}\nnot json\n[]\n')
+    job = bench.wait(bench.create(uri))
+    assert job["state"] == "JOB_STATE_FAILED"
+    assert job["error"]["code"] == 3
+    for words in (uri, "line 1, contents[0].role", "line 2", "line 3", "VT203", "VT204", "VT224"):
+        assert words in job["error"]["message"]

@@ -137,15 +137,18 @@ def config(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pla
     usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
     return {
         "model": str(folder.base if folder.base.exists() else weights(emulator, plan.stand_in)),
+        "base_model": plan.base_model,
         "training": str(folder.training),
+        "training_name": spec["trainingDatasetUri"],
         "validation": str(folder.validation) if folder.validation.exists() else None,
+        "validation_name": spec.get("validationDatasetUri"),
         "output": str(folder.output),
         "mode": plan.mode,
         "adapter_size": plan.adapter_size,
         "epochs": int(parameters.get("epochCount", 0)) or None,
         "batch_size": int(parameters.get("batchSize", 0)) or None,
-        "learning_rate": parameters.get("learningRate") or usual,
-        "learning_rate_multiplier": parameters.get("learningRateMultiplier") or 1.0,
+        "learning_rate": parameters.get("learningRate")
+        or usual * (parameters.get("learningRateMultiplier") or 1.0),
         "seed": _SEED,
         "max_tokens": stand_in.max_tokens,
         "last_checkpoint_only": bool(spec.get("exportLastCheckpointOnly")),

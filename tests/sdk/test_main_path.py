@@ -1,0 +1,215 @@
+"""A file goes in, a model that learnt it comes out; and what can be done with the model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.sdk.conftest import OPPOSITES, rows
+from vertex_tuning import (
+    DatasetError,
+    JobCancelledError,
+    JobFailedError,
+    JobTimeoutError,
+    ServiceError,
+    SpecError,
+    SupervisedTuning,
+)
+
+BASE = "gemini-2.5-flash"
+
+
+def test_a_file_goes_in_and_a_model_that_learnt_it_comes_out(client, write):
+    path = write(rows(100))
+    job = client.tune(
+        SupervisedTuning(
+            base_model=BASE,
+            training=path,
+            validation=rows(10, tag=" "),
+            epochs=8,
+            adapter_size=16,
+            learning_rate_multiplier=2,
+            labels={"team": "a"},
+            display_name="main path",
+            description="of the SDK",
+        )
+    )
+    seen = list(job.follow())
+    assert [progress.ended for progress in seen].count(True) == 1
+    assert seen[-1].state == "JOB_STATE_SUCCEEDED"
+    assert seen[-1].step == seen[-1].steps
+    assert {"TUNING_JOB_STATE_TUNING"} <= {progress.sub_state for progress in seen}
+    assert job.labels["team"] == "a"
+    assert job.display_name == "main path"
+    assert job.base_model == BASE
+
+    model, base = job.result(), client.models.base(BASE)
+    right = dict(OPPOSITES)
+    learnt = sum(
+        model.generate(f"Opposite of {word}?", temperature=0, max_output_tokens=8).text == answer
+        for word, answer in right.items()
+    )
+    known = sum(
+        base.generate(f"Opposite of {word}?", temperature=0, max_output_tokens=8).text == answer
+        for word, answer in right.items()
+    )
+    assert learnt == len(right)
+    assert known < learnt
+
+
+def test_metrics_tell_every_step_and_every_evaluation(client):
+    spec = SupervisedTuning(base_model=BASE, training=rows(), validation=rows(10, tag="!"), epochs=2)
+    job = client.tune(spec).wait()
+    measures = job.metrics()
+    steps = [measure for measure in measures if "loss" in measure]
+    assert [measure["step"] for measure in steps] == list(range(1, job.progress().steps + 1))
+    assert len([measure for measure in measures if "eval_loss" in measure]) == 2
+    assert [event["event"] for event in job.events()] == ["created", "started", "JOB_STATE_SUCCEEDED"]
+
+
+def test_a_tuned_model_answers_streams_counts_and_chooses(tuned):
+    answer = tuned.generate("Opposite of hot?", temperature=0, max_output_tokens=8)
+    assert answer.finish_reason in ("STOP", "MAX_TOKENS")
+    assert answer.prompt_tokens > 0
+    assert answer.answer_tokens > 0
+    assert "".join(tuned.stream("Opposite of hot?", temperature=0, max_output_tokens=8)) == answer.text
+    assert tuned.count_tokens("Opposite of hot?") == answer.prompt_tokens
+    assert tuned.generate("Opposite of hot?", labels=["cold", "warm"]).text in ("cold", "warm")
+    turns = [{"role": "user", "parts": [{"text": "Opposite of hot?"}]}]
+    assert tuned.generate(turns, temperature=0, max_output_tokens=8).text == answer.text
+
+
+def test_how_to_call_is_a_program_that_runs(tuned, emulator):
+    program = tuned.how_to_call().replace('contents="..."', 'contents="Opposite of hot?"')
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env=emulator.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_each_checkpoint_answers_and_can_become_the_default(client):
+    spec = SupervisedTuning(base_model=BASE, training=rows(tag=" now"), epochs=2, display_name="checkpoints")
+    model = client.tune(spec).result()
+    first, last = model.checkpoints()
+    assert [first.epoch, last.epoch] == [1, 2]
+    assert (first.default, last.default) == (False, True)
+    assert model.endpoint == last.served_as != first.served_as
+    assert first.generate("Opposite of hot?", max_output_tokens=4).answer_tokens > 0
+    model.make_default(first)
+    assert model.endpoint == first.served_as
+    assert [checkpoint.default for checkpoint in model.checkpoints()] == [True, False]
+    assert client.models.get(model.name).endpoint == first.served_as
+
+
+def test_tuning_on_makes_the_next_version_and_deleting_takes_all(client):
+    spec = SupervisedTuning(base_model=BASE, training=rows(tag=" 1"), epochs=1, display_name="goes on")
+    first = client.tune(spec).result()
+    on = SupervisedTuning(
+        base_model=first.name, checkpoint_id="1", training=rows(tag=" 2"), epochs=1, display_name="goes on"
+    )
+    second = client.tune(on).result()
+    assert (first.version, second.version) == ("1", "2")
+    assert second.name.partition("@")[0] == first.name.partition("@")[0]
+    assert second.name.partition("@")[0] in {model.name.partition("@")[0] for model in client.models.list()}
+    second.delete()
+    with pytest.raises(ServiceError) as caught:
+        client.models.get(first.name)
+    assert caught.value.code == 404
+    second.delete()  # gone is gone
+
+
+def test_only_the_last_checkpoint_is_kept_when_asked(client):
+    spec = SupervisedTuning(base_model=BASE, training=rows(tag=" last"), epochs=2, last_checkpoint_only=True)
+    model = client.tune(spec).result()
+    assert model.checkpoints() == []
+    assert model.generate("Opposite of hot?", max_output_tokens=4).answer_tokens > 0
+
+
+def test_a_second_job_queues_while_one_trains(client):
+    long = client.tune(SupervisedTuning(base_model=BASE, training=rows(200, tag=" a"), epochs=40))
+    short = client.tune(SupervisedTuning(base_model=BASE, training=rows(tag=" b"), epochs=1))
+    assert short.state == "JOB_STATE_PENDING"
+    long.cancel()
+    assert short.wait().state == "JOB_STATE_SUCCEEDED"
+    assert long.refresh().state == "JOB_STATE_CANCELLED"
+    with pytest.raises(JobCancelledError) as caught:
+        long.result()
+    assert caught.value.rule == "VT602"
+    assert caught.value.job == long.name
+
+
+def test_waiting_ends_in_time_and_the_job_goes_on(client):
+    job = client.tune(SupervisedTuning(base_model=BASE, training=rows(200, tag=" t"), epochs=40))
+    with pytest.raises(JobTimeoutError) as caught:
+        job.wait(timeout=0.3)
+    assert caught.value.rule == "VT603"
+    assert isinstance(caught.value, TimeoutError)
+    assert not job.refresh().ended
+    job.cancel()
+    job.wait()
+
+
+def test_a_job_that_fails_says_why_in_the_services_words(client):
+    """The rows of a `gs://` file are first read when the job runs."""
+    blob = client.connection.storage.bucket(client.connection.ensure_bucket()).blob("broken.jsonl")
+    blob.upload_from_string('{"contents": []}\n')
+    spec = SupervisedTuning(base_model=BASE, training=f"gs://{client.connection.bucket}/broken.jsonl")
+    with pytest.raises(JobFailedError) as caught:
+        client.tune(spec).result()
+    assert (caught.value.rule, caught.value.code) == ("VT601", 3)
+    assert "broken.jsonl" in str(caught.value)
+    assert "Fix:" in str(caught.value)
+
+
+def test_nothing_is_sent_for_data_with_faults(client, write):
+    path = write(b'{"contents": [{"role": "assistant", "parts": [{"text": "x"}]}]}\nnot json\n')
+    before = len(client.jobs.list())
+    with pytest.raises(DatasetError) as caught:
+        client.tune(SupervisedTuning(base_model=BASE, training=path))
+    assert {"VT203", "VT204"} <= {fault.rule for fault in caught.value.faults}
+    assert "train.jsonl line 2" in str(caught.value)
+    assert len(client.jobs.list()) == before
+
+
+def test_a_model_is_held_against_the_region_before_anything_is_sent(open_client):
+    client = open_client(location="us-east1")
+    with pytest.raises(SpecError) as caught:
+        client.tune(SupervisedTuning(base_model="gemini-3.5-flash", training=rows()))
+    assert caught.value.rule == "VT305"
+
+
+def test_gemini_3_is_tuned_in_a_region_and_asked_in_its_multi_region(client):
+    spec = SupervisedTuning(base_model="gemini-3.5-flash", training=rows(tag=" 3"), epochs=1)
+    model = client.tune(spec).result()
+    assert "/locations/us/" in model.endpoint
+    assert model.generate("Opposite of hot?", max_output_tokens=4).answer_tokens > 0
+    assert model.name in {found.name for found in client.models.list()}
+
+
+def test_jobs_are_listed_newest_first_by_filter_and_limit(client):
+    names = [
+        client.tune(
+            SupervisedTuning(base_model=BASE, training=rows(tag=f" l{n}"), epochs=1, labels={"batch": "l"})
+        ).name
+        for n in range(3)
+    ]
+    found = client.jobs.list(filter='labels.batch="l"')
+    assert [job.name for job in found] == names[::-1]
+    assert [job.name for job in client.jobs.list(filter='labels.batch="l"', limit=2)] == names[:0:-1]
+    assert client.jobs.get(found[0].id).name == found[0].name
+    for job in found:
+        job.wait()
+
+
+def test_a_job_of_that_name_that_there_is_not(client):
+    with pytest.raises(ServiceError) as caught:
+        client.jobs.get("123")
+    assert (caught.value.rule, caught.value.code) == ("VT501", 404)
