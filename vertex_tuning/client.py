@@ -149,8 +149,16 @@ class TuningClient:
         return None
 
     def _by_key(self, entry: Entry) -> TuningJob | None:
+        """The job of an entry; where a request that was thought lost arrived after all, there are two: the later one goes."""
         found = self.jobs.list(filter=f'labels.{LABEL}="{entry.key}"')
-        return found[-1] if found else None  # the oldest
+        if not found:
+            return None
+        *doubles, job = found
+        for double in doubles:
+            if not double.ended:
+                log.warning("asked for twice, made twice: cancelling %s", double.name)
+                double.cancel()
+        return job
 
     def _create(
         self, spec: SupervisedTuning, training: str, validation: str | None, digest: str
@@ -173,7 +181,7 @@ class TuningClient:
                 if attempt == ATTEMPTS:
                     raise
         if attempt > 1:
-            job = self._only_one(entry, job)
+            job = self._by_key(entry) or job
         self._journal.close(entry, job.name)
         return job
 
@@ -190,14 +198,6 @@ class TuningClient:
                 log.warning("no good answer came, but the job was made: %s", found.name)
                 return found
         return None
-
-    def _only_one(self, entry: Entry, job: TuningJob) -> TuningJob:
-        """After a second request: where the first one arrived late, the later job is cancelled before it costs anything."""
-        found = self.jobs.list(filter=f'labels.{LABEL}="{entry.key}"')
-        for double in found[:-1]:
-            log.warning("asked for twice, made twice: cancelling %s", double.name)
-            double.cancel()
-        return found[-1] if found else job
 
     def _ask(
         self, spec: SupervisedTuning, training: str, validation: str | None, key: str
