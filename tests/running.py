@@ -21,7 +21,15 @@ class RunningEmulator:
         self.data_dir = data_dir
         command = [sys.executable, "-m", "vertex_tuning.emulator", "--port", "0", "--data-dir", str(data_dir)]
         self.process = subprocess.Popen(
-            [*command, "--stand-in", "tiny-0.1m", "--ready-json", "--until-stdin-closes", *arguments],
+            [
+                *command,
+                "--stand-in",
+                "tiny-0.1m",
+                "--strict",
+                "--ready-json",
+                "--until-stdin-closes",
+                *arguments,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -23,6 +23,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--location", default=defaults.location)
     found.add_argument("--stand-in", help="serve every base model by this stand-in")
     found.add_argument("--no-forward", action="store_true", help="the front door lets no other host through")
+    found.add_argument(
+        "--strict", action="store_true", help="hold every answer against Google's schema (tests)"
+    )
     found.add_argument("--ready-json", action="store_true", help="print one JSON line when ready")
     found.add_argument("--until-stdin-closes", action="store_true", help="end when standard input does")
     found.add_argument("--temporary", action="store_true", help="remove the data folder at the end")
@@ -41,6 +44,7 @@ def main() -> int:
         location=options.location,
         stand_in=options.stand_in,
         forward=not options.no_forward,
+        strict=options.strict,
     )
     try:
         server.main(

@@ -51,7 +51,7 @@ class Emulator:
         self.settings = settings
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.db = Database(settings.data_dir / "emulator.sqlite")
-        self.wire = Wire()
+        self.wire = Wire(strict=settings.strict)
         self.keys = Keys(settings)
         self.storage = Storage(settings, self.db)
         self.weights = WeightsStore(settings.weights_dir)
@@ -137,7 +137,10 @@ class Emulator:
         request = Request(scope, receive)
         call = Call(self, request, version, match, _query(scope["query_string"]))
         if route.request is not None:
-            call.body = self.wire.parse(route.request, await _json_body(request), version)
+            noted: list[str] = []
+            call.body = self.wire.parse(route.request, await _json_body(request), version, noted=noted)
+            if noted:
+                log.info("%s: fields that Google's documents lack, taken: %s", path, ", ".join(noted))
         answer = await route.handler(call)
         if not isinstance(answer, Response):
             if route.response is not None:

@@ -34,6 +34,9 @@ class Settings:
     forward: bool = True
     """Whether the front door lets hosts through that are not Google's, for callers on loopback."""
 
+    strict: bool = False
+    """Hold every answer against Google's schema; one that does not fit is an internal error. For tests."""
+
     def number_of(self, project: str) -> str:
         """The number of a project, given by id or number: names that we return carry numbers, as Google's do."""
         if project.isdigit():

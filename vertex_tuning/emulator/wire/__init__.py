@@ -33,6 +33,9 @@ class Wire:
 
     parse_json = staticmethod(parse_json)
 
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+
     def parse(
         self,
         message: str,
@@ -62,8 +65,15 @@ class Wire:
         )
 
     def render(self, message: str, body: dict[str, Any], version: str) -> dict[str, Any]:
-        """A canonical body as this version shows it: fields that the version lacks are left out."""
-        return render(self._schema(message, version), message, body)
+        """A canonical body as this version shows it: fields that the version lacks are left out.
+
+        Raises:
+            ValueError: Where it is strict, as in tests: Google would not have sent this.
+        """
+        shown = render(self._schema(message, version), message, body)
+        if self._strict and (found := self.problems(message, shown, version)):
+            raise ValueError(f"not what Google would have sent: {'; '.join(found)}")
+        return shown
 
     def problems(self, message: str, body: object, version: str) -> list[str]:
         """What is wrong with a response, strictly; empty where nothing is."""
