@@ -69,8 +69,13 @@ def stand_ins() -> str:
     return "\n".join(lines) + "\n"
 
 
+def benchmarks() -> str:
+    """What `make bench` measured last."""
+    return (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
+
+
 PAGES: dict[str, Callable[[], str]] = {"docs/commands.md": commands, "docs/rules.md": rules}
-BLOCKS: dict[str, Callable[[], str]] = {"stand-ins": stand_ins}
+BLOCKS: dict[str, Callable[[], str]] = {"benchmarks": benchmarks, "stand-ins": stand_ins}
 
 
 def fresh() -> Iterator[tuple[Path, str]]:
