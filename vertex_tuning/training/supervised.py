@@ -2,7 +2,8 @@
 
 A short loop of our own on `accelerate`, because it is faster than a general one on a CPU and says exactly what it does: fp32
 master weights (bf16 autocast where the processor multiplies it natively), the head computed on answer tokens alone, batches of
-like length, no attention mask (padding stands to the right, where causal attention never looks).
+like length, no attention mask (padding stands to the right, where causal attention never looks), attention and adapters as a
+CPU computes them best (`attention.py`, `fused.py`).
 
 The same spec, data, seed, kind of processor and number of threads give the same weights, after an interruption too.
 """
@@ -25,7 +26,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from vertex_tuning import catalog, data
-from vertex_tuning.training import adapters, resume, rows
+from vertex_tuning.training import adapters, attention, fused, resume, rows
 from vertex_tuning.training.chat import ChatTokenizer, Encoded
 from vertex_tuning.training.stats import Tally
 
@@ -267,7 +268,7 @@ def _tensors(
 
 def _model(config: SupervisedConfig, output: Path) -> Any:
     model = AutoModelForCausalLM.from_pretrained(
-        config.model, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+        config.model, dtype=torch.float32, attn_implementation=attention.register(), local_files_only=True
     )
     model.config.use_cache = False
     model.train()
@@ -278,8 +279,12 @@ def _model(config: SupervisedConfig, output: Path) -> Any:
             model = PeftModel.from_pretrained(model, config.initial).merge_and_unload()
         return model.requires_grad_(True)
     if config.initial:
-        return adapters.load(model, Path(config.initial), config.adapter_size, output / "resized")
-    return adapters.add(model, config.adapter_size)
+        model = adapters.load(model, Path(config.initial), config.adapter_size, output / "resized")
+    else:
+        model = adapters.add(model, config.adapter_size)
+    if not torch.cuda.is_available():
+        fused.apply(model)
+    return model
 
 
 def _precision() -> str:
