@@ -23,7 +23,7 @@ GENERATED: list[tuple[str, list[Path | str]]] = [
     ("generated docs are fresh", [sys.executable, "scripts/docs.py", "--check"]),
 ]
 TESTS: list[tuple[str, list[Path | str]]] = [
-    ("tests", [sys.executable, "-m", "pytest", "-q", "--durations=15"])
+    ("tests", [sys.executable, "-m", "pytest", "-q", "--durations=15", "-n", "auto", "--dist", "loadfile"])
 ]
 
 

@@ -19,6 +19,14 @@ for _name in list(os.environ):
         del os.environ[_name]
 
 
+# Each worker of xdist gets a processor of its own, and so does all that it starts: threads of several trainers on one processor
+# wait for each other.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _worker.startswith("gw") and hasattr(os, "sched_setaffinity"):
+    _processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_processors[int(_worker[2:]) % len(_processors)]})
+
+
 @pytest.fixture
 def start_emulator(tmp_path: Path) -> Iterator[Callable[..., RunningEmulator]]:
     """Starts emulators of the test's own: `start_emulator("--location", "europe-west4", data_dir=...)`."""

@@ -30,6 +30,7 @@ Record = Mapping[str, Any]
 _READY_TIMEOUT = 60.0
 _STOP_GRACE = 15.0
 _ANSWER_TIMEOUT = 60.0
+_GLANCE = 0.02
 # How an error reads on standard error: see `errors.Fault`.
 _WORDS = re.compile(
     r"^(?P<rule>VT\d{3})  (?P<what>.*?)(?:\n +Fix: (?P<fix>[^\n]*))?\s*\Z", re.MULTILINE | re.DOTALL
@@ -56,6 +57,29 @@ def _held(data_dir: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def find_or_start(data_dir: Path) -> tuple[Record, bool]:
+    """The record of the emulator that works on a data folder, started where none does, and whether it was started.
+
+    Raises:
+        EmulatorError: As `start_detached`.
+    """
+    record = find(data_dir)
+    if record is not None:
+        return record, False
+    try:
+        return start_detached(["--port", "0", "--data-dir", str(data_dir)]), True
+    except EmulatorError as error:
+        if error.rule != "VT402":
+            raise
+        # Somebody else was quicker, and is about to be ready.
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while _held(data_dir) and time.monotonic() < deadline:
+            if record := find(data_dir):
+                return record, False
+            time.sleep(_GLANCE)
+        raise
 
 
 def running(data_dir: Path) -> Record:
@@ -94,10 +118,11 @@ def ask(record: Record, method: str, path: str) -> dict[str, Any]:
     Raises:
         EmulatorError: VT406, it does not answer.
     """
-    parts = urlsplit(record["address"])
     headers = {"Authorization": f"Bearer {record['token']}"} if record.get("token") else {}
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ANSWER_TIMEOUT)
+    connection = http.client.HTTPConnection("", timeout=_ANSWER_TIMEOUT)
     try:
+        parts = urlsplit(record["address"])
+        connection.host, connection.port = parts.hostname or "", parts.port or http.client.HTTP_PORT
         connection.request(method, path, headers=headers)
         response = connection.getresponse()
         body = json.loads(response.read())
@@ -117,23 +142,39 @@ def start_detached(arguments: Sequence[str]) -> Record:
     Raises:
         EmulatorError: What the server said; VT407 where it said nothing we understand.
     """
-    return _start(arguments, stdin=subprocess.DEVNULL)[1]
+    process, record = _start(arguments, stdin=subprocess.DEVNULL)
+    process.returncode = 0  # or Popen would warn that we do not wait for it
+    return record
 
 
-def start_attached(arguments: Sequence[str]) -> tuple[subprocess.Popen[bytes], Record]:
+def start_attached(
+    arguments: Sequence[str], variables: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], Record]:
     """Start a server that ends when we do, since it watches its standard input.
+
+    Args:
+        arguments: Of its command line.
+        variables: Added to its environment.
 
     Raises:
         EmulatorError: As `start_detached`.
     """
-    return _start([*arguments, "--until-stdin-closes"], stdin=subprocess.PIPE)
+    environment = {**os.environ, **variables}
+    return _start([*arguments, "--until-stdin-closes"], stdin=subprocess.PIPE, environment=environment)
 
 
-def _start(arguments: Sequence[str], *, stdin: int) -> tuple[subprocess.Popen[bytes], Record]:
+def _start(
+    arguments: Sequence[str], *, stdin: int, environment: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], Record]:
     command = [sys.executable, "-m", "vertex_tuning.emulator", *arguments, "--ready-json"]
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
-            command, stdin=stdin, stdout=subprocess.PIPE, stderr=words, start_new_session=True
+            command,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            env=environment,
+            start_new_session=True,
         )
         assert process.stdout is not None
         with process.stdout as output:
@@ -164,9 +205,16 @@ def stop(record: Record) -> None:
     """End an emulator, and wait until it is gone: asked first, killed after a grace.
 
     Raises:
-        EmulatorError: VT408, it does not end.
+        EmulatorError: VT405, no emulator of this machine works on its folder; VT408, it does not end.
     """
     pid, data_dir = int(record["pid"]), Path(record["data_dir"])
+    if running(data_dir)["pid"] != pid:  # it answered from elsewhere: the number is another process here
+        raise EmulatorError(
+            "VT408",
+            f"the emulator at {record['address']} is not a process of this machine",
+            where=str(data_dir),
+            fix="stop it where it was started",
+        )
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.kill(pid, number)
@@ -178,7 +226,7 @@ def stop(record: Record) -> None:
         while time.monotonic() < deadline:
             if not _held(data_dir):
                 return
-            time.sleep(0.02)
+            time.sleep(_GLANCE)
     raise EmulatorError(
         "VT408", f"the emulator (pid {pid}) does not end", where=str(data_dir), fix=f"kill -9 {pid}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ _CLEARED = (
     "all_proxy",
     "http_proxy",
 )
+_BARE = re.compile(r"[\w./:@%+,=~-]+", re.ASCII)
 _CLEARED_PREFIX = "CLOUDSDK_"
 _LOOPBACK = "localhost,127.0.0.1,::1"
 
@@ -109,8 +111,15 @@ def render(found: Mapping[str, str], gone: list[str], form: str) -> str:
         return json.dumps({"set": found, "unset": gone}, indent=2)
     if form == "dotenv":
         return "\n".join(
-            [*(f"{key}={json.dumps(value)}" for key, value in found.items()), *(f"{key}=" for key in gone)]
+            [*(f"{key}={_quoted(value)}" for key, value in found.items()), *(f"{key}=" for key in gone)]
         )
     return "\n".join(
         [*(f"export {key}={shlex.quote(value)}" for key, value in found.items()), f"unset {' '.join(gone)}"]
     )
+
+
+def _quoted(value: str) -> str:
+    """A value of a dotenv file: bare where that will do, since Docker takes no quotes; else in such as others take."""
+    if _BARE.fullmatch(value):
+        return value
+    return f"'{value}'" if not {"'", "\\"} & set(value) else json.dumps(value, ensure_ascii=False)

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -48,12 +49,11 @@ def run(command: Sequence[str], arguments: Sequence[str], *, share_network: bool
         share_network: Leave the command on this machine's network.
 
     Raises:
-        EmulatorError: VT411, there is no such command; or what kept the emulator from starting.
+        EmulatorError: VT411, there is no such command, or, with an `OSError` as its cause, it cannot be run; or what kept the
+            emulator from starting.
     """
-    if shutil.which(command[0]) is None:
-        raise EmulatorError(
-            "VT411", "there is no such command", where=command[0], fix="check its name and PATH"
-        )
+    if shutil.which(command[0]) is None and not (command[0] and Path(command[0]).exists()):
+        raise _not_runnable(command[0])
     if not share_network:
         _leave_the_network()
     signals: list[int] = []
@@ -65,8 +65,14 @@ def run(command: Sequence[str], arguments: Sequence[str], *, share_network: bool
     server: subprocess.Popen[bytes] | None = None
     try:
         options = ["--port", "0", "--data-dir", str(folder), "--no-forward", "--temporary", *arguments]
-        server, record = control.start_attached(options)
+        scratch = (
+            folder / "tmp"
+        )  # what its children leave in it, such as caches of torch, goes with the folder
+        server, record = control.start_attached(options, {"TMPDIR": str(scratch)})
+        scratch.mkdir()  # now, since the folder had to be empty for the server; no child has been started yet
         found = control.ask(record, "GET", "/emulator/environment")["set"]
+        if signals:  # it came before there was anybody to pass it on to
+            return 128 + signals[0]
         return _run(command, environment.applied(found, os.environ), signals)
     finally:
         if server is not None:
@@ -77,17 +83,34 @@ def run(command: Sequence[str], arguments: Sequence[str], *, share_network: bool
             signal.signal(number, handler)
 
 
+def _not_runnable(command: str, error: OSError | None = None) -> EmulatorError:
+    if error is None or isinstance(error, FileNotFoundError):
+        return EmulatorError(
+            "VT411", "there is no such command", where=command, fix="check its name and PATH"
+        )
+    return EmulatorError(
+        "VT411",
+        f"it cannot be run: {error.strerror}",
+        where=command,
+        fix=f"see that it is a program, and may be run: chmod +x {shlex.quote(command)}",
+    )
+
+
 def _run(command: Sequence[str], variables: dict[str, str], signals: list[int]) -> int:
     """Run the command to its end, passing on the signals that come into the list."""
     # On a terminal it stays in the foreground with us, where Ctrl-C finds it too. Elsewhere it gets a group
     # of its own, so that a signal to our group does not reach it twice.
     on_terminal = sys.stdin is not None and sys.stdin.isatty()
-    process = subprocess.Popen(
-        list(command),
-        env=variables,
-        preexec_fn=lambda: die_with_parent(signal.SIGTERM),
-        process_group=None if on_terminal else 0,
-    )
+    try:
+        process = subprocess.Popen(
+            list(command),
+            env=variables,
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+            process_group=None if on_terminal else 0,
+            close_fds=False,  # `<(...)` of a shell is an open file that has a number for its name
+        )
+    except OSError as error:
+        raise _not_runnable(command[0], error) from (None if isinstance(error, FileNotFoundError) else error)
     deadline: float | None = None
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,13 @@ DEFAULT_PORT = 8085
 DEFAULT_PROJECT = "vertex-tuning-local"
 DEFAULT_PROJECT_NUMBER = "123456789012"
 DEFAULT_LOCATION = "us-central1"
+
+
+def processors() -> int:
+    """CPUs that this process, and what it starts, may use: as many threads compute."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # not Linux
 
 
 @dataclass(frozen=True, slots=True)

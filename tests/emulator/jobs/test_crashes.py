@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from .conftest import COLOURS, ENDED, Bench
+from .conftest import COLOURS, ENDED, LOCATION, Bench
 
 pytestmark = pytest.mark.slow
 
 TUNING = "TUNING_JOB_STATE_TUNING"
+QUESTION = {"contents": [{"role": "user", "parts": [{"text": "Say red."}]}]}
 
 
 def kill(pid: int) -> None:
@@ -135,3 +137,40 @@ def test_a_job_goes_on_when_the_server_comes_back(
     bench.call("POST", f"/v1beta1/{name}:cancel")
     assert bench.wait(name)["state"] == "JOB_STATE_CANCELLED"
     assert not list((folder / "jobs").iterdir())
+
+
+def test_ten_deaths_at_random_moments_of_a_job(own_bench: Callable[..., Bench], tmp_path: Path) -> None:
+    """Server, trainer and serving process, killed while it queues, trains and finishes, and while questions are answered."""
+    chance = random.Random(11)
+    folder = tmp_path / "data"
+    bench = own_bench(data_dir=folder)
+    uri = bench.upload(COLOURS)
+    first, second = bench.create(uri, epochs=60), bench.create(uri, epochs=2)
+    killed = {"server": 0, "trainer": 0, "serving": 0}
+    victims = ["server", "trainer", "serving"] * 3 + ["server"]
+    chance.shuffle(victims)
+    for victim in victims:
+        with contextlib.suppress(OSError):  # a question that its process does not survive
+            bench.call(
+                "POST", f"/v1/{LOCATION}/publishers/google/models/gemini-2.5-flash:countTokens", QUESTION
+            )
+        time.sleep(chance.uniform(0.0, 1.5))
+        workers = bench.call("GET", "/emulator/status")["workers"]
+        if victim == "server":
+            bench.running.kill()
+            bench = own_bench(data_dir=folder)
+        elif victim in workers:
+            kill(workers[victim]["pid"])
+        else:
+            continue
+        killed[victim] += 1
+    assert sum(killed.values()) >= 8, killed
+    assert all(killed.values()), killed
+    for name in (first, second):
+        job = bench.wait(name)
+        if job["state"] != "JOB_STATE_SUCCEEDED":
+            assert job["error"]["message"], "it ends well, or with a clear error"
+            continue
+        answer = bench.call("POST", f"/v1/{job['tunedModel']['endpoint']}:generateContent", QUESTION)
+        assert answer["candidates"]
+    assert bench.tune()["state"] == "JOB_STATE_SUCCEEDED"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs import custom, files
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.request import ADAPTER_SIZES, Source, mode_of
+from vertex_tuning.emulator.settings import processors
 from vertex_tuning.emulator.status import ApiError, Code
 
 if TYPE_CHECKING:
@@ -153,5 +153,5 @@ def config(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pla
         "max_tokens": stand_in.max_tokens,
         "last_checkpoint_only": bool(spec.get("exportLastCheckpointOnly")),
         "initial": str(folder.initial) if folder.initial.exists() else None,
-        "threads": os.cpu_count() or 1,
+        "threads": processors(),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import uuid
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vertex_tuning.emulator.serving import request
 from vertex_tuning.emulator.serving.answers import Answer
 from vertex_tuning.emulator.serving.protocol import Message
+from vertex_tuning.emulator.settings import processors
 from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.emulator.workers.process import Worker
 
@@ -54,7 +54,7 @@ class Generation:
                 log_path=self._log_path,
                 on_message=self._message,
                 on_exit=lambda status: self._exit(worker, status),
-                arguments=[str(len(os.sched_getaffinity(0)))],
+                arguments=[str(processors())],
             )
             self._worker = worker
             await worker.start()
