@@ -180,7 +180,7 @@ def open_connection(config: Config, *, stand_in: str | None = None) -> Connectio
 
     Args:
         config: Target, project, location, bucket.
-        stand_in: For an emulator that is started for this connection: the model to serve everything by.
+        stand_in: The model to serve everything by: where the emulator that runs does not, one is started for this connection.
 
     Raises:
         ConfigurationError: VT104 no project, VT105 emulator variables in the way of Vertex AI, VT106 an address that is not
@@ -222,7 +222,7 @@ def _vertex(config: Config) -> Connection:
 def _local(config: Config, stand_in: str | None) -> Connection:
     record = _running()
     emulator = None
-    if record is None:
+    if record is None or stand_in not in (None, record.get("stand_in")):
         emulator = _Emulator(config, stand_in)
         record = emulator.record
     # A server's own project, unless another was asked for: any project exists there.
@@ -261,8 +261,9 @@ def _running() -> dict[str, Any] | None:
         return {**status, "address": pointed}
     with contextlib.suppress(OSError, ValueError):
         record = json.loads((home() / "emulator" / "run.json").read_text(encoding="utf-8"))
-        if _probe(record["address"], record.get("token")) is not None:
-            return dict(record)
+        status = _probe(record["address"], record.get("token"))
+        if status is not None:
+            return {**status, **record}
     return None
 
 

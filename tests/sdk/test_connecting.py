@@ -71,6 +71,14 @@ def test_the_users_own_emulator_is_found(home):
         assert running.stop() == 0
 
 
+def test_an_emulator_that_serves_by_another_stand_in_is_not_the_one_that_was_asked_for(emulator, monkeypatch):
+    monkeypatch.setenv("VERTEX_TUNING_EMULATOR", emulator.address)
+    with connect("local", stand_in="tiny-0.1m") as client:
+        assert client.connection.address == emulator.address
+    with connect("local", stand_in="tiny-0.5m") as client:
+        assert client.connection.address != emulator.address
+
+
 def test_a_record_of_an_emulator_that_is_gone_is_passed_over(home):
     (home / "emulator").mkdir(parents=True)
     (home / "emulator" / "run.json").write_text(

@@ -70,8 +70,15 @@ class Score:
 @click.option(
     "--stand-in", default="smollm2-135m-instruct", show_default=True, help="The open model to tune."
 )
+@click.option(
+    "--shots",
+    type=click.IntRange(1, 20),
+    default=_SHOTS,
+    show_default=True,
+    help="Examples in a few-shot prompt.",
+)
 @_common.json_option
-def demo(rows: int, stand_in: str, as_json: bool) -> None:
+def demo(rows: int, stand_in: str, shots: int, as_json: bool) -> None:
     """Tune a small open model on a hundred film reviews, and see whether it got better.
 
     Everything goes the way it goes on Vertex AI, through Google's clients, to an emulator that is started for the occasion and
@@ -88,7 +95,7 @@ def demo(rows: int, stand_in: str, as_json: bool) -> None:
     WeightsStore(home() / "weights").pull(stand_in, progress=lambda words: _common.say(f"weights: {words}"))
     training, held_out = _examples(home() / "datasets", rows)
     with connect("local", stand_in=stand_in) as client:
-        scores = _compare(client, training, held_out)
+        scores = _compare(client, training, held_out, shots)
     gain = _gain(scores)
     if as_json:
         _common.print_json(_as_json(scores, gain, stand_in, len(held_out)))
@@ -120,12 +127,14 @@ def _examples(folder: Path, rows: int) -> tuple[list[Example], list[Example]]:
     return examples[:_TRAINING_ROWS], examples[-rows:]
 
 
-def _compare(client: TuningClient, training: Sequence[Example], held_out: Sequence[Example]) -> list[Score]:
+def _compare(
+    client: TuningClient, training: Sequence[Example], held_out: Sequence[Example], shots: int
+) -> list[Score]:
     from vertex_tuning import SupervisedTuning
 
     base = client.models.base(_BASE_MODEL)
     zero = _ask("zero-shot", base, held_out, lambda text: [_turn("user", _QUESTION.format(text))])
-    few = _ask(f"few-shot ({_SHOTS})", base, held_out, lambda text: _few_shot(training, text))
+    few = _ask(f"few-shot ({shots})", base, held_out, lambda text: _few_shot(training, text, shots))
     spec = SupervisedTuning(
         base_model=_BASE_MODEL,
         training=[_row(text, label) for text, label in training],
@@ -175,12 +184,12 @@ def _ask(
     return score
 
 
-def _few_shot(training: Sequence[Example], text: str) -> list[dict[str, Any]]:
+def _few_shot(training: Sequence[Example], text: str, shots: int) -> list[dict[str, Any]]:
     """The first examples of each label, and then the question."""
     by_label: dict[str, list[Example]] = {}
     for example in training:
         by_label.setdefault(example[1], []).append(example)
-    shown = [example for group in zip(*by_label.values(), strict=False) for example in group][:_SHOTS]
+    shown = [example for group in zip(*by_label.values(), strict=False) for example in group][:shots]
     random.Random(_SHOT_ORDER).shuffle(shown)
     turns = []
     for shown_text, label in shown:
