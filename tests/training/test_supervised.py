@@ -341,3 +341,25 @@ def test_a_job_in_the_zygote_dies_at_once_when_it_is_told_to(data, tiny, tmp_pat
         process.stdin.close()
         process.wait(timeout=20)
         process.stdout.close()
+
+
+def test_two_processes_train_one_model_and_one_of_them_speaks(data, tiny, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config(data, tiny, tmp_path / "out", epochs=3).to_json()), encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*command, "-m", "vertex_tuning.training", "--config", str(path)],
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert (kinds[0], kinds[-1]) == ("dataset", "done")
+    assert (kinds.count("dataset"), kinds.count("done")) == (1, 1)
+    assert events[-1]["steps"] == 12  # 60 rows, 8 to a batch, two batches to a step
+    first, *_, last = [event for event in events if event["event"] == "eval"]
+    assert last["eval_loss"] < first["eval_loss"]

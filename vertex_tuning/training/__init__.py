@@ -1,5 +1,5 @@
 """The torch code: one file per method. It sees local paths only, and runs the same in the emulator's trainer, in a container
-and under `accelerate launch`.
+and under `torchrun`.
 
     supervised.py  learn from examples: an adapter, or every weight
     chat.py        text to tokens and back, by the model's own template

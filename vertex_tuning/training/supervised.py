@@ -131,6 +131,8 @@ def _run(config: SupervisedConfig, report: Report) -> None:
     batch_size = min(config.batch_size or (8 if len(examples) >= 32 else 4), len(examples))
 
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision())
+    if not accelerator.is_main_process:
+        report = _keep_quiet
     lengths = [len(example.ids) for example in examples]
     batches = _plan(lengths, batch_size, config.seed, 0)
     per_epoch = math.ceil(len(batches) / accelerator.num_processes)
@@ -180,6 +182,10 @@ def _run(config: SupervisedConfig, report: Report) -> None:
             saved_at = time.monotonic()
             report({"event": "checkpoint", **checkpoint})
     report({"event": "done", "steps": step, "epochs": epochs, "checkpoints": progress["checkpoints"]})
+
+
+def _keep_quiet(_: Event) -> None:
+    """What the others of several processes report: one speaks for all."""
 
 
 # Data
