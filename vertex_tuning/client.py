@@ -109,10 +109,10 @@ class TuningClient:
             SpecError: The model cannot be tuned in this location.
             DatasetError: Every fault of the data.
             ServiceError: The service refused the job.
+            ConfigurationError: VT111, the journal cannot be written: no job without its key.
         """
         spec.check_location(self.connection.location)
-        training = self._data_set(spec.training, spec, progress)
-        validation = self._data_set(spec.validation, spec, progress) if spec.validation is not None else None
+        training, validation = self._data_sets(spec, progress)
         digest = _digest(spec, training, validation)
         if not again:
             found = self._identical(digest)
@@ -120,13 +120,25 @@ class TuningClient:
                 return found
         return self._create(spec, training, validation, digest)
 
-    def _data_set(self, dataset: Any, spec: SupervisedTuning, progress: data.UploadProgress | None) -> str:
-        if isinstance(dataset, str) and dataset.startswith("gs://"):
-            return dataset
-        rows = dataset if data.is_path(dataset) else list(dataset)
+    def _data_sets(
+        self, spec: SupervisedTuning, progress: data.UploadProgress | None
+    ) -> tuple[str, str | None]:
+        """Both sets, checked before the first byte is sent, as `gs://` URIs."""
+        given = [spec.training] if spec.validation is None else [spec.training, spec.validation]
+        # Rows are read twice, to check and to send them; what may be read only once is kept.
+        sets = [item if data.is_path(item) else list(item) for item in given]
         base_model = "gemini-2.5-flash" if spec.continues else spec.base_model
-        data.check(rows, base_model=base_model).raise_for_faults()
-        return data.upload(self.connection, rows, progress=progress)
+        reports = data.check_job(*sets, base_model=base_model)
+        data.raise_for_faults(*reports)
+        for warning in [warning for report in reports for warning in report.warnings]:
+            log.warning("%s", warning)
+        uris: list[str] = [
+            str(item)
+            if data.in_cloud_storage(item)
+            else data.upload(self.connection, item, progress=progress)
+            for item in sets
+        ]
+        return uris[0], uris[1] if len(uris) > 1 else None
 
     # One job per tune(), whatever happens on the way
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from vertex_tuning.errors import ConfigurationError
+from vertex_tuning.errors import ConfigurationError, Fault
 
 FILE = "vertex-tuning.toml"
 _TARGETS = ("local", "vertex")
@@ -56,12 +56,19 @@ def load(**arguments: str | None) -> Config:
     Raises:
         ConfigurationError: VT101 the file cannot be read, VT102 it has an unknown or misshapen setting, VT103 no such target.
     """
-    config = Config()
-    for source in (_from_file(), _from_environment(), arguments):
+    config, where = Config(), "target"
+    path = _find_file()
+    sources = (
+        (f"target in {path}", _from_file(path) if path else {}),
+        (_ENVIRONMENT["target"][0], _from_environment()),
+        ("target", arguments),
+    )
+    for place, source in sources:
         config = replace(config, **{name: value for name, value in source.items() if value})
+        where = place if source.get("target") else where
     if config.target not in _TARGETS:
         raise ConfigurationError(
-            "VT103", f'there is no target "{config.target}"', where="target", fix='"local" or "vertex"'
+            "VT103", f'there is no target "{config.target}"', where=where, fix='"local" or "vertex"'
         )
     if config.bucket:
         config = replace(config, bucket=config.bucket.removeprefix("gs://").rstrip("/"))
@@ -75,24 +82,31 @@ def _from_environment() -> dict[str, Any]:
     }
 
 
-def _from_file() -> dict[str, Any]:
-    here = Path.cwd()
-    path = next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
-    if path is None:
-        return {}
+def _find_file() -> Path | None:
+    try:
+        here = Path.cwd()
+        return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
+    except OSError:  # the working folder is gone, or one above it is closed to us
+        return None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             "VT101", f"the settings file cannot be read: {error}", where=str(path)
         ) from error
-    known = {field.name for field in fields(Config)}
-    for name, value in found.items():
-        if name not in known or not isinstance(value, str):
-            raise ConfigurationError(
-                "VT102",
-                f'"{name}" is not a setting, or not a string',
-                where=str(path),
-                fix=f"settings are: {', '.join(sorted(known))}",
-            )
+    known = [field.name for field in fields(Config)]
+    fix = f"settings are: {', '.join(known)}"
+    faults = [
+        Fault("VT102", f'"{name}" is not a setting, or not a string', str(path), fix=fix)
+        for name, value in found.items()
+        if name not in known or not isinstance(value, str)
+    ]
+    if len(faults) == 1:
+        raise ConfigurationError("VT102", faults[0].what, where=str(path), fix=fix)
+    if faults:
+        what = f"{len(faults)} settings cannot be taken"
+        raise ConfigurationError("VT102", what, where=str(path), faults=faults)
     return found

@@ -100,15 +100,16 @@ class VertexTuningError(Exception):
         return "\n".join([str(self.fault), *(str(fault) for fault in self.faults)])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.__dict__.copy()))
+        return (_rebuild, (type(self), self.args, self.__dict__.copy()))
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints: the error and every fault."""
         return {"error": self.fault.to_json(), "faults": [fault.to_json() for fault in self.faults]}
 
 
-def _rebuild(cls: type[VertexTuningError], state: dict[str, Any]) -> VertexTuningError:
+def _rebuild(cls: type[VertexTuningError], args: tuple[Any, ...], state: dict[str, Any]) -> VertexTuningError:
     error = cls.__new__(cls)
+    error.args = args
     error.__dict__.update(state)
     return error
 

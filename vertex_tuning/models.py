@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.errors import ConfigurationError, ServiceError, SpecError
+from vertex_tuning.errors import ServiceError, SpecError
 from vertex_tuning.retries import again, translated
 
 if TYPE_CHECKING:
@@ -348,7 +348,7 @@ def _config(options: dict[str, Any]) -> Any:
         given["system_instruction"] = given.pop("system")
     labels, schema = given.pop("labels", None), given.pop("schema", None)
     if labels is not None and schema is not None:
-        raise ConfigurationError("VT317", "labels and schema exclude each other", where="generate")
+        raise SpecError("VT317", "labels and schema exclude each other", where="generate")
     if labels is not None:
         given.update(
             response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": list(labels)}

@@ -22,12 +22,41 @@ ATTEMPTS = 5
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
 
+_LONGEST_MESSAGE = 2_000
+_LOG_IN = "gcloud auth application-default login"
 _FIXES = {
-    401: "gcloud auth application-default login",
+    401: _LOG_IN,
     403: "see that your account, and the service agent, have the roles they need (roles/aiplatform.user)",
     404: "see that the name, the project and the location are right",
     429: "wait, or ask for more quota",
 }
+
+# Classes by name, so that none of these packages is loaded to look at an exception; a subclass counts as its parent.
+_NO_ANSWER = {
+    "builtins.ConnectionError",
+    "builtins.TimeoutError",
+    "google.auth.exceptions.TransportError",
+    "httpcore.NetworkError",
+    "httpcore.ProtocolError",
+    "httpcore.TimeoutException",
+    "httpx.RequestError",
+    "requests.exceptions.RequestException",
+    "urllib3.exceptions.HTTPError",
+}
+_NOT_READABLE = {
+    "google.cloud.storage.exceptions.DataCorruption",
+    "google.genai.errors.UnknownApiResponseError",
+    "google.protobuf.json_format.ParseError",
+    "google.resumable_media.common.DataCorruption",
+    "json.decoder.JSONDecodeError",
+}
+_GAVE_UP = "google.api_core.exceptions.RetryError"
+_ANSWERED = {
+    "google.cloud.storage.exceptions.InvalidResponse",
+    "google.resumable_media.common.InvalidResponse",
+    "httpx.HTTPStatusError",
+}
+_NOT_KNOWN = "google.auth.exceptions.GoogleAuthError"
 
 
 def again(call: Callable[[], T]) -> T:
@@ -37,9 +66,7 @@ def again(call: Callable[[], T]) -> T:
         ServiceError: VT501 refused, VT502 no answer, VT503 trouble that did not pass.
     """
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(
-            lambda error: isinstance(error, ServiceError) and is_passing(error)
-        ),
+        retry=tenacity.retry_if_exception(_worth_another_try),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         reraise=True,
@@ -50,6 +77,11 @@ def again(call: Callable[[], T]) -> T:
             return call()
 
     return retrying(attempt)
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    # Where Google's client gave up, it had tried for minutes already.
+    return isinstance(error, ServiceError) and is_passing(error) and _GAVE_UP not in _kinds(error.__cause__)
 
 
 def is_passing(error: ServiceError) -> bool:
@@ -71,27 +103,53 @@ def translated() -> Iterator[None]:
         raise found from error
 
 
-def _service_error(error: Exception) -> ServiceError | None:
-    module = type(error).__module__
+def _service_error(error: BaseException) -> ServiceError | None:
+    kinds = _kinds(error)
     code: Any = getattr(error, "code", None)
-    if module.startswith("google.genai") and isinstance(code, int):
-        return _answered(
-            code, str(getattr(error, "status", "") or ""), str(getattr(error, "message", "") or error)
-        )
-    if module.startswith("google.api_core.exceptions") and code is not None:
-        status = getattr(getattr(error, "grpc_status_code", None), "name", "")
-        return _answered(int(code), status, str(getattr(error, "message", error)))
-    if module.startswith(
-        ("httpx", "httpcore", "requests", "urllib3", "google.auth", "google.resumable_media")
-    ) or isinstance(error, ConnectionError | TimeoutError):
-        return ServiceError(
-            "VT502",
-            f"no answer: {error or type(error).__name__}",
-            fix="see that the network and the address are right",
-        )
+    message = str(getattr(error, "message", None) or error or type(error).__name__)
+    if "google.genai.errors.APIError" in kinds:
+        return _answered(_number(code), getattr(error, "status", None), message)
+    if "google.api_core.exceptions.GoogleAPICallError" in kinds:
+        status = getattr(getattr(error, "grpc_status_code", None), "name", None)
+        return _answered(_number(code), status, message)
+    if _GAVE_UP in kinds:
+        cause = getattr(error, "cause", None)
+        found = _service_error(cause) if cause is not None else None
+        return found or _unanswered(message)
+    response = getattr(error, "response", None)
+    if kinds & _ANSWERED or (kinds & _NO_ANSWER and getattr(response, "status_code", 200) >= 400):
+        return _answered(_number(getattr(response, "status_code", None)), None, message)
+    if kinds & _NOT_READABLE:
+        return ServiceError("VT503", f"the answer cannot be read: {_short(message)}", fix="try again later")
+    if kinds & _NO_ANSWER or (_NOT_KNOWN in kinds and getattr(error, "retryable", False)):
+        return _unanswered(message)
+    if _NOT_KNOWN in kinds:
+        what = f"the credentials are not good: {_short(message)}"
+        return ServiceError("VT501", what, code=401, status="UNAUTHENTICATED", fix=_LOG_IN)
     return None
 
 
-def _answered(code: int, status: str, message: str) -> ServiceError:
+def _kinds(error: BaseException | None) -> set[str]:
+    """Full names of an exception's class and all above it."""
+    return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+
+
+def _number(code: Any) -> int:
+    return int(code) if isinstance(code, int) and code else 500
+
+
+def _unanswered(message: str) -> ServiceError:
+    fix = "see that the network and the address are right"
+    return ServiceError("VT502", f"no answer: {_short(message)}", fix=fix)
+
+
+def _answered(code: int, status: str | None, message: str) -> ServiceError:
     rule = "VT503" if code in RETRYABLE else "VT501"
-    return ServiceError(rule, message.strip(), code=code, status=status, fix=_FIXES.get(code, ""))
+    canonical = status if status and status.isupper() else ""
+    return ServiceError(rule, _short(message), code=code, status=canonical, fix=_FIXES.get(code, ""))
+
+
+def _short(message: str) -> str:
+    """Without the rest of an error page."""
+    words = message.strip()
+    return words if len(words) <= _LONGEST_MESSAGE else f"{words[:_LONGEST_MESSAGE]}..."

@@ -49,3 +49,9 @@ def test_pairing_matters():
 def test_the_same_seed_gives_the_same_interval():
     first, second = [1, 0, 1, 1], [0, 0, 1, 0]
     assert paired_difference(first, second, seed=3) == paired_difference(first, second, seed=3)
+
+
+@pytest.mark.parametrize("options", [{"confidence": 95}, {"confidence": 0.0}, {"resamples": 0}])
+def test_a_confidence_or_a_number_of_resamples_that_means_nothing_is_refused(options):
+    with pytest.raises(ValueError, match="confidence lies in"):
+        paired_difference([1.0], [0.0], **options)

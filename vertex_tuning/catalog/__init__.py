@@ -148,10 +148,8 @@ def base_model(name: str) -> BaseModel:
     Raises:
         SpecError: VT301, with the nearest names.
     """
-    short = name.removeprefix("publishers/google/").removeprefix("models/")
-    if short.startswith("publishers/"):
-        short = short.removeprefix("publishers/").replace("/models/", "/", 1)
-    found = models().get(short)
+    short = name.removeprefix("publishers/").replace("/models/", "/", 1).removeprefix("models/")
+    found = models().get(short) or models().get(short.removeprefix("google/"))
     if found is None:
         near = difflib.get_close_matches(short, models(), n=3, cutoff=0.5)
         raise SpecError(

@@ -2,12 +2,23 @@
 
 check.py    one pass over the rows, every fault with its place
 rows.py     what a row may look like, by form
+plain.py    rows of Python as JSON, and what JSON cannot say
 report.py   the verdict: faults, warnings, figures
+marks.py    which rows are copies
 upload.py   into the bucket, under the hash of the content
 """
 
-from vertex_tuning.data.check import check, is_path
-from vertex_tuning.data.report import DataReport
+from vertex_tuning.data.check import check, check_job, in_cloud_storage, is_path
+from vertex_tuning.data.report import DataReport, raise_for_faults
 from vertex_tuning.data.upload import UploadProgress, upload
 
-__all__ = ["DataReport", "UploadProgress", "check", "is_path", "upload"]
+__all__ = [
+    "DataReport",
+    "UploadProgress",
+    "check",
+    "check_job",
+    "in_cloud_storage",
+    "is_path",
+    "raise_for_faults",
+    "upload",
+]

@@ -10,6 +10,8 @@ from vertex_tuning.errors import DatasetError, Fault
 
 _INDEX = re.compile(r"\[\d+\]")
 _LINES_SHOWN = 5
+_MOST_FINDINGS = 100
+"""Places that are told apart; what comes after them is told by rule alone."""
 
 
 @dataclass(slots=True)
@@ -26,6 +28,17 @@ class Finding:
     """Rows that have it."""
     lines: list[int] = field(default_factory=list)
     """The first of their line numbers, from 1."""
+    last: int = -1
+    """The last of them."""
+
+    def see(self, line: int) -> None:
+        """Another row, or the same once more."""
+        if line == self.last:
+            return
+        self.last = line
+        self.count += 1
+        if len(self.lines) < _LINES_SHOWN:
+            self.lines.append(line)
 
 
 @dataclass(slots=True)
@@ -49,8 +62,8 @@ class DataReport:
     """Rows that stand in the set word for word before."""
     answers: int = 0
     """Different last answers, up to 1,000."""
-    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
-    """Faults, by rule and place; bounded, however many rows have them."""
+    findings: dict[tuple[str, str, str], Finding] = field(default_factory=dict)
+    """Faults, by rule, place and cure; bounded, however many rows have them."""
     warnings: list[Fault] = field(default_factory=list)
 
     @property
@@ -60,19 +73,19 @@ class DataReport:
 
     @property
     def faults(self) -> list[Fault]:
-        """One fault per rule and place, the first line that has it, and how many more do."""
-        return [self._fault(finding) for finding in self.findings.values()]
+        """One fault per rule, place and cure: the first line that has it, and how many more do."""
+        return [fault_of(self.source, finding) for finding in self.findings.values()]
 
     def add(self, line: int, rule: str, path: str, what: str, *, fix: str = "", why: str = "") -> None:
         """Note a fault of a row; line 0 stands for the set as a whole."""
-        key = (rule, _INDEX.sub("[]", path))
+        key = (rule, _INDEX.sub("[]", path), fix)
         finding = self.findings.get(key)
+        if finding is None and len(self.findings) >= _MOST_FINDINGS:
+            key = (rule, "...", "")
+            finding = self.findings.get(key)
         if finding is None:
             finding = self.findings[key] = Finding(rule, path, what, fix, why)
-        if not finding.lines or finding.lines[-1] != line:
-            finding.count += 1
-            if len(finding.lines) < _LINES_SHOWN:
-                finding.lines.append(line)
+        finding.see(line)
 
     def raise_for_faults(self) -> DataReport:
         """Return itself where there is no fault.
@@ -80,33 +93,8 @@ class DataReport:
         Raises:
             DatasetError: VT200, with every fault.
         """
-        if self.ok:
-            return self
-        faults = self.faults
-        if len(faults) == 1:
-            only = faults[0]
-            raise DatasetError(only.rule, only.what, where=only.where, why=only.why, fix=only.fix)
-        raise DatasetError(
-            "VT200", f"the data set has {len(faults)} faults", where=self.source, faults=faults
-        )
-
-    def _fault(self, finding: Finding) -> Fault:
-        place = self.source if finding.lines[0] == 0 else f"{self.source} line {finding.lines[0]}"
-        where = f"{place}, {finding.path}" if finding.path else place
-        others = finding.count - 1
-        more = ""
-        if others:
-            shown = ", ".join(str(line) for line in finding.lines[1:])
-            rest = "" if others < len(finding.lines) else ", ..."
-            rows, line = ("rows have", "lines") if others > 1 else ("row has", "line")
-            more = f"{others} other {rows} the same fault: {line} {shown}{rest}."
-        return Fault(
-            finding.rule,
-            finding.what,
-            where,
-            " ".join(part for part in (finding.why, more) if part),
-            finding.fix,
-        )
+        raise_for_faults(self)
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -123,7 +111,7 @@ class DataReport:
             "duplicates": self.duplicates,
             "different_answers": self.answers,
             "faults": [
-                {**self._fault(finding).to_json(), "rows": finding.count, "lines": finding.lines}
+                {**fault_of(self.source, finding).to_json(), "rows": finding.count, "lines": finding.lines}
                 for finding in self.findings.values()
             ],
             "warnings": [fault.to_json() for fault in self.warnings],
@@ -141,3 +129,35 @@ class DataReport:
             else f"{len(self.findings)} fault{'s' if len(self.findings) > 1 else ''}"
         )
         return "\n".join([*lines, f"{figures}: {verdict}"])
+
+
+def raise_for_faults(*reports: DataReport) -> None:
+    """Raise what is wrong with one set, or with several that belong together.
+
+    Raises:
+        DatasetError: VT200, with every fault; where there is one alone, that.
+    """
+    bad = [report for report in reports if not report.ok]
+    faults = [fault for report in bad for fault in report.faults]
+    if len(faults) == 1:
+        only = faults[0]
+        raise DatasetError(only.rule, only.what, where=only.where, why=only.why, fix=only.fix)
+    if faults:
+        sets = "the data set has" if len(bad) == 1 else "the data sets have"
+        where = ", ".join(report.source for report in bad)
+        raise DatasetError("VT200", f"{sets} {len(faults)} faults", where=where, faults=faults)
+
+
+def fault_of(source: str, finding: Finding) -> Fault:
+    """A finding for people: the first line that has it, and how many more do."""
+    place = source if finding.lines[0] == 0 else f"{source} line {finding.lines[0]}"
+    where = f"{place}, {finding.path}" if finding.path else place
+    others = finding.count - 1
+    more = ""
+    if others:
+        shown = ", ".join(str(line) for line in finding.lines[1:])
+        rest = "" if others < len(finding.lines) else ", ..."
+        rows, line = ("rows have", "lines") if others > 1 else ("row has", "line")
+        more = f"{others:,} other {rows} the same fault: {line} {shown}{rest}."
+    why = " ".join(part for part in (finding.why, more) if part)
+    return Fault(finding.rule, finding.what, where, why, finding.fix)

@@ -1,19 +1,21 @@
 """What a row may look like, by form.
 
 Each form has two readers. The quick one is a typed decoder: it takes what is right and plain text, which is nearly every row of
-nearly every set. A row that it does not take goes to the thorough one, which walks it and names everything that is wrong.
+nearly every set. A row that it does not take goes to the thorough one, which walks it and names everything that is wrong. What
+the quick one takes, the thorough one finds no fault in, and counts the same.
+
+A field that is null is one that was left out, as everywhere in Google's JSON.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
-Note = Callable[..., None]
-"""`note(rule, path, what, *, fix="", why="")`."""
+from vertex_tuning.data.words import Note, at, kind_of, quoted
 
 CONTENTS = "contents"
 MESSAGES = "messages"
@@ -29,37 +31,44 @@ _PART_KINDS = (
     "codeExecutionResult",
 )
 _PART_EXTRAS = ("videoMetadata", "mediaResolution", "thought", "thoughtSignature")
+_MEDIA = ("inlineData", "fileData")
 _CONTENT_FIELDS = ("role", "parts")
 _ROW_FIELDS = ("contents", "systemInstruction", "tools", "toolConfig", "labels", "generationConfig")
+_MESSAGE_FIELDS = ("role", "content", "name", "tool_calls", "tool_call_id")
 _URI = re.compile(r"(?:gs://[^/]+/.+|https://.+)")
+_IMAGE_URI = re.compile(r"(?:gs://[^/]+/.+|https://.+|data:image/.+)", re.DOTALL)
+
+_PREFERENCE = "this is a preference set: it has another form, and belongs to preference tuning"
 _HINTS = {
     "messages": "these are OpenAI's: turn each message into a content: role user or model, parts [{text}]",
     "prompt": "turn it into contents: a user turn with the prompt, a model turn with the completion",
     "input_text": "this is the old text-bison form: a user turn with input_text, a model turn with output_text",
-    "chosen": "this is a preference set: it has another form, and another kind of tuning",
-    "rejected": "this is a preference set: it has another form, and another kind of tuning",
-    "completions": "this is a preference set: it belongs to preference tuning",
+    "chosen": _PREFERENCE,
+    "rejected": _PREFERENCE,
+    "completions": _PREFERENCE,
 }
+_COMPANIONS = {"completion": "prompt", "output_text": "input_text", "rejected": "chosen"}
+"""Fields of other forms that go without saying once their companion was named."""
 
 
 # Quick
 
 
-class _Part(msgspec.Struct, forbid_unknown_fields=True):
+class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str
 
 
-class _Content(msgspec.Struct, forbid_unknown_fields=True):
+class _Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     role: Literal["user", "model"]
     parts: list[_Part]
 
 
-class _System(msgspec.Struct, forbid_unknown_fields=True):
+class _System(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     parts: list[_Part]
     role: str = ""
 
 
-class ContentsRow(msgspec.Struct, forbid_unknown_fields=True):
+class ContentsRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """GenerateContent form."""
 
     contents: list[_Content]
@@ -67,30 +76,34 @@ class ContentsRow(msgspec.Struct, forbid_unknown_fields=True):
     system_instruction: _System | None = None
 
 
-class _Message(msgspec.Struct, forbid_unknown_fields=True):
+class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class MessagesRow(msgspec.Struct, forbid_unknown_fields=True):
+class MessagesRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """OpenAI's form, for open models."""
 
     messages: list[_Message]
 
 
-class CompletionRow(msgspec.Struct, forbid_unknown_fields=True):
+class CompletionRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Prompt and completion, for open models."""
 
     prompt: str
     completion: str
 
 
-class Figures(msgspec.Struct):
-    """What is counted of a row that is right."""
+class Figures(msgspec.Struct, gc=False):
+    """What is counted of a row."""
 
-    turns: int
-    characters: int
-    answer: str
+    turns: int = 0
+    characters: int = 0
+    answer: str = ""
+    media: bool = False
+    """Whether it holds something other than text."""
+    mark: int = 0
+    """The same for rows that say the same; 0: by its line."""
 
 
 def figures(row: ContentsRow | MessagesRow | CompletionRow) -> Figures | None:
@@ -98,38 +111,55 @@ def figures(row: ContentsRow | MessagesRow | CompletionRow) -> Figures | None:
     if isinstance(row, ContentsRow):
         return _contents_figures(row)
     if isinstance(row, CompletionRow):
-        if not row.prompt or not row.completion.strip():
+        prompt, completion = row.prompt, row.completion
+        if not prompt.strip() or not completion.strip():
             return None
-        return Figures(2, len(row.prompt) + len(row.completion), row.completion)
+        return Figures(2, len(prompt) + len(completion), completion, mark=hash((prompt, completion)))
     messages = row.messages
-    if not messages or messages[-1].role != "assistant" or not messages[-1].content.strip():
+    if not messages or messages[-1].role != "assistant":
         return None
-    if not any(message.role == "user" for message in messages):
+    words: list[str] = []
+    for message in messages:
+        if not message.content.strip():
+            return None
+        words += (message.role, message.content)
+    if "user" not in words[::2]:
         return None
-    return Figures(len(messages), sum(len(message.content) for message in messages), messages[-1].content)
+    return Figures(len(messages), sum(map(len, words[1::2])), words[-1], mark=hash(tuple(words)))
 
 
 def _contents_figures(row: ContentsRow) -> Figures | None:
     contents = row.contents
     if len(contents) < 2 or contents[-1].role != "model" or contents[0].role != "user":
         return None
+    system = row.systemInstruction
+    if system is None:
+        system = row.system_instruction
+    elif row.system_instruction is not None:
+        return None
+    said: list[str | None] = [None]
     characters = 0
+    if system is not None:
+        said[0] = text = _joined(system.parts)
+        if not text:
+            return None
+        characters = len(text)
     for content in contents:
         parts = content.parts
-        if len(parts) == 1:
-            size = len(parts[0].text)
-        else:
-            size = sum(len(part.text) for part in parts)
-        if not size:
+        text = parts[0].text if len(parts) == 1 else _joined(parts)
+        if not text:
             return None
-        characters += size
-    system = row.systemInstruction or row.system_instruction
-    if system is not None:
-        if (row.systemInstruction and row.system_instruction) or not system.parts:
-            return None
-        characters += sum(len(part.text) for part in system.parts)
-    answer = contents[-1].parts[-1].text
-    return Figures(len(contents), characters, answer) if answer.strip() else None
+        characters += len(text)
+        said.append(text)
+    if not text.strip():
+        return None
+    return Figures(len(contents), characters, text, False, hash(tuple(said)))
+
+
+def _joined(parts: list[_Part]) -> str:
+    """The text of the parts; empty where any of them is."""
+    texts = [part.text for part in parts]
+    return "".join(texts) if all(texts) else ""
 
 
 # Thorough
@@ -137,9 +167,9 @@ def _contents_figures(row: ContentsRow) -> Figures | None:
 
 def form_of(row: dict[str, Any], *, open_model: bool) -> str:
     """Which form a row has, or is meant to have."""
-    if open_model and "messages" in row:
+    if open_model and row.get("messages") is not None:
         return MESSAGES
-    if open_model and ("prompt" in row or "completion" in row):
+    if open_model and row.get("contents") is None and ("prompt" in row or "completion" in row):
         return COMPLETION
     return CONTENTS
 
@@ -147,8 +177,14 @@ def form_of(row: dict[str, Any], *, open_model: bool) -> str:
 def walk(row: Any, form: str, note: Note, *, open_model: bool) -> Figures:
     """Note everything that is wrong with a row; what can be counted of it is counted."""
     if not isinstance(row, dict):
-        note("VT224", "", f"the row is {_kind(row)}, not an object", fix='{"contents": [...]}')
-        return Figures(0, 0, "")
+        fix = (
+            "one object per line, not one list of them all"
+            if isinstance(row, list)
+            else '{"contents": [...]}'
+        )
+        note("VT224", "", f"the row is {kind_of(row)}, not an object", fix=fix)
+        return Figures()
+    row = _given(row)
     if form == MESSAGES:
         return _walk_messages(row, note)
     if form == COMPLETION:
@@ -157,40 +193,56 @@ def walk(row: Any, form: str, note: Note, *, open_model: bool) -> Figures:
 
 
 def _walk_contents(row: dict[str, Any], note: Note, *, open_model: bool) -> Figures:
-    fields = {_camel(name): name for name in row}
+    fields = _fields(row, "", note)
     for name, written in fields.items():
-        if name not in _ROW_FIELDS:
-            note(
-                "VT218" if written in _HINTS else "VT205",
-                written,
-                f'a row has no field "{written}"',
-                fix=_HINTS.get(written, f"a row has: {', '.join(_ROW_FIELDS[:3])}"),
-            )
-    texts: list[str] = []
+        if name in _ROW_FIELDS or _COMPANIONS.get(written) in row:
+            continue
+        hint = _HINTS.get(_COMPANIONS.get(written, written))
+        note(
+            "VT218" if hint else "VT205",
+            at("", written),
+            f"a row has no field {quoted(written)}",
+            fix=hint or f"a row has: {', '.join(_ROW_FIELDS[:3])}",
+        )
+    _walk_extras(row, fields, note)
+    told = _Told()
     if "systemInstruction" in fields:
         written = fields["systemInstruction"]
-        _walk_content(row[written], written, note, texts, roles=None)
+        _walk_content(row[written], written, note, told, roles=None)
     contents = row.get("contents")
     if not isinstance(contents, list) or not contents:
-        if not any(name in _HINTS for name in row):
-            what = "contents is missing" if contents is None else f"contents is {_kind(contents)}"
+        if not any(name in _HINTS or name in _COMPANIONS for name in row):
+            what = "contents is missing" if contents is None else f"contents is {kind_of(contents)}"
             note("VT206", "contents", what, fix='"contents": [{"role": "user", ...}, {"role": "model", ...}]')
-        return Figures(0, sum(map(len, texts)), "")
+        return Figures(0, told.characters, media=told.media)
     roles = ("user", "model", "assistant") if open_model else ("user", "model")
-    last: list[str] = []
+    said: list[Any] = []
     for index, content in enumerate(contents):
-        last = []
-        _walk_content(content, f"contents[{index}]", note, last, roles=roles)
-        texts += last
-    said = [content.get("role", "user") if isinstance(content, dict) else "" for content in contents]
+        told.last = []
+        _walk_content(content, f"contents[{index}]", note, told, roles=roles)
+        said.append(_role(content) if isinstance(content, dict) else "")
+    _walk_order(said, len(contents), note)
+    answer = "".join(told.last)
+    # Texts that are wholly empty are noted one by one.
+    if said[-1] in ("model", "assistant") and answer and not answer.strip():
+        note(
+            "VT212",
+            f"contents[{len(contents) - 1}].parts",
+            "the answer is empty",
+            fix="write the answer, or drop the row",
+        )
+    return Figures(len(contents), told.characters, answer, told.media)
+
+
+def _walk_order(said: list[Any], turns: int, note: Note) -> None:
     if said[-1] == "user":
         note(
             "VT208",
-            f"contents[{len(contents) - 1}].role",
+            f"contents[{turns - 1}].role",
             "the last turn is the user's: there is no answer to learn",
             fix="end the row with the answer, as a model turn",
         )
-    elif not any(role == "user" for role in said):
+    elif all(role in ("model", "assistant") for role in said):  # another role may be meant for the user's
         note("VT209", "contents", "there is no user turn", fix="begin the row with what the user says")
     elif said[0] in ("model", "assistant"):
         note(
@@ -199,28 +251,39 @@ def _walk_contents(row: dict[str, Any], note: Note, *, open_model: bool) -> Figu
             "the first turn is the model's",
             fix="begin the row with what the user says",
         )
-    answer = "".join(last)
-    if said[-1] in ("model", "assistant") and last and not answer.strip():
-        note(
-            "VT212",
-            f"contents[{len(contents) - 1}].parts",
-            "the answer is empty",
-            fix="write the answer, or drop the row",
-        )
-    return Figures(len(contents), sum(map(len, texts)), answer)
 
 
-def _walk_content(
-    content: Any, path: str, note: Note, texts: list[str], *, roles: tuple[str, ...] | None
-) -> None:
-    if not isinstance(content, dict):
-        note(
-            "VT207",
-            path,
-            f"{_kind(content)}, not an object",
-            fix='{"role": "user", "parts": [{"text": "..."}]}',
-        )
+def _walk_extras(row: dict[str, Any], fields: dict[str, str], note: Note) -> None:
+    for name in ("toolConfig", "labels", "generationConfig"):
+        if name in fields and not isinstance(value := row[fields[name]], dict):
+            note("VT207", fields[name], f"{kind_of(value)}, not an object", fix="{...}, or leave it out")
+    if "tools" not in fields:
         return
+    if not isinstance(tools := row[fields["tools"]], list):
+        note("VT207", "tools", f"{kind_of(tools)}, not a list", fix='[{"functionDeclarations": [...]}]')
+        return
+    for index, tool in enumerate(tools):
+        if not isinstance(tool, dict):
+            fix = '{"functionDeclarations": [...]}'
+            note("VT207", f"tools[{index}]", f"{kind_of(tool)}, not an object", fix=fix)
+
+
+class _Told:
+    """What the turns of a row hold."""
+
+    def __init__(self) -> None:
+        self.characters = 0
+        self.media = False
+        self.last: list[str] = []
+        """Texts of the turn that is being walked."""
+
+
+def _walk_content(content: Any, path: str, note: Note, told: _Told, *, roles: tuple[str, ...] | None) -> None:
+    if not isinstance(content, dict):
+        fix = '{"role": "user", "parts": [{"text": "..."}]}'
+        note("VT207", path, f"{kind_of(content)}, not an object", fix=fix)
+        return
+    content = _given(content)
     for name in content:
         if name not in _CONTENT_FIELDS:
             fix = (
@@ -228,140 +291,212 @@ def _walk_content(
                 if name in ("content", "text")
                 else "role and parts"
             )
-            note("VT205", f"{path}.{name}", f'a content has no field "{name}"', fix=fix)
-    role = content.get("role", "user")
+            note("VT205", at(path, name), f"a content has no field {quoted(name)}", fix=fix)
+    role = _role(content)
     if roles is not None and role not in roles:
         fix = {"assistant": 'write "model"', "system": "put it into systemInstruction"}.get(
             str(role), '"user" or "model"'
         )
-        note("VT203", f"{path}.role", f'"{role}"', why='A turn\'s role must be "user" or "model".', fix=fix)
+        note("VT203", f"{path}.role", quoted(role), why='A turn\'s role must be "user" or "model".', fix=fix)
     parts = content.get("parts")
     if not isinstance(parts, list) or not parts:
         if "content" not in content and "text" not in content:
-            note(
-                "VT210",
-                f"{path}.parts",
-                "there are no parts" if not parts else f"{_kind(parts)}, not a list",
-                fix='[{"text": "..."}]',
-            )
+            what = "there are no parts" if not parts else f"{kind_of(parts)}, not a list"
+            note("VT210", f"{path}.parts", what, fix='[{"text": "..."}]')
         return
     for index, part in enumerate(parts):
-        _walk_part(part, f"{path}.parts[{index}]", note, texts)
+        _walk_part(part, f"{path}.parts[{index}]", note, told)
 
 
-def _walk_part(part: Any, path: str, note: Note, texts: list[str]) -> None:
+def _walk_part(part: Any, path: str, note: Note, told: _Told) -> None:
     if not isinstance(part, dict):
-        note("VT207", path, f"{_kind(part)}, not an object", fix='{"text": "..."}')
+        note("VT207", path, f"{kind_of(part)}, not an object", fix='{"text": "..."}')
         return
-    fields = {_camel(name): name for name in part}
+    part = _given(part)
+    fields = _fields(part, path, note)
     kinds = [name for name in fields if name in _PART_KINDS]
     for name, written in fields.items():
         if name not in _PART_KINDS and name not in _PART_EXTRAS:
             note(
                 "VT205",
-                f"{path}.{written}",
-                f'a part has no field "{written}"',
+                at(path, written),
+                f"a part has no field {quoted(written)}",
                 fix=f"one of: {', '.join(_PART_KINDS[:5])}",
             )
     if len(kinds) != 1:
         what = f"a part is one thing, this one is {' and '.join(kinds)}" if kinds else "the part is empty"
         note("VT211", path, what, fix='one of text, fileData, functionCall...: {"text": "..."}')
         return
-    kind, value = kinds[0], part[fields[kinds[0]]]
+    kind, written = kinds[0], fields[kinds[0]]
+    value, path = part[written], f"{path}.{written}"
+    told.media |= kind in _MEDIA
     if kind == "text":
         if not isinstance(value, str):
-            note("VT207", f"{path}.text", f"{_kind(value)}, not a string", fix='put it in quotes: "..."')
-        else:
-            texts.append(value)
-            if not value:
-                note("VT212", f"{path}.text", "the text is empty", fix="write it, or drop the part")
+            note("VT207", path, f"{kind_of(value)}, not a string", fix='put it in quotes: "..."')
+            return
+        told.characters += len(value)
+        told.last.append(value)
+        if not value:
+            note("VT212", path, "the text is empty", fix="write it, or drop the part")
     elif not isinstance(value, dict):
-        note("VT207", f"{path}.{fields[kind]}", f"{_kind(value)}, not an object")
+        note("VT207", path, f"{kind_of(value)}, not an object", fix="{...}")
     elif kind == "fileData":
-        uri = value.get("fileUri", value.get("file_uri"))
-        if not isinstance(uri, str) or not _URI.fullmatch(uri):
-            note(
-                "VT219",
-                f"{path}.{fields[kind]}.fileUri",
-                f"{uri!r} is not a file's URI",
-                fix="gs://bucket/file or https://...",
-            )
-        if not value.get("mimeType", value.get("mime_type")):
-            note(
-                "VT219",
-                f"{path}.{fields[kind]}.mimeType",
-                "the type of the file is missing",
-                fix='"mimeType": "image/png"',
-            )
+        _walk_file(_given(value), path, note)
+
+
+def _walk_file(value: dict[str, Any], path: str, note: Note) -> None:
+    fields = _fields(value, path, note)
+    uri = value.get(fields.get("fileUri", ""))
+    if not isinstance(uri, str) or not _URI.fullmatch(uri):
+        what = "the URI of the file is missing" if uri is None else f"{quoted(uri)} is not a file's URI"
+        place = at(path, fields.get("fileUri", "fileUri"))
+        note("VT219", place, what, fix="gs://bucket/file or https://...")
+    mime = value.get(fields.get("mimeType", ""))
+    if not isinstance(mime, str) or not mime:
+        what = "the type of the file is missing" if not mime else f"{kind_of(mime)}, not a type"
+        place = at(path, fields.get("mimeType", "mimeType"))
+        note("VT219", place, what, fix='"mimeType": "image/png"')
 
 
 def _walk_messages(row: dict[str, Any], note: Note) -> Figures:
-    for name in row:
-        if name not in ("messages", "tools"):
-            note("VT205", name, f'a row has no field "{name}"', fix="messages")
-    messages = row["messages"]
+    _walk_names(row, ("messages", "tools"), note, "messages")
+    messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
-        note("VT206", "messages", "there are no messages", fix='[{"role": "user", "content": "..."}, ...]')
-        return Figures(0, 0, "")
-    characters, answer, said = 0, "", []
+        what = "there are no messages" if not messages else f"messages is {kind_of(messages)}"
+        note("VT206", "messages", what, fix='[{"role": "user", "content": "..."}, ...]')
+        return Figures()
+    told = _Told()
+    said: list[Any] = []
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
+        told.last = []
         if not isinstance(message, dict):
-            note("VT207", path, f"{_kind(message)}, not an object")
+            note(
+                "VT207", path, f"{kind_of(message)}, not an object", fix='{"role": "user", "content": "..."}'
+            )
+            said.append("")
             continue
-        role, content = message.get("role"), message.get("content")
+        message = _given(message)
+        for name in message:
+            if name not in _MESSAGE_FIELDS:
+                note(
+                    "VT205",
+                    at(path, name),
+                    f"a message has no field {quoted(name)}",
+                    fix="role and content",
+                )
+        role = message.get("role")
         said.append(role)
         if role not in ("system", "user", "assistant"):
-            note("VT203", f"{path}.role", f'"{role}"', fix='"system", "user" or "assistant"')
-        if isinstance(content, str):
-            characters += len(content)
-            answer = content
-            if not content.strip():
-                note("VT212", f"{path}.content", "the text is empty", fix="write it, or drop the row")
-        elif not isinstance(content, list):
-            note("VT207", f"{path}.content", f"{_kind(content)}, not a text")
-        for name in message:
-            if name not in ("role", "content", "name", "tool_calls", "tool_call_id"):
-                note("VT205", f"{path}.{name}", f'a message has no field "{name}"', fix="role and content")
-    if said and said[-1] != "assistant":
+            what = "there is no role" if role is None else quoted(role)
+            note("VT203", f"{path}.role", what, fix='"system", "user" or "assistant"')
+        if "content" in message or "tool_calls" not in message:
+            _walk_message(message.get("content"), f"{path}.content", note, told)
+    if said[-1] in ("system", "user"):
         note(
             "VT208",
             f"messages[{len(messages) - 1}].role",
             "the last message is not the assistant's: there is no answer to learn",
+            fix="end the row with the answer, as a message of the assistant",
         )
-    if "user" not in said:
-        note("VT209", "messages", "there is no message of the user")
-    return Figures(len(messages), characters, answer)
+    elif all(role in ("system", "assistant") for role in said):
+        note(
+            "VT209",
+            "messages",
+            "there is no message of the user",
+            fix="begin the row with what the user says",
+        )
+    return Figures(len(messages), told.characters, "".join(told.last), told.media)
+
+
+def _walk_message(content: Any, path: str, note: Note, told: _Told) -> None:
+    if isinstance(content, str):
+        told.characters += len(content)
+        told.last.append(content)
+        if not content.strip():
+            note("VT212", path, "the text is empty", fix="write it, or drop the row")
+    elif not isinstance(content, list):
+        note("VT207", path, f"{kind_of(content)}, not a text", fix='put it in quotes: "..."')
+    elif not content:
+        note("VT212", path, "there is nothing in it", fix="write it, or drop the row")
+    else:
+        for index, part in enumerate(content):
+            _walk_piece(part, f"{path}[{index}]", note, told)
+        text = "".join(told.last)
+        if len(told.last) == len(content) and text and not text.strip():
+            note("VT212", path, "the text is empty", fix="write it, or drop the row")
+
+
+def _walk_piece(part: Any, path: str, note: Note, told: _Told) -> None:
+    """A piece of a message: `{"type": "text", "text": ...}` or `{"type": "image_url", "image_url": {"url": ...}}`."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind == "text":
+        text = part.get("text")
+        if not isinstance(text, str):
+            note("VT207", f"{path}.text", f"{kind_of(text)}, not a string", fix='put it in quotes: "..."')
+            return
+        told.characters += len(text)
+        told.last.append(text)
+        if not text:
+            note("VT212", f"{path}.text", "the text is empty", fix="write it, or drop the piece")
+    elif kind == "image_url":
+        told.media = True
+        image = part.get("image_url")
+        url = image.get("url") if isinstance(image, dict) else image
+        if not isinstance(image, dict) or not isinstance(url, str) or not _IMAGE_URI.fullmatch(url):
+            what = (
+                "the URL of the image is missing" if url is None else f"{quoted(url)} is not an image's URL"
+            )
+            fix = '"image_url": {"url": "gs://bucket/file"}, or "data:image/png;base64,..."'
+            note("VT219", f"{path}.image_url", what, fix=fix)
+    else:
+        fix = '{"type": "text", "text": "..."} or {"type": "image_url", "image_url": {"url": "..."}}'
+        note("VT211", path, "neither a text nor an image", fix=fix)
 
 
 def _walk_completion(row: dict[str, Any], note: Note) -> Figures:
-    texts = []
+    texts = {}
     for name in ("prompt", "completion"):
         value = row.get(name)
         if not isinstance(value, str):
-            note("VT207" if name in row else "VT206", name, f"{name} is {_kind(value)}", fix="a text")
-        elif not value.strip():
+            note("VT206" if value is None else "VT207", name, f"{name} is {kind_of(value)}", fix="a text")
+            continue
+        texts[name] = value
+        if not value.strip():
             note("VT212", name, "the text is empty", fix="write it, or drop the row")
-        else:
-            texts.append(value)
+    _walk_names(row, ("prompt", "completion"), note, "prompt and completion")
+    return Figures(2, sum(map(len, texts.values())), texts.get("completion", ""))
+
+
+# Names
+
+
+def _walk_names(row: dict[str, Any], known: Iterable[str], note: Note, fix: str) -> None:
     for name in row:
-        if name not in ("prompt", "completion"):
-            note("VT205", name, f'a row has no field "{name}"', fix="prompt and completion")
-    return Figures(2, sum(map(len, texts)), texts[-1] if texts else "")
+        if name not in known:
+            note("VT205", at("", name), f"a row has no field {quoted(name)}", fix=fix)
 
 
-def _kind(value: Any) -> str:
-    if value is None:
-        return "missing"
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a string",
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-    }
-    return names.get(type(value), type(value).__name__) + (", and empty" if value in ([], {}, "") else "")
+def _fields(value: dict[str, Any], path: str, note: Note) -> dict[str, str]:
+    """Names in camelCase, and how each is written; one that stands there in both ways is noted."""
+    fields: dict[str, str] = {}
+    for written in value:
+        name = _camel(written)
+        if name in fields:
+            note("VT205", at(path, written), f"the same field as {fields[name]}", fix="write it once")
+        fields[name] = written
+    return fields
+
+
+def _given(value: dict[str, Any]) -> dict[str, Any]:
+    if None not in value.values():
+        return value
+    return {name: member for name, member in value.items() if member is not None}
+
+
+def _role(content: dict[str, Any]) -> Any:
+    role = content.get("role")
+    return "user" if role is None else role
 
 
 def _camel(name: str) -> str:

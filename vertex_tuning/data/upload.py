@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-import msgspec
-
-from vertex_tuning.errors import ConfigurationError, ServiceError
+from vertex_tuning.data.check import opened
+from vertex_tuning.data.plain import encoded
+from vertex_tuning.errors import ConfigurationError, DatasetError, ServiceError
 from vertex_tuning.retries import again, translated
 
 if TYPE_CHECKING:
@@ -42,21 +42,35 @@ def upload(connection: Connection, dataset: Any, *, progress: UploadProgress | N
 
     Raises:
         ConfigurationError: VT108 no bucket is set, VT109 there is none of that name, VT110 it lies in another region.
+        DatasetError: VT201 there is no such file, VT202 it cannot be read, VT223 a row is not JSON.
         ServiceError: The service refused it.
     """
     bucket = _bucket(connection)
     if isinstance(dataset, str | os.PathLike):
-        with Path(os.fspath(dataset)).open("rb") as file:
+        with opened(Path(os.fspath(dataset))) as file:
+            if not file.seekable():
+                what, fix = "this can be read only once, as a pipe can", "write it to a file first"
+                raise DatasetError("VT202", what, where=str(dataset), fix=fix)
             return _send(bucket, file, progress)
     with tempfile.TemporaryFile() as file:
-        for row in cast("Iterable[Mapping[str, Any]]", dataset):
-            file.write(msgspec.json.encode(row) + b"\n")
+        for number, row in enumerate(cast("Iterable[Mapping[str, Any]]", dataset), 1):
+            file.write(_line(number, row))
         return _send(bucket, cast("BinaryIO", file), progress)
+
+
+def _line(number: int, row: Mapping[str, Any]) -> bytes:
+    try:
+        return encoded(row) + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        fix = "a check of the rows names the place"
+        raise DatasetError(
+            "VT223", f"the row is not JSON: {error}", where=f"rows line {number}", fix=fix
+        ) from error
 
 
 def _bucket(connection: Connection) -> storage.Bucket:
     name = connection.ensure_bucket()
-    bucket = again(lambda: connection.storage.lookup_bucket(name))
+    bucket = again(lambda: connection.storage.lookup_bucket(name, retry=None))
     if bucket is None:
         raise ConfigurationError(
             "VT109",
@@ -84,7 +98,7 @@ def _send(bucket: storage.Bucket, file: BinaryIO, progress: UploadProgress | Non
     size = file.tell()
     name = f"{FOLDER}/{digest}.jsonl"
     uri = f"gs://{bucket.name}/{name}"
-    if again(lambda: bucket.get_blob(name)) is not None:
+    if again(lambda: bucket.get_blob(name, retry=None)) is not None:
         if progress:
             progress(size, size)
         return uri

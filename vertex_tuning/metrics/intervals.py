@@ -43,10 +43,12 @@ def paired_difference(
         seed: Makes the interval repeatable.
 
     Raises:
-        ValueError: No rows, or sequences of different length.
+        ValueError: No rows, sequences of different length, a confidence outside (0, 1), or no resamples.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3.
     """
+    if not 0.0 < confidence < 1.0 or resamples < 1:
+        raise ValueError("confidence lies in (0, 1), and there is at least one resample")
     differences = [float(a) - float(b) for a, b in zip(first, second, strict=True)]
     if not differences:
         raise ValueError("no rows to compare")

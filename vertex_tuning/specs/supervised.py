@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vertex_tuning import catalog
 from vertex_tuning.errors import Fault, SpecError
+from vertex_tuning.journal import LABEL
 
 Dataset = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 """A path to a JSONL file, a `gs://` URI, or rows."""
 
-_MODEL_NAME = re.compile(r"projects/[^/]+/locations/[^/]+/models/[^/]+")
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+_MODEL_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/[^/]+")
+_OBJECT = re.compile(r"gs://[^/]+/.+\.jsonl")
+_FOLDER = re.compile(r"gs://[^/]+(/.*)?")
+_KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
+_OPEN_ONLY = {
+    "batch_size": "leave it out",
+    "learning_rate": "learning_rate_multiplier",
+    "output_uri": "leave it out: checkpoints of Gemini stay with the service",
+}
 
 
 class SupervisedTuning(BaseModel):
@@ -77,12 +85,18 @@ class SupervisedTuning(BaseModel):
     """`gs://` folder for the checkpoints; needed for open models, and only there."""
 
     def __init__(self, **fields: Any) -> None:
+        faults: list[Fault] = []
+        wrong: set[Any] = set()
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            faults = [_fault(item) for item in error.errors(include_url=False)]
-            raise _refusal(faults) from None
-        faults = self._faults()
+            items = error.errors(include_url=False, include_input=False)
+            faults = [_fault(item) for item in items]
+            # What is right so far is held against the catalog all the same: all faults at once.
+            wrong = {item["loc"][0] for item in items}
+            rest = {name: value for name, value in fields.items() if name not in wrong}
+            super().__init__(**{"base_model": "", "training": (), **rest})
+        faults += self._faults(wrong)
         if faults:
             raise _refusal(faults)
 
@@ -97,8 +111,18 @@ class SupervisedTuning(BaseModel):
         Raises:
             SpecError: VT305, it cannot be tuned there.
         """
-        if self.continues:
-            return
+        tuned = _MODEL_NAME.fullmatch(self.base_model)
+        if tuned is not None:
+            # From Gemini 3 on, a tuned model lives in the multi-region round its job's region.
+            if tuned[1] in (location, "eu" if location.startswith("europe-") else "us"):
+                return
+            raise SpecError(
+                "VT305",
+                f"the tuned model is in {tuned[1]}, the job would run in {location}",
+                where="location",
+                why="A model is tuned on in its own region.",
+                fix=f"location={tuned[1]}",
+            )
         base = catalog.base_model(self.base_model)
         if location not in base.regions:
             raise SpecError(
@@ -108,106 +132,127 @@ class SupervisedTuning(BaseModel):
                 fix=f"one of: {', '.join(base.regions)}",
             )
 
-    def _faults(self) -> list[Fault]:
+    def _faults(self, wrong: set[Any]) -> list[Fault]:
         faults: list[Fault] = []
-        if not self.continues:
+        if self.continues:
+            faults += self._adapter_faults(self.mode or "adapter", _all_adapter_sizes())
+        elif "base_model" not in wrong:
             try:
                 faults += self._model_faults(catalog.base_model(self.base_model))
             except SpecError as error:
                 faults.append(error.fault)
-        if self.checkpoint_id and not self.continues:
-            faults.append(
-                Fault(
-                    "VT306",
-                    "a base model has no checkpoints",
-                    "checkpoint_id",
-                    fix="leave it out, or tune on a tuned model",
-                )
-            )
+            if self.checkpoint_id:
+                fix = "leave it out, or tune on a tuned model"
+                faults.append(Fault("VT306", "a base model has no checkpoints", "checkpoint_id", fix=fix))
+        faults += _dataset_faults("training", self.training)
+        if self.validation is not None:
+            faults += _dataset_faults("validation", self.validation)
         if self.learning_rate and self.learning_rate_multiplier:
-            faults.append(
-                Fault(
-                    "VT307", "learning_rate and learning_rate_multiplier exclude each other", "learning_rate"
-                )
-            )
+            what = "learning_rate and learning_rate_multiplier exclude each other"
+            faults.append(Fault("VT307", what, "learning_rate", fix="give one of them"))
+        most = catalog.limits("supervised")["max_epochs"]
+        if self.epochs is not None and self.epochs > most:
+            faults.append(Fault("VT315", f"more than {most} passes", "epochs", fix=f"1 to {most}"))
         longest = catalog.limits("display_name")["max_bytes"]
-        if self.display_name and len(self.display_name.encode()) > longest:
-            faults.append(Fault("VT308", f"more than {longest} bytes of UTF-8", "display_name"))
-        for key, value in self.labels.items():
-            if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
-                faults.append(
-                    Fault(
-                        "VT309",
-                        f'"{key}": "{value}" is not a label',
-                        "labels",
-                        fix="lower-case letters, digits, _ and -, up to 63 characters, keys beginning with a letter",
-                    )
-                )
-        if self.output_uri and not self.output_uri.startswith("gs://"):
+        if self.display_name and len(self.display_name.encode(errors="replace")) > longest:
             faults.append(
-                Fault(
-                    "VT310",
-                    f'"{self.output_uri}" is not in Cloud Storage',
-                    "output_uri",
-                    fix="gs://bucket/folder",
-                )
+                Fault("VT308", f"more than {longest} bytes of UTF-8", "display_name", fix="shorten it")
             )
+        faults += _label_faults(self.labels)
+        if self.output_uri and not _FOLDER.fullmatch(self.output_uri):
+            what = f'"{self.output_uri}" is not in Cloud Storage'
+            faults.append(Fault("VT310", what, "output_uri", fix="gs://bucket/folder"))
+        if self.kms_key and not _KMS_KEY.fullmatch(self.kms_key):
+            fix = "projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
+            faults.append(Fault("VT315", f'"{self.kms_key}" is not the name of a key', "kms_key", fix=fix))
         return faults
 
     def _model_faults(self, base: catalog.BaseModel) -> list[Fault]:
         faults = []
         if "supervised" not in base.methods:
-            faults.append(Fault("VT302", f"{base.id} does not take supervised tuning", "base_model"))
-        mode = self.mode or base.modes[0]
-        if mode not in base.modes:
-            faults.append(
-                Fault("VT303", f"{base.id} takes {' and '.join(base.modes)} tuning, not {mode}", "mode")
-            )
-        if (
-            self.adapter_size is not None
-            and mode == "adapter"
-            and self.adapter_size not in base.adapter_sizes
-        ):
-            sizes = ", ".join(str(size) for size in base.adapter_sizes)
-            faults.append(
-                Fault(
-                    "VT304",
-                    f"{base.id} has no adapter of size {self.adapter_size}",
-                    "adapter_size",
-                    why="The service would refuse the job, or answer 404.",
-                    fix=f"one of: {sizes}",
-                )
-            )
+            fix = "another model: vertex-tuning models list --base"
+            faults.append(Fault("VT302", f"{base.id} does not take supervised tuning", "base_model", fix=fix))
+        elif self.mode and self.mode not in base.modes:
+            what = f"{base.id} takes {' and '.join(base.modes)} tuning, not {self.mode}"
+            faults.append(Fault("VT303", what, "mode", fix=f'mode="{base.modes[0]}"'))
+        else:
+            faults += self._adapter_faults(self.mode or base.modes[0], base.adapter_sizes, f" for {base.id}")
         if self.kms_key and not base.cmek:
-            faults.append(Fault("VT311", f"{base.id} does not take customer-managed keys", "kms_key"))
-        for name in ("batch_size", "learning_rate"):
-            if getattr(self, name) is not None and not base.open:
-                faults.append(
-                    Fault(
-                        "VT312",
-                        f"only open models take it, not {base.id}",
-                        name,
-                        fix="learning_rate_multiplier",
-                    )
-                )
-        if base.open and not self.output_uri:
-            faults.append(
-                Fault(
-                    "VT313",
-                    f"{base.id} is an open model: its checkpoints go to a folder of yours",
-                    "output_uri",
-                    fix="gs://bucket/folder",
-                )
-            )
+            what = f"{base.id} does not take customer-managed keys"
+            faults.append(Fault("VT311", what, "kms_key", fix="leave it out, or take another model"))
+        if not base.open:
+            faults += [
+                Fault("VT312", f"only open models take it, not {base.id}", name, fix=fix)
+                for name, fix in _OPEN_ONLY.items()
+                if getattr(self, name) is not None
+            ]
+        elif not self.output_uri:
+            what = f"{base.id} is an open model: its checkpoints go to a folder of yours"
+            faults.append(Fault("VT313", what, "output_uri", fix="gs://bucket/folder"))
         return faults
+
+    def _adapter_faults(self, mode: str, sizes: Sequence[int], whose: str = "") -> list[Fault]:
+        if self.adapter_size is None:
+            return []
+        if mode == "full":
+            what = "full tuning makes no adapter"
+            fix = "leave it out" if not sizes else 'leave it out, or mode="adapter"'
+        elif self.adapter_size not in sizes:
+            what = f"there is no adapter of size {self.adapter_size}{whose}"
+            fix = f"one of: {', '.join(str(size) for size in sizes)}"
+        else:
+            return []
+        why = "The service would refuse the job, or answer 404."
+        return [Fault("VT304", what, "adapter_size", why, fix)]
+
+
+def _all_adapter_sizes() -> list[int]:
+    return sorted({size for model in catalog.models().values() for size in model.adapter_sizes})
+
+
+def _dataset_faults(name: str, dataset: Any) -> list[Fault]:
+    if isinstance(dataset, str) and dataset.startswith("gs://"):
+        if _OBJECT.fullmatch(dataset):
+            return []
+        why = "The service takes one object, and by this ending alone."
+        return [Fault("VT318", f'"{dataset}" is not a JSONL object', name, why, "gs://bucket/name.jsonl")]
+    if isinstance(dataset, str | os.PathLike) and os.fspath(dataset):
+        return []
+    if isinstance(dataset, Iterable) and not isinstance(dataset, str | bytes | Mapping):
+        return []
+    what = "an empty path" if dataset == "" else f"{type(dataset).__name__} is not a data set"
+    return [Fault("VT315", what, name, fix="a path, a gs:// URI, or rows: [row, ...]")]
+
+
+def _label_faults(labels: Mapping[str, str]) -> list[Fault]:
+    limits = catalog.limits("labels")
+    most, longest = limits["max_count"] - 1, limits["max_length"]
+    faults = []
+    if len(labels) > most:
+        why = f"A resource has up to {most + 1}, and one tells this job from others like it."
+        faults.append(Fault("VT309", f"{len(labels)} labels", "labels", why, f"up to {most}"))
+    for key, value in labels.items():
+        where = f"labels.{key}" if key else "labels"
+        if key == LABEL:
+            faults.append(
+                Fault("VT309", "this key is taken: by it a job is found again", where, fix="another key")
+            )
+        elif not key or not all(len(text) <= longest and _is_label(text) for text in (key, value)):
+            fix = f"lower-case letters, digits, _ and -, up to {longest} characters"
+            faults.append(Fault("VT309", f'"{key}": "{value}" is not a label', where, fix=fix))
+    return faults
+
+
+def _is_label(text: str) -> bool:
+    return all(char in "_-" or (char.isalnum() and char == char.lower()) for char in text)
 
 
 def _fault(item: Any) -> Fault:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return Fault(
-            "VT314", "supervised tuning has no such field", where, fix="see `help(SupervisedTuning)`"
-        )
+        near = difflib.get_close_matches(where, SupervisedTuning.model_fields, n=1)
+        fix = f"do you mean {near[0]}?" if near else "see `help(SupervisedTuning)`"
+        return Fault("VT314", "supervised tuning has no such field", where, fix=fix)
     return Fault("VT315", item["msg"][:1].lower() + item["msg"][1:], where)
 
 

@@ -42,15 +42,17 @@ def messages(row: dict[str, Any]) -> list[Message]:
         CannotSeeError: A part is not text.
         ValueError: The row has none of the forms.
     """
-    if "contents" in row:
-        system = row.get("systemInstruction", row.get("system_instruction"))
+    if row.get("contents") is not None:
+        system = row.get("systemInstruction") or row.get("system_instruction")
         chat = [{"role": "system", "content": _text(system)}] if system else []
         return chat + [
-            {"role": _role(content.get("role", "user")), "content": _text(content)}
+            {"role": _role(content.get("role") or "user"), "content": _text(content)}
             for content in row["contents"]
         ]
-    if "messages" in row:
-        return [{"role": _role(turn["role"]), "content": _plain(turn["content"])} for turn in row["messages"]]
+    if row.get("messages") is not None:
+        return [
+            {"role": _role(turn["role"]), "content": _plain(turn.get("content"))} for turn in row["messages"]
+        ]
     if "prompt" in row and "completion" in row:
         return [
             {"role": "user", "content": _plain(row["prompt"])},
@@ -67,9 +69,9 @@ def _role(name: str) -> str:
 
 def _text(content: dict[str, Any]) -> str:
     texts = []
-    for part in content.get("parts", ()):
-        if "text" not in part:
-            kind = ", ".join(part) or "an empty part"
+    for part in content.get("parts") or ():
+        if part.get("text") is None:
+            kind = ", ".join(name for name, value in part.items() if value is not None) or "an empty part"
             raise CannotSeeError(f"{kind}: the stand-in reads text only")
         texts.append(part["text"])
     return "".join(texts)

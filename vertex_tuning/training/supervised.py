@@ -123,6 +123,7 @@ def _run(config: SupervisedConfig, report: Report) -> None:
     output.mkdir(parents=True, exist_ok=True)
     tokenizer = ChatTokenizer(Path(config.model))
     tally = Tally()
+    _check(config)
     examples = _load(config, config.training, config.training_name, tokenizer, tally)
     held_out: list[Encoded] = []
     if config.validation:
@@ -195,7 +196,6 @@ def _load(
     config: SupervisedConfig, path: str, name: str | None, tokenizer: ChatTokenizer, tally: Tally
 ) -> list[Encoded]:
     name = name or Path(path).name
-    _check(data.check(path, base_model=config.base_model, name=name), name)
     examples = []
     number = 0
     try:
@@ -228,13 +228,16 @@ def _load(
     return examples
 
 
-def _check(report: data.DataReport, name: str) -> None:
-    """Every fault at once, as the check before the upload has them. Rows that are too long are dropped, not faults."""
-    faults = [fault for fault in report.faults if fault.rule != _TOO_LONG]
+def _check(config: SupervisedConfig) -> None:
+    """Every fault of both sets at once, as the check before the upload has them. What is too long is dropped, and no fault."""
+    names = (config.training_name, config.validation_name)
+    reports = data.check_job(config.training, config.validation, base_model=config.base_model, names=names)
+    faults = [fault for report in reports for fault in report.faults if fault.rule != _TOO_LONG]
     if faults:
+        sets = " and ".join(report.source for report in reports if report.faults)
         shown = "\n".join(str(fault) for fault in faults[:_FAULTS_SHOWN])
         more = f"\n... and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
-        raise DataFaultError(f"The data set {name} cannot be trained on:\n{shown}{more}")
+        raise DataFaultError(f"{sets} cannot be trained on:\n{shown}{more}")
 
 
 def _auto_epochs(examples: int) -> int:

@@ -17,7 +17,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.emulator.jobs import custom, files, ledger, limits, measures, outcome, plan
+from vertex_tuning.emulator.jobs import custom, files, ledger, measures, outcome, plan
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.plan import Plan
@@ -109,9 +109,8 @@ class Run:
         return job
 
     async def _process_dataset(self) -> None:
-        """What can be said of the data without reading a row; the trainer says what it finds in them."""
+        """The trainer reads and checks the data; all that is to be done here is to have one."""
         await self._trainer.warm()
-        await asyncio.to_thread(limits.check, self._folder)
 
     # Training
 

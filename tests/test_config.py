@@ -1,0 +1,166 @@
+"""Settings: arguments, then the environment, then the nearest file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from vertex_tuning import ConfigurationError
+from vertex_tuning.config import Config, home, load
+
+SETTINGS = ["target", "project", "location", "bucket"]
+VALUES = {
+    "target": ("vertex", "local"),
+    "project": ("by-file", "by-environment", "by-argument"),
+    "location": ("us-east1", "us-east4", "us-east5"),
+    "bucket": ("by-file", "by-environment", "by-argument"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "vertex-tuning.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(**arguments: str) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        load(**arguments)
+    return caught.value
+
+
+def test_without_settings_work_is_local(folder):
+    assert load() == Config(target="local", project=None, location=None, bucket=None)
+
+
+def test_the_file_names_everything(folder):
+    write(folder, 'target = "vertex"\nproject = "p"\nlocation = "us-east1"\nbucket = "b"\n')
+    assert load() == Config("vertex", "p", "us-east1", "b")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_argument_goes_before_the_environment_and_that_before_the_file(folder, monkeypatch, name):
+    by_file, by_environment, *by_argument = VALUES[name]
+    write(folder, f'{name} = "{by_file}"')
+    assert getattr(load(), name) == by_file
+    monkeypatch.setenv(f"VERTEX_TUNING_{name.upper()}", by_environment)
+    assert getattr(load(), name) == by_environment
+    argument = by_argument[0] if by_argument else by_file
+    assert getattr(load(**{name: argument}), name) == argument
+    assert getattr(load(**{name: None}), name) == by_environment
+    assert getattr(load(**{name: ""}), name) == by_environment
+    monkeypatch.setenv(f"VERTEX_TUNING_{name.upper()}", "")
+    assert getattr(load(), name) == by_file
+
+
+@pytest.mark.parametrize("name", ["project", "location"])
+def test_googles_own_variables_count_after_ours(folder, monkeypatch, name):
+    monkeypatch.setenv(f"GOOGLE_CLOUD_{name.upper()}", "googles")
+    assert getattr(load(), name) == "googles"
+    monkeypatch.setenv(f"VERTEX_TUNING_{name.upper()}", "ours")
+    assert getattr(load(), name) == "ours"
+
+
+def test_the_nearest_file_upwards_is_taken_and_no_other(folder, monkeypatch):
+    write(folder, 'project = "far"\nbucket = "far"')
+    deep = folder / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    assert load().project == "far"
+    write(folder / "a", 'project = "near"')
+    assert load() == Config(project="near")
+    (deep / "vertex-tuning.toml").mkdir()  # a folder of that name is not a file
+    assert load() == Config(project="near")
+
+
+def test_a_working_folder_that_is_gone_has_no_file(folder, monkeypatch):
+    gone = folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load(project="p") == Config(project="p")
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "bucket"),
+    [("gs://b", "b"), ("gs://b/", "b"), ("b/", "b"), ("b", "b"), ("gs://b/folder", "b/folder")],
+)
+def test_a_bucket_may_be_given_as_a_uri(folder, given, bucket):
+    assert load(bucket=given).bucket == bucket
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"target = vertex", b"[", b"\xff", b"\xef\xbb\xbftarget = 'local'", b"a = 1\na = 2"],
+    ids=["bare", "torn", "not utf-8", "byte order mark", "twice"],
+)
+def test_a_file_that_is_not_toml_is_named_with_its_reason(folder, text):
+    (folder / "vertex-tuning.toml").write_bytes(text)
+    error = refused(target="local")
+    assert (error.rule, error.fault.where) == ("VT101", str(folder / "vertex-tuning.toml"))
+    assert error.__cause__ is not None
+
+
+def test_a_file_that_may_not_be_read_is_named():
+    """Root may read everything: what it starts becomes nobody first."""
+    code = (
+        "import os\nfrom vertex_tuning.config import load\nos.getuid() or os.setuid(65534)\n"
+        "try: load()\nexcept Exception as error: print(error.rule, error.__cause__.strerror)"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        write(Path(name), 'target = "local"').chmod(0)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=name, capture_output=True, text=True, check=True
+        )
+    assert done.stdout == "VT101 Permission denied\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["projekt = 'p'", "bucket = 1", "[vertex]\nproject = 'p'", "location = ['us-east1']", "target = true"],
+)
+def test_a_setting_that_there_is_none_of_is_named_with_those_there_are(folder, text):
+    path = write(folder, text)
+    error = refused()
+    assert (error.rule, error.fault.where) == ("VT102", str(path))
+    assert error.fault.fix == "settings are: target, project, location, bucket"
+
+
+def test_all_settings_that_are_wrong_are_named_at_once(folder):
+    write(folder, "projekt = 'p'\nbucket = 1\nlocation = 'us-east1'")
+    error = refused()
+    assert error.rule == "VT102"
+    assert [fault.what.split('"')[1] for fault in error.faults] == ["projekt", "bucket"]
+
+
+def test_a_target_that_there_is_not_is_told_with_the_place_that_it_came_from(folder, monkeypatch):
+    path = write(folder, 'target = "cloud"')
+    assert (refused().rule, refused().fault.where) == ("VT103", f"target in {path}")
+    monkeypatch.setenv("VERTEX_TUNING_TARGET", "emulator")
+    assert refused().fault.where == "VERTEX_TUNING_TARGET"
+    error = refused(target="gcp")
+    assert (error.fault.where, error.fault.what) == ("target", 'there is no target "gcp"')
+    assert error.fault.fix == '"local" or "vertex"'
+    assert load(target="vertex").target == "vertex"
+
+
+def test_things_are_kept_where_the_user_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert home() == tmp_path / ".local" / "share" / "vertex-tuning"
+    monkeypatch.setenv("XDG_DATA_HOME", "~/data")
+    assert home() == tmp_path / "data" / "vertex-tuning"
+    monkeypatch.setenv("VERTEX_TUNING_HOME", "~/kept")
+    assert home() == tmp_path / "kept"
