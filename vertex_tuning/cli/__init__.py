@@ -1,12 +1,15 @@
-"""The `vertex-tuning` command. Nothing is imported before it is needed: `--help` answers at once."""
+"""The `vertex-tuning` command. Nothing is imported before it is needed: `--help` answers at once.
+
+Exit status: 0 fine, 1 a fault, 2 a command line that cannot be read, 130 after Ctrl-C. `emulator exec` has the status of the
+command that it runs.
+"""
 
 from __future__ import annotations
 
-import json
-import os
+import io
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -15,8 +18,6 @@ from vertex_tuning.cli._lazy import LazyGroup
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell has it."""
-
-_TRACEBACK = "VERTEX_TUNING_TRACEBACK"
 
 _COMMANDS = {
     "demo": (
@@ -37,27 +38,30 @@ _COMMANDS = {
 @click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(version)s")
 def root() -> None:
-    r"""Tune language models on Vertex AI, and rehearse every step on this machine.
+    """Tune language models on Vertex AI, and rehearse every step on this machine.
 
     \b
-    Try it:
-        vertex-tuning demo
+    Example:
+      vertex-tuning demo
+
+    \b
+    Completion of words with Tab, for bash (or zsh_source, fish_source):
+      eval "$(_VERTEX_TUNING_COMPLETE=bash_source vertex-tuning)"
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command, and end the process with its exit status; an error is said in its own words."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _never_stumble_over_a_letter()
     try:
         status = root.main(given, prog_name="vertex-tuning", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has had enough; nothing is left to be flushed to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
     except Exception as error:
-        sys.exit(_report(error, as_json=_wants_json(given)))
+        from vertex_tuning.cli._common import report
+
+        sys.exit(report(error, as_json=_wants_json(given)))
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -66,29 +70,8 @@ def _wants_json(arguments: list[str]) -> bool:
     return "--json" in ours
 
 
-def _report(error: Exception, *, as_json: bool) -> int:
-    """Say what went wrong; the exit status for it."""
-    from vertex_tuning.errors import Fault, VertexTuningError
-
-    status = 1
-    body: dict[str, Any]
-    if isinstance(error, VertexTuningError):
-        words, body = str(error), error.to_json()
-    elif isinstance(error, click.ClickException):
-        status = error.exit_code
-        if not as_json:
-            error.show()
-            return status
-        words, body = "", {"error": Fault("usage", error.format_message()).to_json(), "faults": []}
-    else:
-        if os.environ.get(_TRACEBACK):
-            raise error
-        fault = Fault(
-            "VT199", f"{type(error).__name__}: {error}", fix=f"{_TRACEBACK}=1 shows where; please report it"
-        )
-        words, body = str(fault), {"error": fault.to_json(), "faults": [fault.to_json()]}
-    if as_json:
-        click.echo(json.dumps(body, indent=2, ensure_ascii=False))
-    else:
-        click.echo(words, err=True)
-    return status
+def _never_stumble_over_a_letter() -> None:
+    """A terminal or a locale that lacks a letter is shown its code instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

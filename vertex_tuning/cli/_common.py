@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import json
+import math
+import os
+import shlex
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +23,26 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_GAP = "  "
+_TRACEBACK = "VERTEX_TUNING_TRACEBACK"
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+class Number(click.FloatRange):
+    """A number in a range: neither infinite nor "not a number", which are in every range and none."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return found
+
+
+# Where a command talks to
 
 
 def target_options(command: F) -> F:
@@ -47,37 +73,105 @@ def target_options(command: F) -> F:
 
 
 def open_client(where: dict[str, str]) -> AbstractContextManager[TuningClient]:
-    """A client for the target that was asked for; a command closes it when it ends."""
+    """A client for the target that was asked for; a command closes it when it ends.
+
+    Commands follow each other, and what one made the next one looks for. So where the local emulator does not run, the user's
+    own is started and left running: one that ended with the command would take the job with it.
+    """
+    import logging
+
     from vertex_tuning import connect
 
+    # What the SDK has to remark, it logs; here people read it.
+    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
+    _see_to_an_emulator(where)
     return connect(**where)
+
+
+def _see_to_an_emulator(where: Mapping[str, str]) -> None:
+    from vertex_tuning.config import load
+    from vertex_tuning.emulator import control
+    from vertex_tuning.emulator.settings import Settings
+
+    if load(**where).target != "local" or os.environ.get(control.VARIABLE):
+        return
+    record, started = control.find_or_start(Settings().data_dir)
+    if started:
+        say(
+            f"No emulator was running; one was started at {record['address']}. To end it: vertex-tuning emulator stop"
+        )
+
+
+def again(words: str, where: Mapping[str, str]) -> str:
+    """A command line for the same place: `jobs watch NAME`, with the options that say where."""
+    options = [f"--{name} {shlex.quote(value)}" for name, value in where.items() if name != "bucket"]
+    return " ".join(["vertex-tuning", words, *options])
+
+
+# How it speaks
 
 
 def print_json(data: Any) -> None:
     """One JSON document on standard output."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(data, indent=2, ensure_ascii=_ascii_only()))
 
 
 def print_json_line(data: Any) -> None:
     """One JSON document on one line: the form of records that follow each other."""
-    click.echo(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+    click.echo(json.dumps(data, ensure_ascii=_ascii_only(), separators=(",", ":")))
+
+
+def _ascii_only() -> bool:
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    return encoding.lower().replace("-", "") != "utf8"
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table for people; `empty` is said where there are no rows."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    """A table, in which nothing is ever cut off; `empty` is said, on standard error, where there are no rows.
 
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    count = 0
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-        count += 1
-    if count:
-        Console().print(table)
-    else:
-        click.echo(empty)
+    On a terminal it is fitted to it, and where that cannot be, told row by row; elsewhere one line is one row.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not cells:
+        say(empty)
+        return
+    room = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    widths = _widths([columns, *cells], room)
+    if widths is None:
+        width = max(map(len, columns))
+        records = (
+            [f"{name:<{width}}  {cell}" for name, cell in zip(columns, row, strict=True)] for row in cells
+        )
+        click.echo("\n\n".join(map("\n".join, records)))
+        return
+    head, *lines = (line for row in (columns, *cells) for line in _lines(row, widths))
+    click.echo("\n".join([head if "NO_COLOR" in os.environ else click.style(head, bold=True), *lines]))
+
+
+def _widths(rows: Sequence[Sequence[str]], room: int | None) -> list[int] | None:
+    """How wide each column may be; None where not even single words find room."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    left = (room or sum(widths) + len(_GAP) * len(widths)) - len(_GAP) * (len(widths) - 1)
+    if sum(words) > left:
+        return None
+    while sum(widths) > left:
+        widest = max(range(len(widths)), key=lambda number: widths[number] - words[number])
+        widths[widest] -= 1
+    return widths
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """A row of a table; more than one line where a cell is wider than its column."""
+    cells = [
+        textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)
+        if len(cell) > width
+        else [cell]
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    for line in itertools.zip_longest(*cells, fillvalue=""):
+        yield _GAP.join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip()
 
 
 def say(message: str) -> None:
@@ -85,6 +179,52 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether somebody looks at a stream; none where it is closed."""
+    with contextlib.suppress(AttributeError, ValueError):
+        return stream.isatty()  # type: ignore[union-attr]
+    return False
+
+
+def is_drawable() -> bool:
+    """Whether standard error can show something that moves."""
+    return is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
 def is_interactive() -> bool:
     """Whether somebody is there to answer a question."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def report(error: Exception, *, as_json: bool) -> int:
+    """Say what went wrong; returns the exit status for it.
+
+    As JSON it stands on one line, so that it may follow records that stand on one line each.
+    """
+    from vertex_tuning.errors import Fault, VertexTuningError
+
+    if isinstance(error, VertexTuningError):
+        return _tell(error.to_json(), str(error), as_json=as_json)
+    if isinstance(error, click.ClickException):
+        if not as_json:
+            error.show()
+            return error.exit_code
+        help_of = getattr(getattr(error, "ctx", None), "command_path", "vertex-tuning")
+        fault = Fault("VT198", error.format_message(), fix=f"{help_of} --help")
+        _tell({"error": fault.to_json(), "faults": [fault.to_json()]}, "", as_json=True)
+        return error.exit_code
+    if os.environ.get(_TRACEBACK):
+        raise error
+    what = f"{type(error).__name__}: {error}"
+    fault = Fault("VT199", what, fix=f"{_TRACEBACK}=1 shows where; please report it")
+    return _tell({"error": fault.to_json(), "faults": [fault.to_json()]}, str(fault), as_json=as_json)
+
+
+def _tell(body: dict[str, Any], words: str, *, as_json: bool) -> int:
+    # Where nobody reads our output any more, or its disk is full, the exit status has to say it all.
+    with contextlib.suppress(OSError):
+        if as_json:
+            print_json_line(body)
+        else:
+            say(words)
+    return 1

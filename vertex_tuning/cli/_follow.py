@@ -1,7 +1,10 @@
-"""A job on the screen: a live line, and what Ctrl-C means."""
+"""A job on the screen: how it does, how long it still takes, and what Ctrl-C means."""
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -13,83 +16,233 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+_LINE_EVERY = 10.0
+"""Seconds between lines where nobody watches, and..."""
+_LINE_PER = 0.1
+"""...part of the steps, whichever is rarer."""
+_BAR = 24
+_CANCEL_TIMEOUT = 60.0
 
-def follow(job: TuningJob, *, as_json: bool, timeout: float | None = None) -> None:
+Clock = Callable[[], float]
+
+
+def follow(
+    job: TuningJob, *, as_json: bool, timeout: float | None = None, where: Mapping[str, str] | None = None
+) -> None:
     """Show how a job does until it has ended.
 
-    As JSON: one line per change. For people: a bar on a terminal, a line per change elsewhere. Ctrl-C asks whether to cancel the
-    job or to leave it running; where nobody can be asked, it is left.
+    As JSON: one line per change. For people: a live display on a terminal, and elsewhere, such as in a log, a line now and then.
+    Ctrl-C asks whether to cancel the job or to leave it running; where nobody can be asked, it is left.
+
+    Args:
+        job: To be followed.
+        as_json: For machines.
+        timeout: Seconds to follow it. [default: to its end]
+        where: Options that say where it is, for the command line by which it can be followed again.
+
+    Raises:
+        JobTimeoutError: VT603. The job goes on.
     """
     try:
         if as_json:
             for progress in job.follow(timeout=timeout):
                 _common.print_json_line({"name": job.name, **progress.to_json()})
-        elif _common.is_interactive():
-            _live(job, timeout)
+        elif _common.is_drawable():
+            _draw(job, timeout)
         else:
-            last = ""
+            lines = Lines()
             for progress in job.follow(timeout=timeout):
-                line = describe(progress)
-                if line != last:
+                if line := lines.line(progress):
                     _common.say(line)
-                last = line
     except KeyboardInterrupt:
-        _interrupted(job)
+        _interrupted(job, ask=not as_json and _common.is_interactive(), where=where or {})
+        raise SystemExit(INTERRUPTED) from None
 
 
-def _live(job: TuningJob, timeout: float | None) -> None:
+class Pace:
+    """How fast a job goes, as far as was seen from here; one that was resumed is seen anew."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._first: tuple[float, int] | None = None
+        self._ends: float | None = None
+
+    def see(self, progress: Progress) -> None:
+        """Take note of how it does."""
+        step, steps, now = progress.step or 0, progress.steps or 0, self._clock()
+        if not steps or progress.ended:
+            self._first = self._ends = None
+        elif self._first is None or step < self._first[1]:
+            self._first, self._ends = (now, step), None
+        elif step > self._first[1]:
+            then, before = self._first
+            self._ends = now + (steps - step) * (now - then) / (step - before)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the last step; None where that cannot be told yet."""
+        return None if self._ends is None else max(0.0, self._ends - self._clock())
+
+
+class Lines:
+    """Lines for a log: where the state changes, where it ends, and in between so rarely that they flood nothing."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._stage = ""
+        self._time = 0.0
+        self._step = 0
+
+    def line(self, progress: Progress) -> str:
+        """What to say; empty: nothing."""
+        self._pace.see(progress)
+        now, step, stage = self._clock(), progress.step or 0, _stage(progress)
+        if stage == self._stage and (
+            now - self._time < _LINE_EVERY or step - self._step < _LINE_PER * (progress.steps or 0)
+        ):
+            return ""
+        self._stage, self._time, self._step = stage, now, step
+        return describe(progress, left=self._pace.left)
+
+
+def _draw(job: TuningJob, timeout: float | None) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, ProgressColumn, TimeElapsedColumn
+    from rich.progress import Progress as Screen
+    from rich.progress import Task as Row
+    from rich.table import Column
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    pace = Pace()
+
+    class Details(ProgressColumn):
+        """As many of them as there is room for."""
+
+        def render(self, task: Row) -> Text:
+            found: Progress = task.fields["progress"]
+            room = console.width - len(_stage(found)) - _bar_width(console.width) - len(" 0:00:00") - 3
+            parts = _details(found, pace.left)
+            while len(parts) > 1 and len(", ".join(parts)) > room:
+                parts.pop()
+            return Text(", ".join(parts))
+
+    class Stage(ProgressColumn):
+        def render(self, task: Row) -> Text:
+            return Text(_stage(task.fields["progress"]))
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        TextColumn("{task.fields[detail]}"),
+        Stage(Column(no_wrap=True)),
+        BarColumn(bar_width=_bar_width(console.width)),
+        Details(Column(no_wrap=True)),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as screen:
-        task = screen.add_task(_words(job.state), total=None, detail="")
+    with Screen(*columns, console=console, transient=True) as screen:
+        row = screen.add_task("", total=None, progress=job.progress())
         for progress in job.follow(timeout=timeout):
-            screen.update(
-                task,
-                description=_words(progress.sub_state or progress.state),
-                total=progress.steps,
-                completed=progress.step or 0,
-                detail=_detail(progress),
-            )
+            pace.see(progress)
+            screen.update(row, total=progress.steps, completed=progress.step or 0, progress=progress)
     _common.say(describe(job.progress()))
 
 
-def describe(progress: Progress) -> str:
-    """How a job does, in a line."""
-    return " ".join(
-        part for part in (_words(progress.sub_state or progress.state), _detail(progress)) if part
-    )
+def _bar_width(width: int) -> int:
+    return min(_BAR, width // 5)
 
 
-def _detail(progress: Progress) -> str:
+@contextlib.contextmanager
+def upload_progress() -> Iterator[Callable[[int, int], None] | None]:
+    """On a terminal, show what happens until the job is there; gives what is to be told of the upload."""
+    if not _common.is_drawable():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn
+    from rich.text import Text
+
+    class Sent(DownloadColumn):
+        def render(self, task: Task) -> Text:
+            return super().render(task) if task.total else Text("")
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=_bar_width(console.width)), Sent())
+    with Progress(*columns, console=console, transient=True) as screen:
+        row = screen.add_task("checking the data", total=None)
+
+        def told(done: int, size: int) -> None:
+            screen.update(row, description="uploading", completed=done, total=size)
+            if done == size:
+                screen.refresh()  # a small file, too, is seen to travel
+                screen.reset(row, description="starting the job", total=None)
+
+        yield told
+
+
+def describe(progress: Progress, *, left: float | None = None) -> str:
+    """How a job does, in a line; `left`: seconds."""
+    return ", ".join([_stage(progress), *_details(progress, left)])
+
+
+def _details(progress: Progress, left: float | None) -> list[str]:
+    """What there is to tell, the most wanted first."""
     parts = []
     if progress.steps:
         parts.append(f"step {progress.step or 0}/{progress.steps}")
+    if left is not None:
+        parts.append(f"{duration(left)} left")
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.3f}")
+    if progress.tokens_per_second is not None:
+        parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
     if progress.elapsed is not None:
-        parts.append(f"{progress.elapsed:.0f} s")
-    return ", ".join(parts)
+        parts.append(f"took {duration(progress.elapsed)}")
+    return parts
 
 
-def _words(state: str) -> str:
+def duration(seconds: float) -> str:
+    """`12 s`, `3 min 20 s`, `1 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def _stage(progress: Progress) -> str:
+    return words(progress.sub_state or progress.state)
+
+
+def words(state: str) -> str:
+    """`JOB_STATE_RUNNING` as people say it."""
     short = state.removeprefix("TUNING_JOB_STATE_").removeprefix("JOB_STATE_")
     return short.replace("_", " ").lower() or "unknown"
 
 
-def _interrupted(job: TuningJob) -> None:
-    if _common.is_interactive() and click.confirm(
-        f"\nCancel {job.id}? (No: it goes on)", default=False, err=True
-    ):
+def _interrupted(job: TuningJob, *, ask: bool, where: Mapping[str, str]) -> None:
+    try:
+        if ask and click.confirm(f"\nCancel {job.id}? (No: it goes on without you)", default=False, err=True):
+            _cancel(job)
+            return
+    except (click.Abort, KeyboardInterrupt):  # Ctrl-C once more: whoever presses it wants to be out
+        _common.say("")
+    _common.say(
+        f"{job.name} goes on.\n"
+        f"To follow it again: {_common.again(f'jobs watch {job.name}', where)}\n"
+        f"To cancel it:       {_common.again(f'jobs cancel {job.name}', where)}"
+    )
+
+
+def _cancel(job: TuningJob) -> None:
+    from vertex_tuning.errors import JobTimeoutError, ServiceError
+
+    try:
         job.cancel()
-        job.wait(timeout=60)
-        _common.say(f"{job.name} is {_words(job.state)}.")
-    else:
-        _common.say(f"\n{job.name} goes on. Follow it: vertex-tuning jobs watch {job.name}")
-    raise SystemExit(INTERRUPTED)
+        job.wait(timeout=_CANCEL_TIMEOUT)
+    except ServiceError:
+        if not job.refresh().ended:  # one that ended meanwhile cannot be cancelled, nor need it be
+            raise
+    except JobTimeoutError:
+        _common.say(f"{job.name} will be cancelled; it is {words(job.state)} yet.")
+        return
+    _common.say(f"{job.name} is {words(job.state)}.")

@@ -1,7 +1,8 @@
-"""Groups whose commands are imported when they are run, not when they are listed."""
+"""Groups that list their commands in the order in which one needs them, and import one when it is run."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,28 @@ from typing import Any
 import click
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group whose `--help` keeps the order of the source, and which knows what a slip of the keys meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they were added."""
+        del ctx
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is named first; where there is none, say which was meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            words, close = error.format_message(), difflib.get_close_matches(args[0], self.list_commands(ctx))
+            if not close or "Did you mean" in words:
+                raise
+            raise click.UsageError(f"{words} Did you mean '{close[0]}'?", ctx=error.ctx) from error
+
+
+class LazyGroup(Group):
     """A group that knows of its commands where they are and what they are for.
 
     Args:

@@ -7,11 +7,19 @@ from pathlib import Path
 import click
 
 from vertex_tuning.cli import _common
+from vertex_tuning.cli._lazy import Group
+
+_STDIN = Path("/dev/stdin")
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
-    """Check data sets before anything is spent on them."""
+    """Check data sets before anything is spent on them.
+
+    \b
+    Example:
+      vertex-tuning data check train.jsonl
+    """
 
 
 @data.command()
@@ -19,9 +27,9 @@ def data() -> None:
 @click.option("--base-model", default="gemini-2.5-flash", show_default=True, help="What is to be tuned.")
 @_common.json_option
 def check(file: Path, base_model: str, as_json: bool) -> None:
-    """Check a JSONL file as the tuning service would, and say everything that is wrong with it.
+    """Check a JSONL file as the tuning service would.
 
-    Exit status 1 where it would be refused.
+    Everything that is wrong with FILE (-: standard input) is said at once. Exit status 1 where it would be refused.
 
     \b
     Example:
@@ -29,7 +37,7 @@ def check(file: Path, base_model: str, as_json: bool) -> None:
     """
     from vertex_tuning.data import check as check_data
 
-    report = check_data(file, base_model=base_model)
+    report = check_data(_STDIN if file == Path("-") else file, base_model=base_model)
     if as_json:
         _common.print_json(report.to_json())
     else:

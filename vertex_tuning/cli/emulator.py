@@ -11,14 +11,17 @@ from typing import Any, TypeVar
 import click
 
 from vertex_tuning.cli import _common
+from vertex_tuning.cli._lazy import Group
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NO_SUCH_COMMAND = 127  # as a shell has it
+# As a shell has them.
+_NOT_RUNNABLE = 126
+_NO_SUCH_COMMAND = 127
 
 _data_dir = click.option(
     "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Folder of the emulator's state. [default: ~/.local/share/vertex-tuning/emulator]",
 )
 
@@ -34,7 +37,7 @@ def _server_options(command: F) -> F:
         click.option("--project", help="Project that programs find in their environment."),
         click.option(
             "--weights-dir",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=click.Path(path_type=Path),
             help="Folder of stand-in weights. [default: ~/.local/share/vertex-tuning/weights]",
         ),
     ):
@@ -42,9 +45,14 @@ def _server_options(command: F) -> F:
     return command
 
 
-@click.group()
+@click.group(cls=Group)
 def emulator() -> None:
-    """A Vertex AI on this machine: start it, use it, stop it."""
+    """A Vertex AI on this machine: start it, use it, stop it.
+
+    \b
+    Example:
+      vertex-tuning emulator start --detach
+    """
 
 
 @emulator.command()
@@ -68,13 +76,13 @@ def start(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    r"""Start an emulator, and serve until Ctrl-C.
+    """Start an emulator, and serve until Ctrl-C.
 
     \b
     Example:
-        vertex-tuning emulator start --detach
-        eval "$(vertex-tuning emulator env)"
-        python any_google_program.py
+      vertex-tuning emulator start --detach
+      eval "$(vertex-tuning emulator env)"
+      python any_google_program.py
     """
     if detach:
         from vertex_tuning.emulator import control
@@ -101,11 +109,13 @@ def start(
 @_data_dir
 @_common.json_option
 def stop(data_dir: Path | None, as_json: bool) -> None:
-    r"""Stop the running emulator; what trains goes on when it is started again.
+    """Stop the running emulator; its data stays.
+
+    A job that trains goes on when the emulator is started again.
 
     \b
     Example:
-        vertex-tuning emulator stop
+      vertex-tuning emulator stop
     """
     from vertex_tuning.emulator import control
 
@@ -121,11 +131,11 @@ def stop(data_dir: Path | None, as_json: bool) -> None:
 @_data_dir
 @_common.json_option
 def status(data_dir: Path | None, as_json: bool) -> None:
-    r"""Show the running emulator: where it answers, its jobs, its processes.
+    """Show the running emulator: its address, jobs and processes.
 
     \b
     Example:
-        vertex-tuning emulator status --json
+      vertex-tuning emulator status --json
     """
     from vertex_tuning.emulator import control
 
@@ -160,11 +170,11 @@ def status(data_dir: Path | None, as_json: bool) -> None:
 @_data_dir
 @_common.json_option
 def env(form: str, data_dir: Path | None, as_json: bool) -> None:
-    r"""Print the variables with which unmodified Google programs find the emulator.
+    """Print the variables that lead Google programs to the emulator.
 
     \b
     Example:
-        eval "$(vertex-tuning emulator env)"
+      eval "$(vertex-tuning emulator env)"
     """
     from vertex_tuning.emulator import control, environment
 
@@ -174,47 +184,51 @@ def env(form: str, data_dir: Path | None, as_json: bool) -> None:
     click.echo(environment.render(found, gone, "json" if as_json else form))
 
 
-@emulator.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@emulator.command("exec", context_settings={"allow_interspersed_args": False})
 @_server_options
 @click.option("--share-network", is_flag=True, help="Leave the command on this machine's network.")
-@_common.json_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Say errors of ours as JSON; the output is COMMAND's own."
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def exec_(
     ctx: click.Context, /, command: tuple[str, ...], share_network: bool, as_json: bool, **rest: Any
 ) -> None:
-    r"""Run COMMAND with an emulator of its own; its exit status is ours, and nothing is left behind.
+    """Run COMMAND with an emulator of its own, and leave nothing behind.
 
-    COMMAND finds the emulator where it thought Google was, and no other host at all. Where the kernel allows
-    it (Linux), its network is loopback alone; what needs services of this machine needs --share-network.
-    What COMMAND leaves running is ended with it.
+    Its exit status is ours. COMMAND finds the emulator where it thought Google was, and no other host at all. Where the kernel
+    allows it (Linux), its network is loopback alone; what needs services of this machine needs --share-network. What COMMAND
+    leaves running is ended with it.
 
     \b
     Example:
-        vertex-tuning emulator exec -- pytest tests/
+      vertex-tuning emulator exec -- pytest tests/
     """
-    del as_json  # the output is the command's own; errors of ours are JSON then
     from vertex_tuning.emulator import execute
     from vertex_tuning.errors import EmulatorError
 
     try:
-        ctx.exit(execute.run(command, _arguments(**rest), share_network=share_network))
+        status = execute.run(command, _arguments(**rest), share_network=share_network)
     except EmulatorError as error:
-        if error.rule != "VT411":
-            raise
-        _common.say(str(error))
-        ctx.exit(_NO_SUCH_COMMAND)
+        # Said here, where it is known whether JSON was asked of us or of the command.
+        status = _common.report(error, as_json=as_json)
+        if error.rule == "VT411":
+            status = _NOT_RUNNABLE if error.__cause__ else _NO_SUCH_COMMAND
+    ctx.exit(status)
 
 
 @emulator.command()
 @_data_dir
 @_common.json_option
 def reset(data_dir: Path | None, as_json: bool) -> None:
-    r"""Delete every job, model, endpoint, bucket and object; the sample data comes back.
+    """Delete every job, model, endpoint, bucket and object.
+
+    The buckets of sample data are as new.
 
     \b
     Example:
-        vertex-tuning emulator reset
+      vertex-tuning emulator reset
     """
     from vertex_tuning.emulator import control
 
@@ -226,19 +240,24 @@ def reset(data_dir: Path | None, as_json: bool) -> None:
         click.echo(f"The emulator at {record['address']} is as new.")
 
 
-@emulator.group()
+@emulator.group(cls=Group)
 def models() -> None:
-    """The small open models that stand in for Vertex AI's: list and fetch them."""
+    """List and fetch the open models that stand in for Vertex AI's.
+
+    \b
+    Example:
+      vertex-tuning emulator models list
+    """
 
 
 @models.command("list")
 @_common.json_option
 def list_models(as_json: bool) -> None:
-    r"""List the stand-ins, their licences, and which are ready to use.
+    """List the stand-ins, their licences, and which are there.
 
     \b
     Example:
-        vertex-tuning emulator models list
+      vertex-tuning emulator models list
     """
     from vertex_tuning import catalog
     from vertex_tuning.emulator.settings import Settings
@@ -282,11 +301,11 @@ def list_models(as_json: bool) -> None:
 )
 @_common.json_option
 def pull(name: str, accept_terms: bool, as_json: bool) -> None:
-    r"""Fetch and convert the weights of stand-in NAME, unless they are there.
+    """Fetch the weights of stand-in NAME, unless they are there.
 
     \b
     Example:
-        vertex-tuning emulator models pull smollm2-135m-instruct
+      vertex-tuning emulator models pull smollm2-135m-instruct
     """
     from vertex_tuning.emulator.settings import Settings
     from vertex_tuning.emulator.weights import WeightsStore

@@ -5,11 +5,17 @@ from __future__ import annotations
 import click
 
 from vertex_tuning.cli import _common
+from vertex_tuning.cli._lazy import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def jobs() -> None:
-    """List, show, watch and cancel tuning jobs."""
+    """List, show, watch and cancel tuning jobs.
+
+    \b
+    Example:
+      vertex-tuning jobs list
+    """
 
 
 @jobs.command("list")
@@ -25,17 +31,19 @@ def list_jobs(expression: str, limit: int, where: dict[str, str], as_json: bool)
     Example:
       vertex-tuning jobs list --filter 'state="JOB_STATE_FAILED"'
     """
+    from vertex_tuning.cli import _follow
+
     with _common.open_client(where) as client:
         found = client.jobs.list(filter=expression, limit=limit)
         if as_json:
             _common.print_json([job.to_json() for job in found])
             return
         _common.print_table(
-            ["job", "state", "base model", "name", "created"],
+            ["job", "state", "base model", "name", "created (UTC)"],
             (
                 (
                     job.id,
-                    job.state.removeprefix("JOB_STATE_").lower(),
+                    _follow.words(job.state),
                     job.base_model,
                     job.display_name,
                     f"{job.resource.create_time:%Y-%m-%d %H:%M:%S}" if job.resource.create_time else "",
@@ -57,18 +65,20 @@ def show(job: str, where: dict[str, str], as_json: bool) -> None:
       vertex-tuning jobs show 1234567890
     """
     from vertex_tuning.cli import _follow
+    from vertex_tuning.journal import LABEL
 
     with _common.open_client(where) as client:
         found = client.jobs.get(job)
         if as_json:
             _common.print_json(found.to_json())
             return
+        labels = {key: value for key, value in found.labels.items() if key != LABEL}
         lines = {
             "Job": found.name,
             "State": _follow.describe(found.progress()),
             "Base model": found.base_model,
             "Name": found.display_name,
-            "Labels": ", ".join(f"{key}={value}" for key, value in found.labels.items()),
+            "Labels": ", ".join(f"{key}={value}" for key, value in labels.items()),
         }
         error = found.resource.error
         if error is not None and error.message:
@@ -86,10 +96,12 @@ def show(job: str, where: dict[str, str], as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("job")
-@click.option("--timeout", type=float, help="Seconds to watch. [default: to the end]")
+@click.option("--timeout", type=_common.Number(min=0), help="Seconds to watch. [default: to the end]")
 @_common.target_options
 def watch(job: str, timeout: float | None, where: dict[str, str], as_json: bool) -> None:
-    """Follow JOB to its end; exit status 1 where it does not end well.
+    """Follow JOB to its end; exit status 1 where that is not a good one.
+
+    With --json, a line per change, and at the end one with the model.
 
     \b
     Example:
@@ -99,9 +111,11 @@ def watch(job: str, timeout: float | None, where: dict[str, str], as_json: bool)
 
     with _common.open_client(where) as client:
         found = client.jobs.get(job)
-        _follow.follow(found, as_json=as_json, timeout=timeout)
+        _follow.follow(found, as_json=as_json, timeout=timeout, where=where)
         model = found.result()
-        if not as_json:
+        if as_json:
+            _common.print_json_line({"model": model.to_json()})
+        else:
             click.echo(model.name or model.output_uri)
 
 
@@ -116,6 +130,8 @@ def cancel(job: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
     Example:
       vertex-tuning jobs cancel 1234567890
     """
+    from vertex_tuning.cli import _follow
+
     with _common.open_client(where) as client:
         found = client.jobs.get(job)
         found.cancel()
@@ -126,4 +142,4 @@ def cancel(job: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
         if as_json:
             _common.print_json(found.to_json())
         else:
-            click.echo(f"{found.name}: {found.state}")
+            click.echo(f"{found.name} is {_follow.words(found.state)}")

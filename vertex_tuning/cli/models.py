@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from vertex_tuning.cli import _common
+from vertex_tuning.cli._lazy import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
-    """List and show models, and ask them."""
+    """List and show models, and ask them.
+
+    \b
+    Example:
+      vertex-tuning models list --base
+    """
 
 
 @models.command("list")
 @click.option("--base", is_flag=True, help="Models that can be tuned, from the catalog; nobody is asked.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="No more than these.")
 @_common.target_options
-def list_models(base: bool, where: dict[str, str], as_json: bool) -> None:
-    """List tuned models, newest first; or with --base what can be tuned.
+def list_models(base: bool, limit: int, where: dict[str, str], as_json: bool) -> None:
+    """List tuned models, newest first; with --base, what can be tuned.
 
     \b
     Example:
@@ -28,7 +36,7 @@ def list_models(base: bool, where: dict[str, str], as_json: bool) -> None:
         _list_base(as_json)
         return
     with _common.open_client(where) as client:
-        found = client.models.list()
+        found = client.models.list(limit=limit)
         if as_json:
             _common.print_json([model.to_json() for model in found])
             return
@@ -88,7 +96,7 @@ def show(model: str, where: dict[str, str], as_json: bool) -> None:
 @click.argument("model")
 @click.argument("prompt")
 @click.option("--system", help="System instruction.")
-@click.option("--temperature", type=float, help="0: always the likeliest token.")
+@click.option("--temperature", type=_common.Number(min=0), help="0: always the likeliest token.")
 @click.option("--max-output-tokens", type=click.IntRange(1), help="Longest answer.")
 @click.option("--label", "labels", multiple=True, help="Answer with one of these; give it once per label.")
 @click.option("--stream", is_flag=True, help="Print the answer as it comes.")
@@ -104,6 +112,8 @@ def generate(
 ) -> None:
     """Ask MODEL, a tuned one or a base model.
 
+    PROMPT - is read from standard input. With --stream and --json, there is a line per piece of the answer.
+
     \b
     Example:
       vertex-tuning models generate gemini-2.5-flash "What is the capital of France?"
@@ -111,12 +121,18 @@ def generate(
     given = {key: value for key, value in options.items() if value is not None}
     if labels:
         given["labels"] = list(labels)
+    if prompt == "-":
+        prompt = sys.stdin.read()
     with _common.open_client(where) as client:
         asked = client.models.get(model) if _is_tuned(model) else client.models.base(model)
-        if stream and not as_json:
+        if stream:
             for text in asked.stream(prompt, **given):
-                click.echo(text, nl=False)
-            click.echo()
+                if as_json:
+                    _common.print_json_line({"text": text})
+                else:
+                    click.echo(text, nl=False)
+            if not as_json:
+                click.echo()
             return
         answer = asked.generate(prompt, **given)
         if as_json:

@@ -7,11 +7,17 @@ from typing import Any
 import click
 
 from vertex_tuning.cli import _common
+from vertex_tuning.cli._lazy import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def tune() -> None:
-    """Tune a model."""
+    """Tune a model.
+
+    \b
+    Example:
+      vertex-tuning tune supervised train.jsonl --base-model gemini-2.5-flash
+    """
 
 
 @tune.command()
@@ -29,12 +35,16 @@ def tune() -> None:
     "--adapter-size", type=click.Choice(["1", "2", "4", "8", "16", "32"]), help="Rank of the adapter."
 )
 @click.option(
-    "--learning-rate-multiplier", type=float, help="Factor on the recommended learning rate. [default: 1]"
+    "--learning-rate-multiplier",
+    type=_common.Number(min=0, min_open=True),
+    help="Factor on the recommended learning rate. [default: 1]",
 )
 @click.option(
     "--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models)."
 )
-@click.option("--learning-rate", type=float, help="Learning rate itself (open models).")
+@click.option(
+    "--learning-rate", type=_common.Number(min=0, min_open=True), help="Learning rate itself (open models)."
+)
 @click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models).")
 @click.option("--checkpoint", "checkpoint_id", help="Checkpoint of a tuned model to tune on from.")
 @click.option(
@@ -59,9 +69,11 @@ def supervised(
     as_json: bool,
     **fields: Any,
 ) -> None:
-    """Teach a model by the examples in TRAINING, a JSONL file or a gs:// URI.
+    """Teach a model by the examples in TRAINING.
 
-    The file is checked and uploaded first; nothing is sent where it has a fault.
+    TRAINING is a JSONL file or a gs:// URI. A file is checked and uploaded first; nothing is sent where it has a fault.
+    How the job does is said on standard error, the tuned model on standard output; with --json, a line per change, and at the
+    end one with the model.
 
     \b
     Example:
@@ -77,23 +89,25 @@ def supervised(
         **fields,
     )
     with _common.open_client(where) as client:
-        job = client.tune(spec, again=again)
+        with _follow.upload_progress() as progress:
+            job = client.tune(spec, again=again, progress=progress)
         if not wait:
             if as_json:
                 _common.print_json(job.to_json())
             else:
                 click.echo(job.name)
-                _common.say(f"Follow it: vertex-tuning jobs watch {job.name}")
+                _common.say(f"Follow it: {_common.again(f'jobs watch {job.name}', where)}")
             return
-        _common.say(f"{job.name}")
-        _follow.follow(job, as_json=as_json)
+        if not as_json:
+            _common.say(job.name)
+        _follow.follow(job, as_json=as_json, where=where)
         model = job.result()
         if as_json:
             _common.print_json_line({"model": model.to_json()})
-            return
-        if model.endpoint:
+        elif model.endpoint:
             click.echo(f"Tuned model: {model.name}\nEndpoint:    {model.endpoint}")
-            _common.say(f'Ask it:  vertex-tuning models generate {model.name} "..."\n\n{model.how_to_call()}')
+            ask = _common.again(f'models generate {model.name} "..."', where)
+            _common.say(f"Ask it: {ask}\n\n{model.how_to_call()}")
         else:
             click.echo(f"Checkpoints: {model.output_uri}")
 

@@ -1,0 +1,89 @@
+"""Ctrl-C: the job is asked about, never lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.cli.conftest import BASE, interrupt
+
+CTRL_C = "\x03"
+CTRL_D = "\x04"
+
+
+def test_ctrl_c_asks_and_no_leaves_the_job_running(terminal, long_job):
+    shown = terminal("jobs", "watch", long_job.id, "--location", "us-central1")
+    shown.until("step ")
+    shown.type(CTRL_C)
+    shown.until(rf"Cancel {long_job.id}\?.*\[y/N\]")
+    shown.type("n\n")
+    assert shown.end() == 130
+    assert f"{long_job.name} goes on." in shown.text
+    assert f"vertex-tuning jobs watch {long_job.name} --location us-central1" in shown.text
+    assert f"vertex-tuning jobs cancel {long_job.name} --location us-central1" in shown.text
+    assert long_job.refresh().state == "JOB_STATE_RUNNING"
+
+
+def test_ctrl_c_asks_and_yes_cancels_the_job(terminal, long_job):
+    shown = terminal("jobs", "watch", long_job.id)
+    shown.until("step ")
+    shown.type(CTRL_C)
+    shown.until(r"\[y/N\]")
+    shown.type("y\n")
+    assert shown.end() == 130
+    assert f"{long_job.name} is cancelled." in shown.text
+    assert long_job.refresh().state == "JOB_STATE_CANCELLED"
+
+
+@pytest.mark.parametrize("keys", [CTRL_C, CTRL_D], ids=["ctrl-c", "ctrl-d"])
+def test_whoever_does_not_answer_leaves_the_job_running(terminal, long_job, keys):
+    shown = terminal("jobs", "watch", long_job.id)
+    shown.until("step ")
+    shown.type(CTRL_C)
+    shown.until(r"\[y/N\]")
+    time.sleep(
+        0.5
+    )  # nobody answers before it is asked; Python may miss a signal that comes as it begins to wait
+    shown.type(keys)
+    assert shown.end() == 130
+    assert "goes on." in shown.text
+    assert not long_job.refresh().ended
+
+
+def test_a_job_that_ends_while_one_thinks_is_told_so(terminal, long_job):
+    shown = terminal("jobs", "watch", long_job.id)
+    shown.until("step ")
+    shown.type(CTRL_C)
+    shown.until(r"\[y/N\]")
+    long_job.cancel()
+    long_job.wait()
+    shown.type("y\n")
+    assert shown.end() == 130
+    assert f"{long_job.name} is cancelled." in shown.text
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
+def test_without_a_terminal_the_job_is_left_and_one_is_told_how_to_follow(running, long_job, options):
+    watching = running("jobs", "watch", long_job.id, *options)
+    line = (watching.stdout if options else watching.stderr).readline()
+    assert line.startswith("{" if options else ("pending", "tuning", "processing dataset"))
+    interrupt(watching)
+    _, said = watching.communicate(timeout=60)
+    assert watching.returncode == 130
+    assert f"vertex-tuning jobs watch {long_job.name}" in said
+    assert "Traceback" not in said
+    assert not long_job.refresh().ended
+
+
+def test_ctrl_c_while_tuning_starts_leaves_no_traceback(running, train):
+    """Whenever it comes: before there is a job, or after."""
+    for patience in (0.1, 0.6):
+        tuning = running("tune", "supervised", str(train), "--base-model", BASE, "--epochs", "1")
+        with pytest.raises(Exception, match="timed out"):
+            tuning.wait(patience)
+        interrupt(tuning)
+        _, said = tuning.communicate(timeout=60)
+        assert tuning.returncode in (130, -signal.SIGINT), said
+        assert "Traceback" not in said
