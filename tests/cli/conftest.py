@@ -139,10 +139,10 @@ def running(env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., subpr
     """Starts the command without a terminal and leaves it running: `running("jobs", "watch", NAME)`."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def start(*arguments: str, argv: Sequence[str] = (COMMAND,), **options: Any) -> subprocess.Popen[str]:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         process = subprocess.Popen(
-            [COMMAND, *arguments],
+            [*argv, *arguments],
             env=env,
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,

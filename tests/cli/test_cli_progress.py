@@ -106,9 +106,11 @@ def test_durations_are_said_as_people_say_them(seconds, words):
 
 
 def test_a_log_is_not_flooded(tuning):
-    said = tuning.err.partition("Ask it:")[0].splitlines()
-    assert len(said) <= 6  # its name, and its states
-    assert len(set(said)) == len(said)
+    name, *said = tuning.err.partition("Ask it:")[0].splitlines()
+    assert "/tuningJobs/" in name
+    stages = [line.partition(",")[0] for line in said]
+    assert len(said) <= 8, said  # five states at most, and some patience on a busy machine
+    assert stages[-1] == "succeeded"
 
 
 def test_a_terminal_shows_what_happens_from_the_upload_to_the_end(terminal, train):

@@ -52,17 +52,24 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command, and end the process with its exit status; an error is said in its own words."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+    except (click.Abort, KeyboardInterrupt):
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
     _never_stumble_over_a_letter()
     try:
-        status = root.main(given, prog_name="vertex-tuning", standalone_mode=False)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+        status = root.main(arguments, prog_name="vertex-tuning", standalone_mode=False)
+    except click.Abort:
+        raise
     except Exception as error:
         from vertex_tuning.cli._common import report
 
-        sys.exit(report(error, as_json=_wants_json(given)))
-    sys.exit(status if isinstance(status, int) else 0)
+        return report(error, as_json=_wants_json(arguments))
+    return status if isinstance(status, int) else 0
 
 
 def _wants_json(arguments: list[str]) -> bool:

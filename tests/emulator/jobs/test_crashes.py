@@ -50,17 +50,24 @@ def deaths(bench: Bench, name: str) -> int:
     return sum(event["kind"] == "trainer died" for event in bench.events(name))
 
 
+def begins(bench: Bench, name: str) -> list[int]:
+    """The first step of each attempt."""
+    return [event["data"]["step"] for event in bench.events(name) if event["kind"] == TUNING]
+
+
 def test_a_job_survives_the_death_of_its_process_and_of_the_trainer(own_bench: Callable[..., Bench]) -> None:
     bench = own_bench()
-    name = bench.create(epochs=80)
-    for times, reached in ((1, 10), (2, 60)):
+    name = bench.create(bench.upload(COLOURS * 4), epochs=40)  # 20 steps an epoch, a checkpoint every 80
+    for times in (1, 2):
+        bench.until(name, lambda _, times=times: len(begins(bench, name)) == times)
+        reached = begins(bench, name)[-1] + 100
         bench.until(name, lambda job, reached=reached: steps(job) >= reached)
         pid = trainer(bench)
         kill(pid if times == 2 else forks(pid)[0])
         bench.until(name, lambda _, times=times: deaths(bench, name) == times)
     job = bench.wait(name)
     assert job["state"] == "JOB_STATE_SUCCEEDED", job
-    begun = [event["data"]["step"] for event in bench.events(name) if event["kind"] == TUNING]
+    begun = begins(bench, name)
     assert 1 == begun[0] < begun[1] < begun[2], "each time it went on from a checkpoint"
     assert len(job["tunedModel"]["checkpoints"]) == 10
     assert bench.tune()["state"] == "JOB_STATE_SUCCEEDED", "the next job trains as if nothing had been"

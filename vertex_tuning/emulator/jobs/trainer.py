@@ -59,7 +59,7 @@ class Trainer:
             return
         self._ready.clear()
         # Python buffers what it prints into a file; a killed child's words would be lost.
-        environment = {"PYTHONUNBUFFERED": "1"}
+        environment = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::FutureWarning"}
         worker = Worker(
             _MODULE,
             "trainer",
