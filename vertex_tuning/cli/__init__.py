@@ -7,6 +7,7 @@ command that it runs.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = _run(list(sys.argv[1:] if arguments is None else arguments))
     except (click.Abort, KeyboardInterrupt):
         status = INTERRUPTED
-    sys.exit(status)
+    sys.exit(_flushed(status))
 
 
 def _run(arguments: list[str]) -> int:
@@ -70,6 +71,21 @@ def _run(arguments: list[str]) -> int:
 
         return report(error, as_json=_wants_json(arguments))
     return status if isinstance(status, int) else 0
+
+
+def _flushed(status: int) -> int:
+    """The exit status, once the output has arrived; Python's own last flush mutters, and ends with 120, where it cannot."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where what is left goes at exit
+        if status == 0 and not isinstance(error, BrokenPipeError):
+            from vertex_tuning.cli._common import report
+
+            report(error, as_json=False)
+        return status or 1
+    return status
 
 
 def _wants_json(arguments: list[str]) -> bool:
