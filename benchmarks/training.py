@@ -34,7 +34,7 @@ from vertex_tuning.emulator.workers.process import scrubbed_environment
 STAND_IN = "smollm2-135m-instruct"
 RANK = 8
 BATCH = 8
-EPOCHS = 2
+EPOCHS = 4
 HELD_OUT = 200
 SEED = 42
 
