@@ -10,7 +10,6 @@ import pytest
 from tests.cli.conftest import BASE, interrupt
 
 CTRL_C = "\x03"
-CTRL_D = "\x04"
 
 
 def test_ctrl_c_asks_and_no_leaves_the_job_running(terminal, long_job):
@@ -37,8 +36,7 @@ def test_ctrl_c_asks_and_yes_cancels_the_job(terminal, long_job):
     assert long_job.refresh().state == "JOB_STATE_CANCELLED"
 
 
-@pytest.mark.parametrize("keys", [CTRL_C, CTRL_D], ids=["ctrl-c", "ctrl-d"])
-def test_whoever_does_not_answer_leaves_the_job_running(terminal, long_job, keys):
+def test_ctrl_c_once_more_leaves_the_job_running(terminal, long_job):
     shown = terminal("jobs", "watch", long_job.id)
     shown.until("step ")
     shown.type(CTRL_C)
@@ -46,7 +44,7 @@ def test_whoever_does_not_answer_leaves_the_job_running(terminal, long_job, keys
     time.sleep(
         0.5
     )  # nobody answers before it is asked; Python may miss a signal that comes as it begins to wait
-    shown.type(keys)
+    shown.type(CTRL_C)
     assert shown.end() == 130
     assert "goes on." in shown.text
     assert not long_job.refresh().ended
@@ -77,7 +75,7 @@ def test_without_a_terminal_the_job_is_left_and_one_is_told_how_to_follow(runnin
     assert not long_job.refresh().ended
 
 
-@pytest.mark.parametrize("patience", [0.05, 0.3, 0.8])
+@pytest.mark.parametrize("patience", [0.05, 0.7])
 def test_ctrl_c_while_tuning_starts_leaves_no_traceback(running, train, patience):
     """Whenever it comes: before there is a job, or after."""
     program = "import sys, vertex_tuning.cli as c; print('there', flush=True); c.main(sys.argv[1:])"
