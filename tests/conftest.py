@@ -49,6 +49,8 @@ def emulator() -> Iterator[RunningEmulator]:
         running = RunningEmulator(Path(folder))
         yield running
         running.stop()
+        log = (Path(folder) / "logs" / "server.log").read_text(encoding="utf-8")
+        assert "incident" not in log, log[log.index("incident") - 200 :][:5000]
 
 
 @pytest.fixture(scope="session")

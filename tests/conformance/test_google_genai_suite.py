@@ -100,7 +100,7 @@ def test_every_test_of_googles_passes_but_those_that_cannot(outcome):
         for name, fault in outcome.items()
         if fault != "passed" and name not in expected_failures()
     }
-    assert not unexpected
+    assert not unexpected, json.dumps(unexpected, indent=1)
 
 
 def test_what_is_said_to_be_out_of_reach_is(outcome):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from vertex_tuning.emulator.state import spelled
 from vertex_tuning.emulator.status import ApiError
 from vertex_tuning.emulator.wire import Wire, parse_json
 from vertex_tuning.emulator.wire.schema import FOLDER, schema
@@ -551,3 +553,18 @@ def _keys(body: Any) -> list[str]:
     if isinstance(body, dict):
         return [*body, *(key for value in body.values() for key in _keys(value))]
     return [key for value in body for key in _keys(value)] if isinstance(body, list) else []
+
+
+@pytest.mark.parametrize(
+    ("micro", "time"),
+    [
+        (123456, "2026-11-24T10:00:00.123456Z"),
+        (123000, "2026-11-24T10:00:00.123Z"),
+        (120000, "2026-11-24T10:00:00.120Z"),
+        (1, "2026-11-24T10:00:00.000001Z"),
+        (0, "2026-11-24T10:00:00Z"),
+    ],
+)
+def test_a_time_of_ours_is_spelled_as_google_spells_it(micro: int, time: str) -> None:
+    assert spelled(datetime(2026, 11, 24, 10, 0, 0, micro, UTC)) == time
+    assert not WIRE.problems("TuningJob", {"createTime": time}, "v1beta1")

@@ -74,8 +74,15 @@ class Event:
 
 
 def now() -> str:
-    """The time as the wire spells it: RFC 3339, UTC, microseconds, `Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """The time as the wire spells it."""
+    return spelled(datetime.now(UTC))
+
+
+def spelled(moment: datetime) -> str:
+    """A moment of UTC as ProtoJSON has it: RFC 3339 with `Z`, and 0, 3 or 6 digits of a second, as few as hold it."""
+    micro = moment.microsecond
+    digits = "microseconds" if micro % 1000 else "milliseconds" if micro else "seconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
 
 
 class Database:
