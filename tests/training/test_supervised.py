@@ -318,6 +318,8 @@ def test_a_job_in_the_zygote_dies_at_once_when_it_is_told_to(data, tiny, tmp_pat
 
     try:
         heard("ready")
+        threads = list(Path(f"/proc/{process.pid}/task").iterdir())
+        assert len(threads) == 1  # a fork takes none of the others along, and may wait for them for ever
         settings = config(data, tiny, tmp_path, epochs=100)
         tell({"op": "run", "job": "1", "kind": "supervised", "config": settings.to_json()})
         heard("step")

@@ -121,7 +121,10 @@ class Bench:
             if there(job):
                 return job
             assert job["state"] not in ENDED, f"the job ended before that: {job}"
-            assert time.monotonic() < deadline, f"the job did not get there: {job}"
+            assert time.monotonic() < deadline, [
+                *("the job did not get there", job, self.call("GET", "/emulator/status")),
+                *(self.events(name), self.log("server"), self.log("trainer")),
+            ]
             time.sleep(0.02)
 
     def wait(self, name: str) -> dict[str, Any]:
@@ -139,6 +142,11 @@ class Bench:
             "events"
         ]
         return found
+
+    def log(self, name: str) -> str:
+        """The end of a log of the emulator's, for a test that failed."""
+        path: Path = self.running.data_dir / "logs" / f"{name}.log"
+        return path.read_text(encoding="utf-8")[-3000:] if path.exists() else ""
 
     def genai(self, version: str = "v1beta1") -> genai.Client:
         return genai.Client(

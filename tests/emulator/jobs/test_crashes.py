@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import COLOURS, ENDED, LOCATION, Bench
+from .conftest import COLOURS, ENDED, LOCATION, PATIENCE, Bench
 
 pytestmark = pytest.mark.slow
 
@@ -77,11 +77,13 @@ def test_a_job_whose_trainer_always_dies_fails_and_lets_others_pass(own_bench: C
     bench = own_bench()
     name = bench.create(bench.upload(COLOURS * 50))
     job = bench.get(name)
+    deadline = time.monotonic() + PATIENCE
     while job["state"] not in ENDED:
         status = bench.call("GET", "/emulator/status")
         for pid in forks(status["workers"]["trainer"]["pid"]) if "trainer" in status["workers"] else []:
             kill(pid)
         job = bench.get(name)
+        assert time.monotonic() < deadline, [status, *bench.events(name), bench.log("trainer")]
     assert job["state"] == "JOB_STATE_FAILED"
     assert job["error"]["code"] == 13
     assert "signal 9" in job["error"]["message"]

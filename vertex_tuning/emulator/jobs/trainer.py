@@ -46,6 +46,7 @@ class Trainer:
         self._job = ""
         self._on_event: Callable[[Event], None] = lambda _: None
         self._heard = 0.0
+        self._started = 0.0
         self._ended: asyncio.Future[Exit] | None = None
 
     @property
@@ -68,7 +69,7 @@ class Trainer:
             on_exit=lambda status: self._exit(worker, status),
             environment=environment,
         )
-        self._worker = worker
+        self._worker, self._started = worker, time.monotonic()
         await worker.start()
 
     async def run(self, job: str, config: dict[str, Any], on_event: Callable[[Event], None]) -> Exit:
@@ -118,6 +119,7 @@ class Trainer:
         self._heard = time.monotonic()
         if message.get("ready"):
             self._ready.set()
+            log.info("the trainer is ready after %.1f seconds", time.monotonic() - self._started)
         elif self._job and message.get("job") == self._job:
             if message["event"] == "exit":
                 self._end(self._outcome(message))

@@ -36,6 +36,7 @@ class Channel:
         os.dup2(nothing, 0)
         os.close(nothing)
         self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Messages until the server closes the line, or is gone."""
@@ -69,5 +70,9 @@ class Channel:
     def forked(self) -> None:
         """For a child forked from here: it may send, but must not hold the line open, nor outlive us."""
         die_with_parent()
+        if os.getppid() != self._pid:
+            os._exit(
+                1
+            )  # it died before the kernel was asked: whoever waits for the end of the line would wait for us
         self._lock = threading.Lock()
         os.close(self._in)

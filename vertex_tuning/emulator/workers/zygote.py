@@ -25,6 +25,8 @@ _STEP_EVERY = 0.05
 def main() -> None:
     """Take orders until the server closes the line."""
     channel = Channel()
+    # numpy's BLAS starts its threads when it is imported, and a fork would be left waiting for them.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from peft import LoraConfig  # noqa: F401
     from transformers.models.llama.modeling_llama import LlamaForCausalLM  # noqa: F401
 
