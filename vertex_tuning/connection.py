@@ -145,7 +145,7 @@ class Connection:
                 "VT108",
                 "no bucket is set for data sets",
                 where="bucket",
-                fix='connect("vertex", ..., bucket="my-bucket"), or VERTEX_TUNING_BUCKET=my-bucket',
+                fix='bucket="my-bucket" (--bucket my-bucket), or VERTEX_TUNING_BUCKET=my-bucket',
             )
         name = f"{self.project}-vertex-tuning"
         if again(lambda: self.storage.lookup_bucket(name)) is None:
@@ -205,7 +205,7 @@ def _vertex(config: Config) -> Connection:
             "VT104",
             "Vertex AI needs a project",
             where="project",
-            fix='connect("vertex", project="my-project", location="us-central1", bucket="my-bucket")',
+            fix='project="my-project" (--project my-project), or VERTEX_TUNING_PROJECT=my-project',
         )
     import google.auth
     import google.auth.exceptions

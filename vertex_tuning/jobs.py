@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.errors import JobCancelledError, JobFailedError, JobTimeoutError, ServiceError
-from vertex_tuning.retries import again, translated
+from vertex_tuning.retries import again, is_passing, translated
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -33,6 +33,8 @@ SUCCEEDED = frozenset({"JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED"})
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 15.0
 _BACK_OFF = 1.3
+_PATIENCE = 120.0
+"""Seconds without any answer from the service, after which nobody waits any longer."""
 
 _CURES = {
     3: "mend the data or the spec, and tune again",
@@ -139,21 +141,26 @@ class TuningJob:
     def follow(self, *, timeout: float | None = None) -> Iterator[Progress]:
         """Yield whenever something changed, until the job has ended.
 
-        Trouble on the way to the service is waited out; the job does not notice.
+        Passing trouble on the way to the service is waited out; the job does not notice.
 
         Args:
             timeout: Seconds to follow; None: as long as it takes.
 
         Raises:
             JobTimeoutError: VT603. The job goes on.
+            ServiceError: VT501 refused; VT502, nobody has answered for two minutes.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         wait, last = _FIRST_WAIT, None
+        heard = time.monotonic()
         while True:
             try:
                 self.refresh()
+                heard = time.monotonic()
             except ServiceError as error:
-                if error.code not in (0, 429, 500, 502, 503, 504):
+                if error.code:
+                    heard = time.monotonic()
+                if not is_passing(error) or time.monotonic() - heard > _PATIENCE:
                     raise
             now = self.progress()
             if now != last:

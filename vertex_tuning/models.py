@@ -286,7 +286,9 @@ class Models:
                 fix="projects/PROJECT/locations/LOCATION/models/ID@VERSION, or its ID; see: vertex-tuning models list",
             )
         client = self._connection.genai_in(match["location"])
-        return self._of(again(lambda: client.models.get(model=full)), full.partition("@")[0])
+        found = again(lambda: client.models.get(model=full))
+        # As the service calls it: by the project's number.
+        return self._of(found, (found.name or full).partition("@")[0])
 
     def list(self, *, limit: int | None = None) -> list[TunedModel]:
         """Tuned models, newest first."""

@@ -157,6 +157,25 @@ def test_waiting_ends_in_time_and_the_job_goes_on(client):
     job.wait()
 
 
+def test_a_service_that_is_gone_is_not_waited_for_for_ever(start_emulator, open_client, monkeypatch):
+    running = start_emulator()
+    monkeypatch.setenv("VERTEX_TUNING_EMULATOR", running.address)
+    client = open_client()
+    job = client.tune(SupervisedTuning(base_model=BASE, training=rows(200, tag=" gone"), epochs=100))
+    monkeypatch.setattr("vertex_tuning.jobs._PATIENCE", 0.0)
+    following = job.follow()
+    next(following)
+    running.kill()
+    with pytest.raises(ServiceError) as caught:
+        list(following)
+    assert (caught.value.rule, caught.value.code) == ("VT502", 0)
+
+
+def test_a_model_is_called_as_the_service_calls_it(client, tuned_name):
+    identifier = tuned_name.rsplit("/", 1)[1]
+    assert client.models.get(identifier).name == client.models.get(tuned_name).name == tuned_name
+
+
 def test_a_job_that_fails_says_why_in_the_services_words(client):
     """The rows of a `gs://` file are first read when the job runs."""
     blob = client.connection.storage.bucket(client.connection.ensure_bucket()).blob("broken.jsonl")
