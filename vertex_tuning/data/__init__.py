@@ -3,6 +3,7 @@
 check.py    one pass over the rows, every fault with its place
 rows.py     what a row may look like, by form
 plain.py    rows of Python as JSON, and what JSON cannot say
+words.py    how places and values are spoken of
 report.py   the verdict: faults, warnings, figures
 marks.py    which rows are copies
 upload.py   into the bucket, under the hash of the content

@@ -83,7 +83,6 @@ class Run:
         if job.body["state"] != ledger.CANCELLING:
             job = self._begin(job)
             if "trained" not in job.private:
-                await self._process_dataset()
                 await self._train(Plan(**job.private["plan"]))
             await self._finish()
         if self._ledger.get(self.name).body["state"] == ledger.CANCELLING:
@@ -107,10 +106,6 @@ class Run:
             )
             outcome.add_experiment(self._emulator.db, job)
         return job
-
-    async def _process_dataset(self) -> None:
-        """The trainer reads and checks the data; all that is to be done here is to have one."""
-        await self._trainer.warm()
 
     # Training
 

@@ -22,7 +22,7 @@ class Label:
     text: str
     tokens: list[int]
     ends: bool
-    """Another label goes on where this one stops: then the end of the turn counts too, or the longer could
+    """Another label goes on where this one stops: then the end of the turn counts too, or the longer one could
     never win. No two labels are one event."""
     logprobs: list[float] = field(default_factory=list)
     """Of its tokens, and of the end of the turn where that counts."""
