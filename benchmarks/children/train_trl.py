@@ -27,9 +27,7 @@ from vertex_tuning.training import rows, supervised
 from vertex_tuning.training.chat import ChatTokenizer
 
 given = json.loads(sys.argv[1])
-# Two that are no options of TRL's.
-plain_loss = given["options"].pop("plain_loss", False)
-weights = given["options"].pop("weights", "float32")
+plain_loss = given["options"].pop("plain_loss", False)  # no option of TRL's
 marks: list[tuple[float, float]] = []
 
 
@@ -84,7 +82,7 @@ data = Dataset.from_list(
     ]
 )
 model = AutoModelForCausalLM.from_pretrained(
-    given["model"], dtype=getattr(torch, weights), attn_implementation="sdpa", local_files_only=True
+    given["model"], dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
 )
 settings = {
     "output_dir": given["output"],
