@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,12 @@ for _name in list(os.environ):
         ("GOOGLE_", "CLOUDSDK_", "GEMINI_", "VERTEX_TUNING_")
     ):
         del os.environ[_name]
+
+
+# Who starts the tests in the background may have these ignored, and then so would everything that they start.
+for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _usual)
 
 
 # Each worker of xdist gets a processor of its own, and so does all that it starts: threads of several trainers on one processor

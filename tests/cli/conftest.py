@@ -156,7 +156,7 @@ def running(env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., subpr
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")
