@@ -22,6 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from vertex_tuning.training import supervised
+from vertex_tuning.training.config import SupervisedConfig
 
 TARGET = Path(supervised.__file__).parent / "tiny"
 VOCABULARY = 640
@@ -179,7 +180,7 @@ def pretrain(name: str, rows: list[dict[str, Any]], seed: int, scratch: Path) ->
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     losses: list[float] = []
     supervised.run(
-        supervised.SupervisedConfig(
+        SupervisedConfig(
             model=str(start),
             training=str(data),
             output=str(scratch / f"{name}.run"),

@@ -18,9 +18,11 @@ LEVELS = {
     "client": 2.5,
     "jobs": 3.5,
     "models": 4,
+    "rewarding": 3.5,
     "connection": 5,
     "specs": 6,
     "data": 6,
+    "rewards": 6,
     "retries": 6.5,
     "journal": 6.5,
     "metrics": 7,
@@ -30,7 +32,17 @@ LEVELS = {
 }
 BESIDE = {
     "training": {"training", "data", "catalog", "errors"},
-    "emulator": {"emulator", "training", "specs", "data", "metrics", "catalog", "config", "errors"},
+    "emulator": {
+        "emulator",
+        "training",
+        "specs",
+        "data",
+        "rewards",
+        "metrics",
+        "catalog",
+        "config",
+        "errors",
+    },
 }
 
 

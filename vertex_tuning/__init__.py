@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         JobError,
         JobFailedError,
         JobTimeoutError,
+        RewardError,
         ServiceError,
         SpecError,
         VertexTuningError,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     )
     from vertex_tuning.jobs import Progress, TuningJob
     from vertex_tuning.models import Answer, Checkpoint, Model, TunedModel
-    from vertex_tuning.specs import SupervisedTuning
+    from vertex_tuning.specs import PreferenceTuning, SupervisedTuning
 
 __version__ = "0.1.0"
 
@@ -65,6 +66,7 @@ _HOMES = {
         "JobError",
         "JobFailedError",
         "JobTimeoutError",
+        "RewardError",
         "ServiceError",
         "SpecError",
         "VertexTuningError",
@@ -72,7 +74,7 @@ _HOMES = {
     ),
     "jobs": ("Progress", "TuningJob"),
     "models": ("Answer", "Checkpoint", "Model", "TunedModel"),
-    "specs": ("SupervisedTuning",),
+    "specs": ("PreferenceTuning", "SupervisedTuning"),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -94,7 +96,9 @@ __all__ = [
     "JobFailedError",
     "JobTimeoutError",
     "Model",
+    "PreferenceTuning",
     "Progress",
+    "RewardError",
     "ServiceError",
     "SpecError",
     "SupervisedTuning",

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vertex_tuning import client as sync
 from vertex_tuning import data
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
 from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
-from vertex_tuning.specs import SupervisedTuning
+from vertex_tuning.specs import Spec
+
+if TYPE_CHECKING:
+    from vertex_tuning import rewards
 
 T = TypeVar("T")
 
@@ -63,16 +66,34 @@ class AsyncTuningClient:
         """`TuningClient.close`, awaited."""
         await asyncio.to_thread(self._client.close)
 
-    async def check(self, dataset: Any, *, base_model: str = "gemini-2.5-flash") -> data.DataReport:
+    async def check(
+        self, dataset: Any, *, method: str = "supervised", base_model: str = "gemini-2.5-flash"
+    ) -> data.DataReport:
         """`TuningClient.check`, awaited."""
-        return await asyncio.to_thread(lambda: self._client.check(dataset, base_model=base_model))
+        return await asyncio.to_thread(
+            lambda: self._client.check(dataset, method=method, base_model=base_model)
+        )
+
+    async def validate_reward(
+        self, reward: rewards.AnyReward, example: Mapping[str, Any], response: str
+    ) -> rewards.Score:
+        """`TuningClient.validate_reward`, awaited."""
+        return await asyncio.to_thread(lambda: self._client.validate_reward(reward, example, response))
+
+    async def try_reward(
+        self, reward: rewards.AnyReward, dataset: Any, *, model: str, **options: Any
+    ) -> rewards.Trial:
+        """`TuningClient.try_reward`, awaited; options as there."""
+        return await asyncio.to_thread(
+            lambda: self._client.try_reward(reward, dataset, model=model, **options)
+        )
 
     async def upload(self, dataset: Any, *, progress: data.UploadProgress | None = None) -> str:
         """`TuningClient.upload`, awaited."""
         return await asyncio.to_thread(lambda: self._client.upload(dataset, progress=progress))
 
     async def tune(
-        self, spec: SupervisedTuning, *, again: bool = False, progress: data.UploadProgress | None = None
+        self, spec: Spec, *, again: bool = False, progress: data.UploadProgress | None = None
     ) -> AsyncTuningJob:
         """`TuningClient.tune`, awaited."""
         job = await asyncio.to_thread(lambda: self._client.tune(spec, again=again, progress=progress))

@@ -19,9 +19,12 @@ from vertex_tuning.models import Models
 from vertex_tuning.retries import ATTEMPTS, is_passing, translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from google.genai import types
 
-    from vertex_tuning.specs import SupervisedTuning
+    from vertex_tuning import rewards
+    from vertex_tuning.specs import Spec
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +34,6 @@ _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 15.0
 _CREATE_TIMEOUT = 120.0
 """Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
-
-_ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
-_MODES = {"adapter": "TUNING_MODE_PEFT_ADAPTER", "full": "TUNING_MODE_FULL"}
 
 
 def connect(
@@ -84,16 +84,67 @@ class TuningClient:
         """Close the connections, and end an emulator that was started for this client."""
         self.connection.close()
 
-    def check(self, dataset: Any, *, base_model: str = "gemini-2.5-flash") -> data.DataReport:
-        """Check a data set as `tune` would, without sending anything."""
-        return data.check(dataset, base_model=base_model)
+    def check(
+        self, dataset: Any, *, method: str = "supervised", base_model: str = "gemini-2.5-flash"
+    ) -> data.DataReport:
+        """Check a data set as `tune` would, without sending anything; `method` as for `data.check`."""
+        return data.check(dataset, method=method, base_model=base_model)
+
+    def validate_reward(
+        self, reward: rewards.AnyReward, example: Mapping[str, Any], response: str
+    ) -> rewards.Score:
+        """Ask the service what one answer would earn; `reward.score(example, response)` says the same without it.
+
+        Args:
+            reward: Of `vertex_tuning.rewards`.
+            example: A row: `contents`, `references`...
+            response: The answer.
+
+        Raises:
+            ServiceError: VT501, the service refused the reward.
+        """
+        from vertex_tuning.rewarding import validate
+
+        return validate(self.connection, reward, example, response)
+
+    def try_reward(
+        self,
+        reward: rewards.AnyReward,
+        dataset: Any,
+        *,
+        model: str,
+        answers: int = 4,
+        rows: int = 50,
+        progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ) -> rewards.Trial:
+        """Try a reward out before it is paid for: on answers sampled from a model, and on answers that try to cheat.
+
+        Args:
+            reward: Of `vertex_tuning.rewards`.
+            dataset: Rows for reinforcement tuning: a path, or rows.
+            model: A model of the catalog, or the name of a tuned one.
+            answers: To each prompt. Of one alone nobody can tell whether the reward tells answers apart.
+            rows: The first of the set.
+            progress: Told how far it is: (answers there, answers in all).
+            **options: As `Model.generate` has them: `temperature`, `max_output_tokens`...
+
+        Raises:
+            DatasetError: Every fault of the data.
+        """
+        from vertex_tuning.rewarding import try_reward
+
+        found = self.models.get(model) if "/models/" in model else self.models.base(model)
+        return try_reward(
+            reward, dataset, found, answers=answers, rows=rows, progress=progress, options=options
+        )
 
     def upload(self, dataset: Any, *, progress: data.UploadProgress | None = None) -> str:
         """Put a data set into the bucket, unless it is there; returns its `gs://` URI."""
         return data.upload(self.connection, dataset, progress=progress)
 
     def tune(
-        self, spec: SupervisedTuning, *, again: bool = False, progress: data.UploadProgress | None = None
+        self, spec: Spec, *, again: bool = False, progress: data.UploadProgress | None = None
     ) -> TuningJob:
         """Check the spec and the data, upload, and start the job.
 
@@ -120,15 +171,13 @@ class TuningClient:
                 return found
         return self._create(spec, training, validation, digest)
 
-    def _data_sets(
-        self, spec: SupervisedTuning, progress: data.UploadProgress | None
-    ) -> tuple[str, str | None]:
+    def _data_sets(self, spec: Spec, progress: data.UploadProgress | None) -> tuple[str, str | None]:
         """Both sets, checked before the first byte is sent, as `gs://` URIs."""
         given = [spec.training] if spec.validation is None else [spec.training, spec.validation]
         # Rows are read twice, to check and to send them; what may be read only once is kept.
         sets = [item if data.is_path(item) else list(item) for item in given]
         base_model = "gemini-2.5-flash" if spec.continues else spec.base_model
-        reports = data.check_job(*sets, base_model=base_model)
+        reports = data.check_job(*sets, method=spec.method, base_model=base_model)
         data.raise_for_faults(*reports)
         for warning in [warning for report in reports for warning in report.warnings]:
             log.warning("%s", warning)
@@ -172,9 +221,7 @@ class TuningClient:
                 double.cancel()
         return job
 
-    def _create(
-        self, spec: SupervisedTuning, training: str, validation: str | None, digest: str
-    ) -> TuningJob:
+    def _create(self, spec: Spec, training: str, validation: str | None, digest: str) -> TuningJob:
         entry = self._journal.open(digest, self._place)
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -211,36 +258,18 @@ class TuningClient:
                 return found
         return None
 
-    def _ask(
-        self, spec: SupervisedTuning, training: str, validation: str | None, key: str
-    ) -> types.TuningJob:
+    def _ask(self, spec: Spec, training: str, validation: str | None, key: str) -> types.TuningJob:
         from google.genai import types
 
-        options: dict[str, Any] = {
-            "validation_dataset": types.TuningValidationDataset(gcs_uri=validation) if validation else None,
-            "tuned_model_display_name": spec.display_name,
-            "description": spec.description,
-            "epoch_count": spec.epochs,
-            "learning_rate_multiplier": spec.learning_rate_multiplier,
-            "adapter_size": f"ADAPTER_SIZE_{_ADAPTER_SIZES[spec.adapter_size]}"
-            if spec.adapter_size
-            else None,
-            "tuning_mode": _MODES[spec.mode] if spec.mode else None,
-            "batch_size": spec.batch_size,
-            "learning_rate": spec.learning_rate,
-            "export_last_checkpoint_only": spec.last_checkpoint_only or None,
-            "pre_tuned_model_checkpoint_id": spec.checkpoint_id,
-            "labels": {**spec.labels, LABEL: key},
-            "encryption_spec": types.EncryptionSpec(kms_key_name=spec.kms_key) if spec.kms_key else None,
-            "output_uri": spec.output_uri,
-        }
+        options = spec.options()
+        if validation:
+            options["validation_dataset"] = types.TuningValidationDataset(gcs_uri=validation)
+        options["labels"] = {**spec.labels, LABEL: key}
         # google-genai has no field for the service account; the body does.
         extra = {"serviceAccount": spec.service_account} if spec.service_account else None
         options["http_options"] = types.HttpOptions(timeout=int(_CREATE_TIMEOUT * 1000), extra_body=extra)
         # An object, not a dictionary: a dictionary would lose the checkpoint on the way (google-genai 2.34).
-        config = types.CreateTuningJobConfig(
-            **{name: value for name, value in options.items() if value is not None}
-        )
+        config = types.CreateTuningJobConfig(**options)
         with warnings.catch_warnings():
             # google-genai calls its tuning module experimental, once per process; users of ours have no choice in that.
             warnings.filterwarnings("ignore", message=".*tuning implementation is experimental")
@@ -251,6 +280,8 @@ class TuningClient:
             )
 
 
-def _digest(spec: SupervisedTuning, training: str, validation: str | None) -> str:
+def _digest(spec: Spec, training: str, validation: str | None) -> str:
     fields = spec.model_dump(exclude={"training", "validation"}, mode="json")
-    return hashlib.sha256(json.dumps([fields, training, validation], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([spec.method, fields, training, validation], sort_keys=True).encode()
+    ).hexdigest()

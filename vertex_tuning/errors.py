@@ -10,7 +10,8 @@
     │   ├── JobFailedError
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
-    └── WeightsError            VT7xx  weights of a stand-in model
+    ├── WeightsError            VT7xx  weights of a stand-in model
+    └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
 `docs/rules.md`. To add one: pick the next free id in `catalog/rules.toml`, write its line there, raise the class above
@@ -32,6 +33,7 @@ __all__ = [
     "JobError",
     "JobFailedError",
     "JobTimeoutError",
+    "RewardError",
     "ServiceError",
     "SpecError",
     "VertexTuningError",
@@ -162,6 +164,10 @@ class JobCancelledError(JobError):
 
 class JobTimeoutError(JobError, TimeoutError):
     """The job had not ended when the time to wait was over; it goes on."""
+
+
+class RewardError(VertexTuningError, ValueError):
+    """A reward that cannot be computed as it is written."""
 
 
 class WeightsError(VertexTuningError):

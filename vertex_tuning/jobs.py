@@ -184,7 +184,7 @@ class TuningJob:
         resource = self._resource
         latest = {} if resource.start_time is None else self._latest_measure()
         done = getattr(resource.tuning_job_metadata, "completed_step_count", None)
-        stats = getattr(resource.tuning_data_stats, "supervised_tuning_data_stats", None)
+        stats = _data_stats(resource)
         steps = getattr(stats, "tuning_step_count", None) or latest.get("steps")
         return Progress(
             state=self.state,
@@ -320,6 +320,13 @@ def _json_objects(text: str) -> Iterator[dict[str, Any]]:
             found = json.loads(line)
             if isinstance(found, dict):
                 yield found
+
+
+def _data_stats(resource: types.TuningJob) -> Any:
+    """What the service says about the training set, whatever the way of tuning."""
+    stats = resource.tuning_data_stats
+    fields = ("supervised_tuning_data_stats", "preference_optimization_data_stats")
+    return next((found for name in fields if (found := getattr(stats, name, None)) is not None), None)
 
 
 def _name(value: Any) -> str:

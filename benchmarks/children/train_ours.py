@@ -11,7 +11,8 @@ from accelerate import Accelerator
 from peft import LoraConfig  # noqa: F401  # the trainer imports it when it is needed; the emulator's has it by then
 from transformers.models.llama.modeling_llama import LlamaForCausalLM  # noqa: F401
 
-from vertex_tuning.training import supervised
+from vertex_tuning.training import loop, supervised
+from vertex_tuning.training.config import SupervisedConfig
 
 prepare = Accelerator.prepare
 marks: list[tuple[float, float]] = []
@@ -25,7 +26,7 @@ def marked(self: Accelerator, *parts: Any, **options: Any) -> Any:
     return prepared
 
 
-def report(event: supervised.Event) -> None:
+def report(event: loop.Event) -> None:
     """Note what is needed of the events."""
     if event["event"] == "step":
         marks[1:] = [(time.perf_counter(), time.process_time())]
@@ -42,7 +43,7 @@ def report(event: supervised.Event) -> None:
 
 
 Accelerator.prepare = marked
-config = supervised.SupervisedConfig.from_json(json.loads(sys.argv[1]))
+config = SupervisedConfig.from_json(json.loads(sys.argv[1]))
 started = time.perf_counter()
 supervised.run(config, report)
 found.update(

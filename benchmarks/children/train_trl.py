@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from vertex_tuning.training import rows, supervised
+from vertex_tuning.training import loop, rows
 from vertex_tuning.training.chat import ChatTokenizer
 
 given = json.loads(sys.argv[1])
@@ -50,13 +50,13 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         batches = [
             batch
             for epoch in epochs
-            for batch in supervised._plan(lengths, given["batch_size"], given["seed"], epoch)
+            for batch in loop.plan(lengths, given["batch_size"], given["seed"], epoch)
         ]
         return DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer or self.optimizer, lambda step: supervised._schedule(step, num_training_steps)
+            optimizer or self.optimizer, lambda step: loop.schedule(step, num_training_steps)
         )
         return self.lr_scheduler
 

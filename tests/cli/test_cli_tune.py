@@ -182,3 +182,32 @@ def test_commands_that_start_it_at_once_share_one(running, cli, alone):
         assert "".join(err for _, err in said).count("No emulator was running") == 1
     finally:
         assert cli("emulator", "stop").status == 0
+
+
+def test_a_preference_is_tuned_as_an_example_is(cli, tmp_path):
+    def pair(number: int) -> dict:
+        answers = [
+            {"score": score, "completion": {"role": "model", "parts": [{"text": text}]}}
+            for score, text in ((1, "cold"), (0, "well, cold"))
+        ]
+        asked = {"role": "user", "parts": [{"text": f"{number}. Opposite of hot?"}]}
+        return {"contents": [asked], "completions": answers}
+
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(pair(number)) + "\n" for number in range(40)), encoding="utf-8")
+    assert cli("data", "check", str(path), "--method", "preference").status == 0
+    assert cli("data", "check", str(path)).status == 1
+    options = ["--base-model", BASE, "--epochs", "1", "--beta", "0.2", "--json"]
+    done = cli("tune", "preference", str(path), *options)
+    assert done.status == 0, done.err
+    *changes, last = done.lines
+    assert changes[-1]["step"] == changes[-1]["steps"] > 0
+    job = cli("jobs", "show", changes[0]["name"], "--json").json
+    assert job["preference_optimization_spec"]["hyper_parameters"]["beta"] == 0.2
+    assert last["model"]["endpoint"]
+
+
+def test_a_field_of_another_way_of_tuning_is_not_known(cli, tmp_path):
+    done = cli("tune", "preference", "pairs.jsonl", "--base-model", BASE, "--batch-size", "4")
+    assert done.status == 2
+    assert "--batch-size" in done.err

@@ -18,6 +18,7 @@ SAYS = {
     "05_tune_on.py": ["@1", "@2"],
     "06_plain_google_genai.py": ["JOB_STATE_SUCCEEDED", "/endpoints/"],
     "07_async.py": ["multiplier 2.0: validation loss"],
+    "08_preference.py": ["preferred, before: ", "preferred, after:  1.00"],
 }
 
 

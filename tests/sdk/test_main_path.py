@@ -13,6 +13,7 @@ from vertex_tuning import (
     JobCancelledError,
     JobFailedError,
     JobTimeoutError,
+    PreferenceTuning,
     ServiceError,
     SpecError,
     SupervisedTuning,
@@ -232,3 +233,35 @@ def test_a_job_of_that_name_that_there_is_not(client):
     with pytest.raises(ServiceError) as caught:
         client.jobs.get("123")
     assert (caught.value.rule, caught.value.code) == ("VT501", 404)
+
+
+def test_a_preference_is_learnt(client):
+    """Before, the chatty answer is as good as the brief one or better; after, the brief one."""
+    pairs = [
+        {
+            "contents": [{"role": "user", "parts": [{"text": f"Opposite of {word}?"}]}],
+            "completions": [
+                {"score": 0, "completion": {"role": "model", "parts": [{"text": f"that is {answer}"}]}},
+                {"score": 1, "completion": {"role": "model", "parts": [{"text": answer}]}},
+            ],
+        }
+        for word, answer in OPPOSITES * 20
+    ]
+    spec = PreferenceTuning(
+        base_model=BASE, training=pairs, epochs=3, beta=0.1, learning_rate_multiplier=4, adapter_size=16
+    )
+    job = client.tune(spec)
+    seen = list(job.follow())
+    assert seen[-1].state == "JOB_STATE_SUCCEEDED"
+    assert seen[-1].step == seen[-1].steps
+    model = job.result()
+    for word, answer in OPPOSITES:
+        asked = f"Opposite of {word}?"
+        assert model.generate(asked, labels=[answer, f"that is {answer}"]).text == answer
+
+
+def test_pairs_are_checked_before_anything_is_sent(client):
+    with pytest.raises(DatasetError) as caught:
+        client.tune(PreferenceTuning(base_model=BASE, training=rows(40)))
+    assert {fault.rule for fault in caught.value.faults} == {"VT227", "VT230"}
+    assert not client.check(rows(40), method="preference").ok

@@ -56,7 +56,7 @@ def tiny():
 
 
 def config(data, tiny, output, **changes):
-    from vertex_tuning.training.supervised import SupervisedConfig
+    from vertex_tuning.training.config import SupervisedConfig
 
     return SupervisedConfig(
         **{
@@ -170,14 +170,14 @@ def test_the_answer_alone_is_learnt(tiny):
     [(1, False, [1]), (3, False, [1, 2, 3]), (3, True, [3]), (10, False, list(range(1, 11)))],
 )
 def test_a_checkpoint_per_epoch(epochs, last_only, expected):
-    from vertex_tuning.training.supervised import checkpoint_epochs
+    from vertex_tuning.training.loop import checkpoint_epochs
 
     assert checkpoint_epochs(epochs, last_only=last_only) == expected
 
 
 @pytest.mark.parametrize("epochs", [11, 25, 37, 100])
 def test_ten_checkpoints_evenly_spread_where_there_are_more_epochs(epochs):
-    from vertex_tuning.training.supervised import checkpoint_epochs
+    from vertex_tuning.training.loop import checkpoint_epochs
 
     kept = checkpoint_epochs(epochs, last_only=False)
     assert len(kept) == 10

@@ -114,6 +114,7 @@ class StandIn:
     """Context length in tokens."""
     learning_rate_adapter: float
     learning_rate_full: float
+    learning_rate_preference: float
     packages: tuple[WeightPackage, ...]
 
 
@@ -184,6 +185,7 @@ def stand_ins() -> dict[str, StandIn]:
             max_tokens=row["max_tokens"],
             learning_rate_adapter=row["learning_rate_adapter"],
             learning_rate_full=row["learning_rate_full"],
+            learning_rate_preference=row["learning_rate_preference"],
             packages=tuple(WeightPackage(**package) for package in row.get("packages", ())),
         )
     return found

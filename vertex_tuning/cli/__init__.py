@@ -30,6 +30,7 @@ _COMMANDS = {
         "A Vertex AI on this machine: start it, use it, stop it.",
     ),
     "data": ("vertex_tuning.cli.data:data", "Look at data sets before they cost anything."),
+    "reward": ("vertex_tuning.cli.reward:reward", "Try rewards for reinforcement tuning."),
     "tune": ("vertex_tuning.cli.tune:tune", "Tune a model."),
     "jobs": ("vertex_tuning.cli.jobs:jobs", "List, show, watch and cancel tuning jobs."),
     "models": ("vertex_tuning.cli.models:models", "List and show models, and ask them."),

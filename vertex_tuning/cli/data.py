@@ -24,9 +24,16 @@ def data() -> None:
 
 @data.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--method",
+    type=click.Choice(["supervised", "preference", "reinforcement"]),
+    default="supervised",
+    show_default=True,
+    help="What it is for.",
+)
 @click.option("--base-model", default="gemini-2.5-flash", show_default=True, help="What is to be tuned.")
 @_common.json_option
-def check(file: Path, base_model: str, as_json: bool) -> None:
+def check(file: Path, method: str, base_model: str, as_json: bool) -> None:
     """Check a JSONL file as the tuning service would.
 
     Everything that is wrong with FILE (-: standard input) is said at once. Exit status 1 where it would be refused.
@@ -37,7 +44,7 @@ def check(file: Path, base_model: str, as_json: bool) -> None:
     """
     from vertex_tuning.data import check as check_data
 
-    report = check_data(_STDIN if file == Path("-") else file, base_model=base_model)
+    report = check_data(_STDIN if file == Path("-") else file, method=method, base_model=base_model)
     if as_json:
         _common.print_json(report.to_json())
     else:

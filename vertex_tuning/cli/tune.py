@@ -2,12 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
+
+if TYPE_CHECKING:
+    from vertex_tuning.specs import Spec
+
+_Command = Callable[..., None]
+_Option = Callable[[_Command], _Command]
+
+# What every way of tuning takes: before the options of its own, and after them.
+_FIRST = (
+    click.argument("training"),
+    click.option(
+        "--base-model",
+        required=True,
+        help="gemini-2.5-flash..., or a tuned model to tune on: projects/.../models/ID@V.",
+    ),
+    click.option("--validation", help="Held-out rows: a file or a gs:// URI."),
+    click.option(
+        "--epochs", type=click.IntRange(1), help="Passes over the data. [default: the service's choice]"
+    ),
+    click.option(
+        "--adapter-size", type=click.Choice(["1", "2", "4", "8", "16", "32"]), help="Rank of the adapter."
+    ),
+    click.option(
+        "--learning-rate-multiplier",
+        type=_common.Number(min=0, min_open=True),
+        help="Factor on the recommended learning rate. [default: 1]",
+    ),
+)
+_LAST = (
+    click.option("--checkpoint", "checkpoint_id", help="Checkpoint of a tuned model to tune on from."),
+    click.option(
+        "--last-checkpoint-only", is_flag=True, help="Keep the result alone, not one checkpoint per epoch."
+    ),
+    click.option("--name", "display_name", help="Name of the tuned model."),
+    click.option("--description", help="What it is for."),
+    click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label; may be given again."),
+    click.option("--kms-key", help="Customer-managed encryption key."),
+    click.option("--service-account", help="Account that the job runs as."),
+    click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the job to its end."),
+    click.option("--again", is_flag=True, help="Start another job even where an identical one runs."),
+    _common.target_options,
+)
+
+
+def _way(*own: _Option) -> _Option:
+    """A way of tuning, with options of its own among those of all."""
+    options: list[_Option] = [*_FIRST, *own, *_LAST]
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @click.group(cls=Group)
@@ -21,54 +76,19 @@ def tune() -> None:
 
 
 @tune.command()
-@click.argument("training")
-@click.option(
-    "--base-model",
-    required=True,
-    help="gemini-2.5-flash..., or a tuned model to tune on: projects/.../models/ID@V.",
+@_way(
+    click.option(
+        "--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models)."
+    ),
+    click.option(
+        "--learning-rate",
+        type=_common.Number(min=0, min_open=True),
+        help="Learning rate itself (open models).",
+    ),
+    click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models)."),
+    click.option("--output-uri", help="gs:// folder for the checkpoints (open models)."),
 )
-@click.option("--validation", help="Held-out rows: a file or a gs:// URI.")
-@click.option(
-    "--epochs", type=click.IntRange(1), help="Passes over the data. [default: the service's choice]"
-)
-@click.option(
-    "--adapter-size", type=click.Choice(["1", "2", "4", "8", "16", "32"]), help="Rank of the adapter."
-)
-@click.option(
-    "--learning-rate-multiplier",
-    type=_common.Number(min=0, min_open=True),
-    help="Factor on the recommended learning rate. [default: 1]",
-)
-@click.option(
-    "--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models)."
-)
-@click.option(
-    "--learning-rate", type=_common.Number(min=0, min_open=True), help="Learning rate itself (open models)."
-)
-@click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models).")
-@click.option("--checkpoint", "checkpoint_id", help="Checkpoint of a tuned model to tune on from.")
-@click.option(
-    "--last-checkpoint-only", is_flag=True, help="Keep the result alone, not one checkpoint per epoch."
-)
-@click.option("--name", "display_name", help="Name of the tuned model.")
-@click.option("--description", help="What it is for.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label; may be given again.")
-@click.option("--kms-key", help="Customer-managed encryption key.")
-@click.option("--service-account", help="Account that the job runs as.")
-@click.option("--output-uri", help="gs:// folder for the checkpoints (open models).")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the job to its end.")
-@click.option("--again", is_flag=True, help="Start another job even where an identical one runs.")
-@_common.target_options
-def supervised(
-    training: str,
-    labels: tuple[str, ...],
-    adapter_size: str | None,
-    wait: bool,
-    again: bool,
-    where: dict[str, str],
-    as_json: bool,
-    **fields: Any,
-) -> None:
+def supervised(**fields: Any) -> None:
     """Teach a model by the examples in TRAINING.
 
     TRAINING is a JSONL file or a gs:// URI. A file is checked and uploaded first; nothing is sent where it has a fault.
@@ -79,11 +99,48 @@ def supervised(
     Example:
       vertex-tuning tune supervised train.jsonl --base-model gemini-2.5-flash --epochs 3
     """
-    from vertex_tuning.cli import _follow
     from vertex_tuning.specs import SupervisedTuning
 
-    spec = SupervisedTuning(
-        training=training,
+    _tune(SupervisedTuning, **fields)
+
+
+@tune.command()
+@_way(
+    click.option(
+        "--beta",
+        type=_common.Number(min=0, min_open=True),
+        help="What it costs to move away from the base: 0.01 to 0.5. [default: the service's choice]",
+    )
+)
+def preference(**fields: Any) -> None:
+    """Teach a model which of two answers is preferred.
+
+    TRAINING is a JSONL file of pairs or a gs:// URI. Each row has contents that end with the user's turn, and two completions, the
+    preferred one with score 1 and the other with score 0. All else is as with `tune supervised`.
+
+    \b
+    Example:
+      vertex-tuning tune preference pairs.jsonl --base-model gemini-2.5-flash --beta 0.1
+    """
+    from vertex_tuning.specs import PreferenceTuning
+
+    _tune(PreferenceTuning, **fields)
+
+
+def _tune(
+    kind: type[Spec],
+    *,
+    labels: tuple[str, ...],
+    adapter_size: str | None,
+    wait: bool,
+    again: bool,
+    where: dict[str, str],
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    from vertex_tuning.cli import _follow
+
+    spec = kind(
         labels=dict(_pair(label) for label in labels),
         adapter_size=int(adapter_size) if adapter_size else None,
         **fields,

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 import msgspec
 
 from vertex_tuning import catalog
-from vertex_tuning.data import rows
+from vertex_tuning.data import pairs, prompts, rows
+from vertex_tuning.data.contents import Figures
 from vertex_tuning.data.marks import Copies, Marks
 from vertex_tuning.data.plain import encoded, plain
 from vertex_tuning.data.report import DataReport, Finding, fault_of
+from vertex_tuning.data.words import kind_of
 from vertex_tuning.errors import DatasetError, Fault
 
 _CHARACTERS_PER_TOKEN = 4
@@ -36,11 +38,8 @@ _NOT_TEXT = {
     b"\xff\xfe": ("VT213", "the file is UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {}"),
     b"\xfe\xff": ("VT213", "the file is UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {}"),
 }
-_READERS: dict[str, Any] = {
-    rows.CONTENTS: msgspec.json.Decoder(rows.ContentsRow),
-    rows.MESSAGES: msgspec.json.Decoder(rows.MessagesRow),
-    rows.COMPLETION: msgspec.json.Decoder(rows.CompletionRow),
-}
+_FORMS: dict[str, Any] = {"supervised": rows, "preference": pairs, "reinforcement": prompts}
+"""What rows look like, by method."""
 
 Rows = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 
@@ -51,12 +50,17 @@ def is_path(dataset: Any) -> bool:
 
 
 def check(
-    dataset: Rows, *, base_model: str | None = "gemini-2.5-flash", name: str | None = None
+    dataset: Rows,
+    *,
+    method: str = "supervised",
+    base_model: str | None = "gemini-2.5-flash",
+    name: str | None = None,
 ) -> DataReport:
-    """Whether a data set for supervised tuning would be taken; all its faults at once.
+    """Whether a data set would be taken; all its faults at once.
 
     Args:
         dataset: A JSONL file, or rows.
+        method: What it is for: `supervised`, `preference` or `reinforcement` tuning.
         base_model: What is to be tuned: open models take other forms than Gemini, and shorter rows. None: any form.
         name: How to call the set in what is said about it; else the file's name.
 
@@ -67,13 +71,14 @@ def check(
         DatasetError: VT201 there is no such file, VT202 it cannot be read as JSONL, VT213 it is UTF-16.
         SpecError: VT301, the base model is not in the catalog.
     """
-    return _Check(dataset, base_model, name).report
+    return _Check(dataset, method, base_model, name).report
 
 
 def check_job(
     training: Rows,
     validation: Rows | None = None,
     *,
+    method: str = "supervised",
     base_model: str | None = "gemini-2.5-flash",
     names: tuple[str | None, str | None] = (None, None),
 ) -> tuple[DataReport, ...]:
@@ -82,6 +87,7 @@ def check_job(
     Args:
         training: A JSONL file, or rows. A `gs://` URI is passed over: what lies there is not read.
         validation: Held-out rows, the same way.
+        method: What they are for, as for `check`.
         base_model: What is to be tuned, as for `check`.
         names: How to call the two in what is said about them; else by their files' names.
 
@@ -96,11 +102,11 @@ def check_job(
     learnt = None
     if not in_cloud_storage(training):
         name = names[0] or (None if is_path(training) else "training rows")
-        learnt = _Check(training, base_model, name)
+        learnt = _Check(training, method, base_model, name)
         found.append(learnt.report)
     if validation is not None and not in_cloud_storage(validation):
         name = names[1] or (None if is_path(validation) else "validation rows")
-        held_out = _Check(validation, base_model, name, held_out=True)
+        held_out = _Check(validation, method, base_model, name, held_out=True)
         if learnt is not None:
             held_out.hold_against(learnt)
         found.append(held_out.report)
@@ -116,13 +122,21 @@ class _Check:
     """A data set that is being checked."""
 
     def __init__(
-        self, dataset: Rows, base_model: str | None, name: str | None = None, *, held_out: bool = False
+        self,
+        dataset: Rows,
+        method: str,
+        base_model: str | None,
+        name: str | None = None,
+        *,
+        held_out: bool = False,
     ) -> None:
         base = catalog.base_model(base_model) if base_model else None
         self._held_out = held_out
         self._open_model = base.open if base else True
-        self._limits = catalog.limits("supervised")
-        self._longest = base.max_tokens if base else int(self._limits["max_tokens_per_example"])
+        self._forms = _FORMS[method]
+        self._limits = catalog.limits(method)
+        most = int(self._limits["max_tokens_per_example"])
+        self._longest = min(base.max_tokens, most) if base else most
         self._doubtful = Finding(
             "VT216", "", "", fix="count with the model's own tokenizer; shorten or split it"
         )
@@ -194,14 +208,16 @@ class _Check:
     def _read(self, lines: Iterable[tuple[int, bytes | _Unsayable]]) -> None:
         report, marks = self.report, self.marks
         answers: set[int] = set()
-        form, reader = "", _READERS[rows.CONTENTS]
+        form = ""
+        usual = self._forms.form_of({}, open_model=False)
+        reader, figures = self._forms.READERS[usual], self._forms.figures
         most = self._longest * _CHARACTERS_PER_TOKEN
         longest = 0
         for number, line in lines:
             if not form and (form := self._form(line)):
-                report.form, reader = form, _READERS[form]
+                report.form, reader = form, self._forms.READERS[form]
             try:
-                found = rows.figures(reader.decode(line))
+                found = figures(reader.decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
                 found = None
             if found is None:
@@ -221,7 +237,7 @@ class _Check:
             elif found.characters > most:
                 self._overlong(number, found.characters)
         if not form and report.rows:
-            report.form = rows.CONTENTS
+            report.form = usual
         report.answers = len(answers)
         report.longest_row_tokens = longest // _CHARACTERS_PER_TOKEN
         report.estimated_tokens = report.characters // _CHARACTERS_PER_TOKEN
@@ -235,9 +251,9 @@ class _Check:
                 first = msgspec.json.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return ""
-        return rows.form_of(first, open_model=self._open_model) if isinstance(first, dict) else ""
+        return self._forms.form_of(first, open_model=self._open_model) if isinstance(first, dict) else ""
 
-    def _thorough(self, number: int, line: bytes | _Unsayable, form: str) -> rows.Figures:
+    def _thorough(self, number: int, line: bytes | _Unsayable, form: str) -> Figures:
         if isinstance(line, _Unsayable):
             return self._unsayable(number, line, form)
         try:
@@ -245,7 +261,7 @@ class _Check:
         except UnicodeDecodeError as error:
             what = f"not UTF-8 at byte {error.start + 1} of the line"
             self.report.add(number, "VT213", "", what, fix="save the file as UTF-8")
-            return rows.Figures(mark=hash(line))
+            return Figures(mark=hash(line))
         try:
             row = msgspec.json.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -256,25 +272,30 @@ class _Check:
                 return self._not_json(number, text, error)
         return self._walk(number, row, form, msgspec.json.encode(row, order="sorted"))
 
-    def _unsayable(self, number: int, row: _Unsayable, form: str) -> rows.Figures:
+    def _unsayable(self, number: int, row: _Unsayable, form: str) -> Figures:
         if not row.faults:
             return self._not_json(number, row.text, row.error)
         for rule, path, what, fix in row.faults:
             self.report.add(number, rule, path, what, fix=fix)
         return self._walk(number, row.copy, form, row.text or encoded(row.copy))
 
-    def _not_json(self, number: int, text: str, error: Exception) -> rows.Figures:
+    def _not_json(self, number: int, text: str, error: Exception) -> Figures:
         words = str(error).removeprefix("JSON is malformed: ")
         what = "nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {words}"
         fix = "one whole JSON object per line"
         if text.lstrip().startswith("["):
             fix += ", not one list of them all"
         self.report.add(number, "VT204", "", what, fix=fix)
-        return rows.Figures(mark=hash(text or number))
+        return Figures(mark=hash(text or number))
 
-    def _walk(self, number: int, row: Any, form: str, says: str | bytes) -> rows.Figures:
+    def _walk(self, number: int, row: Any, form: str, says: str | bytes) -> Figures:
         report = self.report
-        if isinstance(row, dict) and (has := rows.form_of(row, open_model=self._open_model)) != form:
+        if not isinstance(row, dict):
+            is_list = isinstance(row, list)
+            fix = "one object per line, not one list of them all" if is_list else '{"contents": [...]}'
+            report.add(number, "VT224", "", f"the row is {kind_of(row)}, not an object", fix=fix)
+            return Figures(mark=hash(says))
+        if (has := self._forms.form_of(row, open_model=self._open_model)) != form:
             if form:
                 what, fix = f"a row in {has} form in a set in {form} form", "one form for the whole set"
                 report.add(number, "VT218", "", what, fix=fix)
@@ -283,7 +304,7 @@ class _Check:
         def note(rule: str, path: str, what: str, *, fix: str = "", why: str = "") -> None:
             report.add(number, rule, path, what, fix=fix, why=why)
 
-        found = rows.walk(row, form, note, open_model=self._open_model)
+        found: Figures = self._forms.walk(row, form, note, open_model=self._open_model)
         found.mark = hash(says)
         self._media |= found.media
         return found

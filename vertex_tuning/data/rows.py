@@ -1,4 +1,4 @@
-"""What a row may look like, by form.
+"""What a row of a set for supervised tuning may look like, by form.
 
 Each form has two readers. The quick one is a typed decoder: it takes what is right and plain text, which is nearly every row of
 nearly every set. A row that it does not take goes to the thorough one, which walks it and names everything that is wrong. What
@@ -15,27 +15,26 @@ from typing import Any, Literal
 
 import msgspec
 
+from vertex_tuning.data.contents import (
+    Content,
+    Figures,
+    System,
+    Told,
+    fields_of,
+    given,
+    joined,
+    role_of,
+    told_by,
+    walk_content,
+)
 from vertex_tuning.data.words import Note, at, kind_of, quoted
 
 CONTENTS = "contents"
 MESSAGES = "messages"
 COMPLETION = "prompt/completion"
 
-_PART_KINDS = (
-    "text",
-    "inlineData",
-    "fileData",
-    "functionCall",
-    "functionResponse",
-    "executableCode",
-    "codeExecutionResult",
-)
-_PART_EXTRAS = ("videoMetadata", "mediaResolution", "thought", "thoughtSignature")
-_MEDIA = ("inlineData", "fileData")
-_CONTENT_FIELDS = ("role", "parts")
 _ROW_FIELDS = ("contents", "systemInstruction", "tools", "toolConfig", "labels", "generationConfig")
 _MESSAGE_FIELDS = ("role", "content", "name", "tool_calls", "tool_call_id")
-_URI = re.compile(r"(?:gs://[^/]+/.+|https://.+)")
 _IMAGE_URI = re.compile(r"(?:gs://[^/]+/.+|https://.+|data:image/.+)", re.DOTALL)
 
 _PREFERENCE = "this is a preference set: it has another form, and belongs to preference tuning"
@@ -54,26 +53,12 @@ _COMPANIONS = {"completion": "prompt", "output_text": "input_text", "rejected": 
 # Quick
 
 
-class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    text: str
-
-
-class _Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    role: Literal["user", "model"]
-    parts: list[_Part]
-
-
-class _System(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    parts: list[_Part]
-    role: str = ""
-
-
 class ContentsRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """GenerateContent form."""
 
-    contents: list[_Content]
-    systemInstruction: _System | None = None
-    system_instruction: _System | None = None
+    contents: list[Content]
+    systemInstruction: System | None = None
+    system_instruction: System | None = None
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -94,16 +79,12 @@ class CompletionRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     completion: str
 
 
-class Figures(msgspec.Struct, gc=False):
-    """What is counted of a row."""
-
-    turns: int = 0
-    characters: int = 0
-    answer: str = ""
-    media: bool = False
-    """Whether it holds something other than text."""
-    mark: int = 0
-    """The same for rows that say the same; 0: by its line."""
+READERS: dict[str, Any] = {
+    CONTENTS: msgspec.json.Decoder(ContentsRow),
+    MESSAGES: msgspec.json.Decoder(MessagesRow),
+    COMPLETION: msgspec.json.Decoder(CompletionRow),
+}
+"""The quick readers, by form."""
 
 
 def figures(row: ContentsRow | MessagesRow | CompletionRow) -> Figures | None:
@@ -140,13 +121,12 @@ def _contents_figures(row: ContentsRow) -> Figures | None:
     said: list[str | None] = [None]
     characters = 0
     if system is not None:
-        said[0] = text = _joined(system.parts)
+        said[0] = text = joined(system.parts)
         if not text:
             return None
         characters = len(text)
     for content in contents:
-        parts = content.parts
-        text = parts[0].text if len(parts) == 1 else _joined(parts)
+        text = told_by(content)
         if not text:
             return None
         characters += len(text)
@@ -156,17 +136,11 @@ def _contents_figures(row: ContentsRow) -> Figures | None:
     return Figures(len(contents), characters, text, False, hash(tuple(said)))
 
 
-def _joined(parts: list[_Part]) -> str:
-    """The text of the parts; empty where any of them is."""
-    texts = [part.text for part in parts]
-    return "".join(texts) if all(texts) else ""
-
-
 # Thorough
 
 
 def form_of(row: dict[str, Any], *, open_model: bool) -> str:
-    """Which form a row has, or is meant to have."""
+    """Which form a row has, or is meant to have; without a row, the usual one."""
     if open_model and row.get("messages") is not None:
         return MESSAGES
     if open_model and row.get("contents") is None and ("prompt" in row or "completion" in row):
@@ -174,17 +148,9 @@ def form_of(row: dict[str, Any], *, open_model: bool) -> str:
     return CONTENTS
 
 
-def walk(row: Any, form: str, note: Note, *, open_model: bool) -> Figures:
+def walk(row: dict[str, Any], form: str, note: Note, *, open_model: bool) -> Figures:
     """Note everything that is wrong with a row; what can be counted of it is counted."""
-    if not isinstance(row, dict):
-        fix = (
-            "one object per line, not one list of them all"
-            if isinstance(row, list)
-            else '{"contents": [...]}'
-        )
-        note("VT224", "", f"the row is {kind_of(row)}, not an object", fix=fix)
-        return Figures()
-    row = _given(row)
+    row = given(row)
     if form == MESSAGES:
         return _walk_messages(row, note)
     if form == COMPLETION:
@@ -193,7 +159,7 @@ def walk(row: Any, form: str, note: Note, *, open_model: bool) -> Figures:
 
 
 def _walk_contents(row: dict[str, Any], note: Note, *, open_model: bool) -> Figures:
-    fields = _fields(row, "", note)
+    fields = fields_of(row, "", note)
     for name, written in fields.items():
         if name in _ROW_FIELDS or _COMPANIONS.get(written) in row:
             continue
@@ -205,10 +171,10 @@ def _walk_contents(row: dict[str, Any], note: Note, *, open_model: bool) -> Figu
             fix=hint or f"a row has: {', '.join(_ROW_FIELDS[:3])}",
         )
     _walk_extras(row, fields, note)
-    told = _Told()
+    told = Told()
     if "systemInstruction" in fields:
         written = fields["systemInstruction"]
-        _walk_content(row[written], written, note, told, roles=None)
+        walk_content(row[written], written, note, told, roles=None)
     contents = row.get("contents")
     if not isinstance(contents, list) or not contents:
         if not any(name in _HINTS or name in _COMPANIONS for name in row):
@@ -219,8 +185,8 @@ def _walk_contents(row: dict[str, Any], note: Note, *, open_model: bool) -> Figu
     said: list[Any] = []
     for index, content in enumerate(contents):
         told.last = []
-        _walk_content(content, f"contents[{index}]", note, told, roles=roles)
-        said.append(_role(content) if isinstance(content, dict) else "")
+        walk_content(content, f"contents[{index}]", note, told, roles=roles)
+        said.append(role_of(content) if isinstance(content, dict) else "")
     _walk_order(said, len(contents), note)
     answer = "".join(told.last)
     # Texts that are wholly empty are noted one by one.
@@ -268,96 +234,6 @@ def _walk_extras(row: dict[str, Any], fields: dict[str, str], note: Note) -> Non
             note("VT207", f"tools[{index}]", f"{kind_of(tool)}, not an object", fix=fix)
 
 
-class _Told:
-    """What the turns of a row hold."""
-
-    def __init__(self) -> None:
-        self.characters = 0
-        self.media = False
-        self.last: list[str] = []
-        """Texts of the turn that is being walked."""
-
-
-def _walk_content(content: Any, path: str, note: Note, told: _Told, *, roles: tuple[str, ...] | None) -> None:
-    if not isinstance(content, dict):
-        fix = '{"role": "user", "parts": [{"text": "..."}]}'
-        note("VT207", path, f"{kind_of(content)}, not an object", fix=fix)
-        return
-    content = _given(content)
-    for name in content:
-        if name not in _CONTENT_FIELDS:
-            fix = (
-                'a text goes into parts: "parts": [{"text": "..."}]'
-                if name in ("content", "text")
-                else "role and parts"
-            )
-            note("VT205", at(path, name), f"a content has no field {quoted(name)}", fix=fix)
-    role = _role(content)
-    if roles is not None and role not in roles:
-        fix = {"assistant": 'write "model"', "system": "put it into systemInstruction"}.get(
-            str(role), '"user" or "model"'
-        )
-        note("VT203", f"{path}.role", quoted(role), why='A turn\'s role must be "user" or "model".', fix=fix)
-    parts = content.get("parts")
-    if not isinstance(parts, list) or not parts:
-        if "content" not in content and "text" not in content:
-            what = "there are no parts" if not parts else f"{kind_of(parts)}, not a list"
-            note("VT210", f"{path}.parts", what, fix='[{"text": "..."}]')
-        return
-    for index, part in enumerate(parts):
-        _walk_part(part, f"{path}.parts[{index}]", note, told)
-
-
-def _walk_part(part: Any, path: str, note: Note, told: _Told) -> None:
-    if not isinstance(part, dict):
-        note("VT207", path, f"{kind_of(part)}, not an object", fix='{"text": "..."}')
-        return
-    part = _given(part)
-    fields = _fields(part, path, note)
-    kinds = [name for name in fields if name in _PART_KINDS]
-    for name, written in fields.items():
-        if name not in _PART_KINDS and name not in _PART_EXTRAS:
-            note(
-                "VT205",
-                at(path, written),
-                f"a part has no field {quoted(written)}",
-                fix=f"one of: {', '.join(_PART_KINDS[:5])}",
-            )
-    if len(kinds) != 1:
-        what = f"a part is one thing, this one is {' and '.join(kinds)}" if kinds else "the part is empty"
-        note("VT211", path, what, fix='one of text, fileData, functionCall...: {"text": "..."}')
-        return
-    kind, written = kinds[0], fields[kinds[0]]
-    value, path = part[written], f"{path}.{written}"
-    told.media |= kind in _MEDIA
-    if kind == "text":
-        if not isinstance(value, str):
-            note("VT207", path, f"{kind_of(value)}, not a string", fix='put it in quotes: "..."')
-            return
-        told.characters += len(value)
-        told.last.append(value)
-        if not value:
-            note("VT212", path, "the text is empty", fix="write it, or drop the part")
-    elif not isinstance(value, dict):
-        note("VT207", path, f"{kind_of(value)}, not an object", fix="{...}")
-    elif kind == "fileData":
-        _walk_file(_given(value), path, note)
-
-
-def _walk_file(value: dict[str, Any], path: str, note: Note) -> None:
-    fields = _fields(value, path, note)
-    uri = value.get(fields.get("fileUri", ""))
-    if not isinstance(uri, str) or not _URI.fullmatch(uri):
-        what = "the URI of the file is missing" if uri is None else f"{quoted(uri)} is not a file's URI"
-        place = at(path, fields.get("fileUri", "fileUri"))
-        note("VT219", place, what, fix="gs://bucket/file or https://...")
-    mime = value.get(fields.get("mimeType", ""))
-    if not isinstance(mime, str) or not mime:
-        what = "the type of the file is missing" if not mime else f"{kind_of(mime)}, not a type"
-        place = at(path, fields.get("mimeType", "mimeType"))
-        note("VT219", place, what, fix='"mimeType": "image/png"')
-
-
 def _walk_messages(row: dict[str, Any], note: Note) -> Figures:
     _walk_names(row, ("messages", "tools"), note, "messages")
     messages = row.get("messages")
@@ -365,7 +241,7 @@ def _walk_messages(row: dict[str, Any], note: Note) -> Figures:
         what = "there are no messages" if not messages else f"messages is {kind_of(messages)}"
         note("VT206", "messages", what, fix='[{"role": "user", "content": "..."}, ...]')
         return Figures()
-    told = _Told()
+    told = Told()
     said: list[Any] = []
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
@@ -376,7 +252,7 @@ def _walk_messages(row: dict[str, Any], note: Note) -> Figures:
             )
             said.append("")
             continue
-        message = _given(message)
+        message = given(message)
         for name in message:
             if name not in _MESSAGE_FIELDS:
                 note(
@@ -409,7 +285,7 @@ def _walk_messages(row: dict[str, Any], note: Note) -> Figures:
     return Figures(len(messages), told.characters, "".join(told.last), told.media)
 
 
-def _walk_message(content: Any, path: str, note: Note, told: _Told) -> None:
+def _walk_message(content: Any, path: str, note: Note, told: Told) -> None:
     if isinstance(content, str):
         told.characters += len(content)
         told.last.append(content)
@@ -427,7 +303,7 @@ def _walk_message(content: Any, path: str, note: Note, told: _Told) -> None:
             note("VT212", path, "the text is empty", fix="write it, or drop the row")
 
 
-def _walk_piece(part: Any, path: str, note: Note, told: _Told) -> None:
+def _walk_piece(part: Any, path: str, note: Note, told: Told) -> None:
     """A piece of a message: `{"type": "text", "text": ...}` or `{"type": "image_url", "image_url": {"url": ...}}`."""
     kind = part.get("type") if isinstance(part, dict) else None
     if kind == "text":
@@ -475,32 +351,3 @@ def _walk_names(row: dict[str, Any], known: Iterable[str], note: Note, fix: str)
     for name in row:
         if name not in known:
             note("VT205", at("", name), f"a row has no field {quoted(name)}", fix=fix)
-
-
-def _fields(value: dict[str, Any], path: str, note: Note) -> dict[str, str]:
-    """Names in camelCase, and how each is written; one that stands there in both ways is noted."""
-    fields: dict[str, str] = {}
-    for written in value:
-        name = _camel(written)
-        if name in fields:
-            note("VT205", at(path, written), f"the same field as {fields[name]}", fix="write it once")
-        fields[name] = written
-    return fields
-
-
-def _given(value: dict[str, Any]) -> dict[str, Any]:
-    if None not in value.values():
-        return value
-    return {name: member for name, member in value.items() if member is not None}
-
-
-def _role(content: dict[str, Any]) -> Any:
-    role = content.get("role")
-    return "user" if role is None else role
-
-
-def _camel(name: str) -> str:
-    if "_" not in name:
-        return name
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)

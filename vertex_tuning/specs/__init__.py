@@ -1,5 +1,7 @@
 """One file per way of tuning: a typed spec, and how it becomes a job."""
 
+from vertex_tuning.specs._spec import Spec
+from vertex_tuning.specs.preference import PreferenceTuning
 from vertex_tuning.specs.supervised import SupervisedTuning
 
-__all__ = ["SupervisedTuning"]
+__all__ = ["PreferenceTuning", "Spec", "SupervisedTuning"]

@@ -1,7 +1,12 @@
 """The torch code: one file per method. It sees local paths only, and runs the same in the emulator's trainer, in a container
 and under `torchrun`.
 
+    methods.py     the ways of tuning, by name
     supervised.py  learn from examples: an adapter, or every weight
+    preference.py  learn which of two answers is preferred
+    loop.py        the loop that they share: batches, steps, checkpoints, resuming, measuring
+    config.py      what a run is told
+    examples.py    rows as tokens, batches as tensors, faults as one error
     chat.py        text to tokens and back, by the model's own template
     rows.py        rows of Vertex AI's formats as chats
     stats.py       what the service reports about a data set

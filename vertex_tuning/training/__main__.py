@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vertex_tuning.training import supervised
+from vertex_tuning.training import methods
 
 
 def main() -> int:
     """Run; exit status 1 where the run failed."""
     parser = argparse.ArgumentParser(prog="python -m vertex_tuning.training", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="a SupervisedConfig as JSON")
+    parser.add_argument("--method", default="supervised", help="supervised (the default) or preference")
+    parser.add_argument("--config", type=Path, required=True, help="the method's TrainingConfig as JSON")
     options = parser.parse_args()
     failed = False
 
@@ -24,8 +25,7 @@ def main() -> int:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
 
-    config = supervised.SupervisedConfig.from_json(json.loads(options.config.read_text(encoding="utf-8")))
-    supervised.run(config, report)
+    methods.run(options.method, json.loads(options.config.read_text(encoding="utf-8")), report)
     return int(failed)
 
 

@@ -44,7 +44,7 @@ def load(folder: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any] | Non
             with torch.no_grad():
                 parameter.copy_(file.get_tensor(f"{index}.weight"))
             state = {
-                name: file.get_tensor(f"{index}.{name}")
+                name: file.get_tensor(f"{index}.{name}").to(parameter.device)
                 for name in (*_MOMENTS, "step")
                 if f"{index}.{name}" in names
             }

@@ -61,6 +61,20 @@ def messages(row: dict[str, Any]) -> list[Message]:
     raise ValueError("the row has neither contents, nor messages, nor prompt and completion")
 
 
+def preference(row: dict[str, Any]) -> tuple[list[Message], tuple[str, str]]:
+    """A row of a preference set: what was asked, and the two answers, the preferred one first.
+
+    Raises:
+        CannotSeeError: A part is not text.
+        ValueError: There are not two answers of different scores.
+    """
+    ranked = sorted(row["completions"], key=lambda completion: -completion["score"])
+    if len(ranked) != 2 or ranked[0]["score"] == ranked[1]["score"]:
+        raise ValueError("a row has two completions, one preferred to the other")
+    preferred, other = (_text(completion["completion"]) for completion in ranked)
+    return messages(row), (preferred, other)
+
+
 def _role(name: str) -> str:
     if name not in _ROLES:
         raise ValueError(f'"{name}" is not a role')

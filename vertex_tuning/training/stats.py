@@ -1,8 +1,9 @@
-"""What the service reports about a data set, computed from the real one: `supervisedTuningDataStats`."""
+"""What the service reports about a data set, computed from the real one: `tuningDataStats`, by method."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,14 +50,68 @@ class Tally:
             "userDatasetExamples": self.examples[: 2 * _SHOWN_EXAMPLES],
             "totalTruncatedExampleCount": str(len(self.dropped)),
         }
-        if self.dropped:
-            shown = self.dropped[:_SHOWN_DROPPED]
-            body["truncatedExampleIndices"] = [str(row) for row, _ in shown]
-            body["droppedExampleReasons"] = [reason for _, reason in shown]
-        return body
+        return {**body, **_dropped(self.dropped, "truncatedExampleIndices")}
 
 
-def distribution(values: Sequence[int]) -> dict[str, Any]:
+@dataclass(slots=True)
+class PreferenceTally:
+    """Counts of preference pairs, gathered row by row."""
+
+    input_tokens: list[int] = field(default_factory=list)
+    output_tokens: list[int] = field(default_factory=list)
+    """Of both answers."""
+    scores: list[float] = field(default_factory=list)
+    variances: list[float] = field(default_factory=list)
+    dropped: list[tuple[int, str]] = field(default_factory=list)
+    """(row from 1, reason)."""
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any], *, input_tokens: int, output_tokens: int) -> None:
+        """A row that is trained on."""
+        self.input_tokens.append(input_tokens)
+        self.output_tokens.append(output_tokens)
+        scores = [float(completion["score"]) for completion in row["completions"]]
+        self.scores += scores
+        self.variances.append(statistics.pvariance(scores))
+        if len(self.examples) < _SHOWN_EXAMPLES:
+            self.examples.append({key: row[key] for key in ("contents", "completions")})
+
+    def to_json(self, *, steps: int, epochs: int) -> dict[str, Any]:
+        """As `PreferenceOptimizationDataStats`. Billable is the prompt twice and both answers, for every epoch."""
+        billable = (2 * sum(self.input_tokens) + sum(self.output_tokens)) * epochs
+        return {
+            "tuningDatasetExampleCount": str(len(self.input_tokens) + len(self.dropped)),
+            "totalBillableTokenCount": str(billable),
+            "tuningStepCount": str(steps),
+            "userInputTokenDistribution": _plain(distribution(self.input_tokens)),
+            "userOutputTokenDistribution": _plain(distribution(self.output_tokens)),
+            "scoresDistribution": _plain(distribution(self.scores)),
+            "scoreVariancePerExampleDistribution": _plain(distribution(self.variances)),
+            "userDatasetExamples": self.examples,
+            **_dropped(self.dropped, "droppedExampleIndices"),
+        }
+
+
+def _dropped(dropped: Sequence[tuple[int, str]], indices: str) -> dict[str, Any]:
+    shown = dropped[:_SHOWN_DROPPED]
+    if not shown:
+        return {}
+    return {
+        indices: [str(row) for row, _ in shown],
+        "droppedExampleReasons": [reason for _, reason in shown],
+    }
+
+
+def _plain(supervised: dict[str, Any]) -> dict[str, Any]:
+    """As `DatasetDistribution`: the sum is a number, buckets hold counts, and there is nothing about billing."""
+    if not supervised:
+        return {}
+    found = {name: value for name, value in supervised.items() if name != "billableSum"}
+    buckets = [{**bucket, "count": str(int(bucket["count"]))} for bucket in supervised["buckets"]]
+    return {**found, "sum": float(found["sum"]), "buckets": buckets}
+
+
+def distribution(values: Sequence[float]) -> dict[str, Any]:
     """As `SupervisedTuningDatasetDistribution`, with ten buckets of equal width.
 
     Percentiles are by nearest rank.

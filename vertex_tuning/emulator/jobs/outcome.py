@@ -9,6 +9,7 @@ from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import identifier
 from vertex_tuning.emulator.jobs.plan import Plan
+from vertex_tuning.emulator.jobs.request import spec_of
 from vertex_tuning.emulator.state import Database, Resource
 from vertex_tuning.emulator.status import Code
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
     from vertex_tuning.emulator.jobs.registry import Registry
 
+_TUNE_TYPES = {"supervised": "sft", "preference": "dpo"}
+"""The service's own word is known for `sft` alone."""
 _NO_LABEL = re.compile(r"[^a-z0-9_-]")
 
 
@@ -30,7 +33,7 @@ def of(emulator: Emulator, registry: Registry, job: Resource, folder: JobFolder)
     fields: dict[str, Any] = {}
     if not base.open:
         fields["tunedModel"] = _register(emulator, registry, job, decided, base, checkpoints, folder)
-    if "evaluationConfig" in job.body["supervisedTuningSpec"]:
+    if "evaluationConfig" in spec_of(job.body):
         error = {"code": Code.UNIMPLEMENTED.number, "message": "The emulator does not run evaluations yet."}
         fields["evaluateDatasetRuns"] = [
             {"checkpointId": checkpoint["checkpoint_id"], "error": error} for checkpoint in checkpoints
@@ -59,7 +62,7 @@ def _register(
         "displayName": display or f"tuned-model-{number}",
         "labels": {
             **job.body.get("labels", {}),
-            "tune-type": "sft",
+            "tune-type": _TUNE_TYPES[decided.method],
             "google-vertex-llm-tuning-base-model-id": _NO_LABEL.sub("-", base.id.lower())[:63],
             "google-vertex-llm-tuning-job-id": number,
         },
@@ -89,7 +92,7 @@ def _register(
             }
             for checkpoint in checkpoints
         ],
-        export_last_only=bool(job.body["supervisedTuningSpec"].get("exportLastCheckpointOnly")),
+        export_last_only=bool(spec_of(job.body).get("exportLastCheckpointOnly")),
     )
 
 

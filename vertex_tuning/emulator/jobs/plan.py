@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs import custom, files
 from vertex_tuning.emulator.jobs.files import JobFolder
-from vertex_tuning.emulator.jobs.request import ADAPTER_SIZES, Source, mode_of
+from vertex_tuning.emulator.jobs.request import ADAPTER_SIZES, Source, method_of, mode_of, spec_of
 from vertex_tuning.emulator.settings import processors
 from vertex_tuning.emulator.status import ApiError, Code
 
@@ -38,6 +38,8 @@ class Plan:
     """Its checkpoint."""
     custom: bool
     """Whether it starts from weights that the user gave."""
+    method: str = "supervised"
+    """As the catalog calls it."""
 
     def to_json(self) -> dict[str, Any]:
         """For the private part of the job."""
@@ -78,9 +80,7 @@ def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
     else:
         stand_in = stand_in_of(emulator, source.base).name
     weights(emulator, stand_in)
-    given = ADAPTER_SIZES.get(
-        job["supervisedTuningSpec"].get("hyperParameters", {}).get("adapterSize", ""), 0
-    )
+    given = ADAPTER_SIZES.get(spec_of(job).get("hyperParameters", {}).get("adapterSize", ""), 0)
     return Plan(
         base_model=source.base.id,
         stand_in=stand_in,
@@ -89,6 +89,7 @@ def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
         source=source.version.name if source.version else "",
         checkpoint_id=source.checkpoint_id,
         custom=bool(job.get("customBaseModel")),
+        method=method_of(job),
     )
 
 
@@ -105,7 +106,7 @@ def take_in(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pl
     Raises:
         ApiError: 400, the user's weights are not what they should be; 409, an object was replaced just now.
     """
-    spec = job["supervisedTuningSpec"]
+    spec = spec_of(job)
     folder.path.mkdir(parents=True)
     try:
         files.take(emulator.storage.open_path(spec["trainingDatasetUri"]), folder.training)
@@ -126,16 +127,23 @@ def take_in(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pl
 
 
 def config(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """What the trainer is told, as JSON: a `SupervisedConfig`.
+    """What the trainer is told, as JSON: the `TrainingConfig` of the plan's method.
 
     Raises:
         ApiError: 400, the weights are not there any more.
     """
-    spec = job["supervisedTuningSpec"]
+    spec = spec_of(job)
     parameters = spec.get("hyperParameters", {})
     stand_in = catalog.stand_in(plan.stand_in)
-    usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
+    extra: dict[str, Any] = {}
+    if plan.method == "preference":
+        usual = stand_in.learning_rate_preference
+        if parameters.get("beta"):
+            extra["beta"] = parameters["beta"]
+    else:
+        usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
     return {
+        **extra,
         "model": str(folder.base if folder.base.exists() else weights(emulator, plan.stand_in)),
         "base_model": plan.base_model,
         "training": str(folder.training),

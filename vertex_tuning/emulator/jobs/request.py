@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
     from vertex_tuning.emulator.state import Resource
 
-_SERVED = "supervisedTuningSpec"
 SPECS = {
-    _SERVED: "supervised tuning",
+    "supervisedTuningSpec": "supervised tuning",
     "preferenceOptimizationSpec": "preference tuning",
     "distillationSpec": "distillation",
     "reinforcementTuningSpec": "reinforcement tuning",
@@ -28,6 +27,8 @@ SPECS = {
     "veoLoraTuningSpec": "Veo LoRA tuning",
     "distillationSamplingSpec": "distillation sampling",
 }
+_SERVED = {"supervisedTuningSpec": "supervised", "preferenceOptimizationSpec": "preference"}
+"""Which method of the catalog a spec asks for."""
 ADAPTER_SIZES = {
     "ADAPTER_SIZE_ONE": 1,
     "ADAPTER_SIZE_TWO": 2,
@@ -45,8 +46,6 @@ _OBJECT = re.compile(r"gs://[^/]+/.+")
 _FOLDER = re.compile(r"gs://[^/]+(/.*)?")
 _MODEL_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/models/([^/@]+)(?:@([^/@]+))?")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
-_SPEC = "supervised_tuning_spec"
-_PARAMETERS = f"{_SPEC}.hyper_parameters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,19 @@ def check(emulator: Emulator, parent: str, job: dict[str, Any]) -> Source:
     return _Check(emulator, parent, job).run()
 
 
+def spec_of(job: dict[str, Any]) -> dict[str, Any]:
+    """The spec of a job that was checked: of its members, the one that says how to tune."""
+    return next(dict(job[name]) for name in _SERVED if name in job)
+
+
+def method_of(job: dict[str, Any]) -> str:
+    """As the catalog calls it."""
+    return next(method for name, method in _SERVED.items() if name in job)
+
+
 def mode_of(base: catalog.BaseModel, job: dict[str, Any]) -> str:
     """`adapter` or `full`; where it is not said, an adapter if the model has any."""
-    given = _MODES.get(job[_SERVED].get("tuningMode", ""))
+    given = _MODES.get(spec_of(job).get("tuningMode", ""))
     return given or ("adapter" if "adapter" in base.modes else "full")
 
 
@@ -87,10 +96,10 @@ def _check_method(job: dict[str, Any]) -> None:
             f"Cannot set '{given[1]}'",
             rule="VT630",
         )
-    if given and given[0] != _SERVED:
+    if given and given[0] not in _SERVED:
         raise ApiError(
             Code.UNIMPLEMENTED,
-            f"The emulator does not serve {SPECS[given[0]]} ({given[0]}) yet. It serves {_SERVED}.",
+            f"The emulator does not serve {SPECS[given[0]]} ({given[0]}) yet. It serves {' and '.join(_SERVED)}.",
             rule="VT639",
         )
 
@@ -102,22 +111,25 @@ class _Check:
         self.emulator = emulator
         self.location = parent.rsplit("/", 1)[1]
         self.job = job
-        self.spec: dict[str, Any] = job.get(_SERVED, {})
+        self.key = next((name for name in _SERVED if name in job), "")
+        self.method = _SERVED.get(self.key, "supervised")
+        self.spec: dict[str, Any] = job.get(self.key, {})
         self.parameters: dict[str, Any] = self.spec.get("hyperParameters", {})
+        self.path = _snake(self.key)
+        self.numbers_path = f"{self.path}.hyper_parameters"
         self.faults: list[tuple[str, str, str]] = []
 
     def fault(self, rule: str, field: str, description: str) -> None:
         self.faults.append((rule, f"tuning_job.{field}", description))
 
     def run(self) -> Source:
-        if _SERVED not in self.job:
-            self.fault(
-                "VT630", "tuning_spec", "tuning_spec is required; the emulator serves supervised_tuning_spec."
-            )
+        if not self.key:
+            served = " and ".join(_snake(name) for name in _SERVED)
+            self.fault("VT630", "tuning_spec", f"tuning_spec is required; the emulator serves {served}.")
         source = self.source()
         if source is not None:
             self.model(source.base)
-        if _SERVED in self.job:
+        if self.key:
             self.datasets()
         self.names()
         if self.faults or source is None:
@@ -181,8 +193,9 @@ class _Check:
     # What the model takes
 
     def model(self, base: catalog.BaseModel) -> None:
-        if "supervised" not in base.methods:
-            self.fault("VT631", "base_model", f"{base.id} does not support supervised tuning.")
+        if self.method not in base.methods:
+            what = SPECS.get(self.key, "tuning")
+            self.fault("VT631", "base_model", f"{base.id} does not support {what}.")
         if self.location not in base.regions:
             several = ", ".join(base.regions[:6]) + (", ..." if len(base.regions) > 6 else "")
             self.fault(
@@ -190,7 +203,7 @@ class _Check:
                 "base_model",
                 f"{base.id} cannot be tuned in {self.location}. It can be in: {several}.",
             )
-        if _SERVED in self.job:
+        if self.key:
             self.mode(base)
             self.numbers(base)
         self.placement(base)
@@ -201,7 +214,7 @@ class _Check:
         if mode not in base.modes:
             self.fault(
                 "VT631",
-                f"{_SPEC}.tuning_mode",
+                f"{self.path}.tuning_mode",
                 f"{base.id} offers {' and '.join(base.modes)} tuning, not {mode} tuning.",
             )
             return
@@ -209,34 +222,37 @@ class _Check:
         if mode == "adapter" and size in ADAPTER_SIZES and ADAPTER_SIZES[size] not in base.adapter_sizes:
             self.fault(
                 "VT633",
-                f"{_PARAMETERS}.adapter_size",
+                f"{self.numbers_path}.adapter_size",
                 f"Adapter size {ADAPTER_SIZES[size]} is not supported for {base.id}. Supported: "
                 f"{', '.join(str(value) for value in base.adapter_sizes)}.",
             )
 
     def numbers(self, base: catalog.BaseModel) -> None:
         """In proto3, 0 is the same as left out: the service decides."""
-        most = catalog.limits("supervised")["max_epochs"]
+        most = catalog.limits(self.method)["max_epochs"]
         if not 0 <= int(self.parameters.get("epochCount", 0)) <= most:
-            self.fault("VT633", f"{_PARAMETERS}.epoch_count", f"epoch_count must be between 1 and {most}.")
+            self.fault(
+                "VT633", f"{self.numbers_path}.epoch_count", f"epoch_count must be between 1 and {most}."
+            )
         for name, field in (
             ("learningRateMultiplier", "learning_rate_multiplier"),
             ("learningRate", "learning_rate"),
             ("batchSize", "batch_size"),
+            ("beta", "beta"),
         ):
             value = float(self.parameters.get(name, 0))
             if not math.isfinite(value) or value < 0:
-                self.fault("VT633", f"{_PARAMETERS}.{field}", f"{field} must be a positive number.")
-            elif value and not base.open and name != "learningRateMultiplier":
+                self.fault("VT633", f"{self.numbers_path}.{field}", f"{field} must be a positive number.")
+            elif value and not base.open and name in ("learningRate", "batchSize"):
                 self.fault(
                     "VT633",
-                    f"{_PARAMETERS}.{field}",
+                    f"{self.numbers_path}.{field}",
                     f"{field} is for open models only; {base.id} is not one.",
                 )
         if self.parameters.get("learningRate") and self.parameters.get("learningRateMultiplier"):
             self.fault(
                 "VT633",
-                f"{_PARAMETERS}.learning_rate",
+                f"{self.numbers_path}.learning_rate",
                 "learning_rate and learning_rate_multiplier are mutually exclusive.",
             )
 
@@ -287,7 +303,7 @@ class _Check:
 
     def datasets(self) -> None:
         for name, field in _DATASETS:
-            uri, path = self.spec.get(name, ""), f"{_SPEC}.{field}"
+            uri, path = self.spec.get(name, ""), f"{self.path}.{field}"
             if not uri:
                 if name == "trainingDatasetUri":
                     self.fault("VT634", path, f"{field} is required.")
@@ -309,7 +325,7 @@ class _Check:
             self.fault("VT634", path, f"{field}: {uri} does not exist.")
         elif found.size == 0:
             self.fault("VT634", path, f"{field}: {uri} is empty.")
-        elif found.size > (most := catalog.limits("supervised")["max_file_bytes"]):
+        elif found.size > (most := catalog.limits(self.method)["max_file_bytes"]):
             self.fault(
                 "VT634", path, f"{field}: {uri} has {found.size:,} bytes; a data set may have up to {most:,}."
             )
@@ -343,6 +359,10 @@ class _Check:
             )
         for text in label_faults(self.job.get("labels", {})):
             self.fault("VT640", "labels", text)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", name)
 
 
 def label_faults(labels: dict[str, str]) -> list[str]:

@@ -112,10 +112,11 @@ class Run:
     async def _train(self, decided: Plan) -> None:
         job = self._ledger.get(self.name)
         config = plan.config(self._emulator, self._folder, job.body, decided)
+        order = {"kind": decided.method, "config": config}
         publishing = asyncio.create_task(self._publisher.run())
         try:
             while not self._cancelled.is_set():
-                ended = await self._attempt(config)
+                ended = await self._attempt(order)
                 if self._cancelled.is_set():
                     return
                 if "failed" in self._said:
@@ -127,9 +128,9 @@ class Run:
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
 
-    async def _attempt(self, config: dict[str, Any]) -> Exit:
+    async def _attempt(self, order: dict[str, Any]) -> Exit:
         self._said = {}
-        training = asyncio.create_task(self._trainer.run(identifier(self.name), config, self._on_event))
+        training = asyncio.create_task(self._trainer.run(identifier(self.name), order, self._on_event))
         cancelled = asyncio.create_task(self._cancelled.wait())
         try:
             await asyncio.wait([training, cancelled], return_when=asyncio.FIRST_COMPLETED)
@@ -177,7 +178,7 @@ class Run:
                 self.name,
                 ledger.WAITING_FOR_CAPACITY,
                 tuningJobState=ledger.WAITING_FOR_CAPACITY,
-                tuningDataStats={"supervisedTuningDataStats": event["stats"]},
+                tuningDataStats=event["stats"],
             )
         elif kind == "checkpoint":
             data = {key: event[key] for key in ("checkpoint_id", "epoch", "step")}

@@ -72,12 +72,12 @@ class Trainer:
         self._worker, self._started = worker, time.monotonic()
         await worker.start()
 
-    async def run(self, job: str, config: dict[str, Any], on_event: Callable[[Event], None]) -> Exit:
+    async def run(self, job: str, order: dict[str, Any], on_event: Callable[[Event], None]) -> Exit:
         """Train until the job's process has ended.
 
         Args:
             job: Id of the job.
-            config: What the trainer is told.
+            order: What the trainer is told: the `kind` of training and its `config`.
             on_event: Gets the trainer's events, as they come.
         """
         ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
@@ -86,7 +86,7 @@ class Trainer:
         try:
             await self.warm()
             assert self._worker is not None
-            self._worker.send({"op": "run", "job": job, "kind": "supervised", "config": config})
+            self._worker.send({"op": "run", "job": job, **order})
             while not ended.done():
                 limit = _SILENCE_LIMIT if self._ready.is_set() else _START_LIMIT
                 left = self._heard + limit - time.monotonic()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from vertex_tuning.emulator.api import Call, Routes
+from vertex_tuning.emulator.jobs import validation
 from vertex_tuning.emulator.listing import page
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.wire.schema import schema
@@ -18,7 +20,6 @@ _NOT_SERVED = {
     "rebaseTunedModel": ("v1", "v1beta1"),
     "optimizePrompt": ("v1beta1",),
     "processData": ("v1beta1",),
-    "validateReinforcementTuningReward": ("v1beta1",),
 }
 
 
@@ -46,6 +47,17 @@ async def cancel(call: Call) -> dict[str, Any]:
     """Asks it to end; the state tells when it has. google-genai sends no body, the generated clients `{}`."""
     call.emulator.jobs.cancel(_name(call))
     return {}
+
+
+@routes.post(
+    f"{_JOBS}:validateReinforcementTuningReward",
+    request="ValidateReinforcementTuningRewardRequest",
+    response="ValidateReinforcementTuningRewardResponse",
+    versions=("v1beta1",),
+)
+async def validate_reward(call: Call) -> dict[str, Any]:
+    """What one answer would earn. A reward that cannot be computed for it is told in the answer, not as an error."""
+    return await asyncio.to_thread(validation.validate, call.body)
 
 
 @routes.get(f"{_LOCATION}/metadataStores/{{store}}/contexts/{{context}}", response="Context")

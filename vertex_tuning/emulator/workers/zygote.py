@@ -30,7 +30,7 @@ def main() -> None:
     from peft import LoraConfig  # noqa: F401
     from transformers.models.llama.modeling_llama import LlamaForCausalLM  # noqa: F401
 
-    from vertex_tuning.training import supervised  # noqa: F401
+    from vertex_tuning.training import methods  # noqa: F401
 
     gc.collect()
     gc.freeze()
@@ -111,7 +111,7 @@ class Zygote:
 
 
 def _train(channel: Channel, message: dict[str, Any]) -> None:
-    from vertex_tuning.training import supervised
+    from vertex_tuning.training import methods
 
     sent = 0.0
 
@@ -123,7 +123,7 @@ def _train(channel: Channel, message: dict[str, Any]) -> None:
             sent = now
             channel.send({"job": message["job"], **event})
 
-    supervised.run(supervised.SupervisedConfig.from_json(message["config"]), report)
+    methods.run(message["kind"], message["config"], report)
 
 
 if __name__ == "__main__":

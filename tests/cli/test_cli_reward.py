@@ -1,0 +1,77 @@
+"""`reward test`: what a reward pays, before a job is paid for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+REWARD = {
+    "singleRewardConfig": {
+        "rewardName": "right",
+        "stringMatchRewardScorer": {
+            "correctAnswerReward": 1.0,
+            "wrongAnswerReward": -1.0,
+            "stringMatchExpression": {
+                "matchOperation": "PARTIAL_MATCH",
+                "expression": "{{references.answer}}",
+            },
+        },
+    }
+}
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "reward.json").write_text(json.dumps(REWARD), encoding="utf-8")
+    rows = [
+        {
+            "contents": [{"role": "user", "parts": [{"text": f"{number} + 1?"}]}],
+            "references": {"answer": str(number + 1)},
+        }
+        for number in range(10)
+    ]
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(tmp_path / "reward.json"), str(path)
+
+
+def test_a_reward_that_pays_for_keywords_is_told_to_people_and_is_1(cli, files):
+    done = cli("reward", "test", *files, "--rows", "5", "--answers", "2", "--max-output-tokens", "4")
+    assert done.status == 1
+    assert "10 answers to 5 prompts" in done.out
+    assert "VT932" in done.out
+    assert "every reference of the set" in done.out
+
+
+def test_as_json_it_is_one_document(cli, files):
+    done = cli(
+        "reward", "test", *files, "--rows", "3", "--answers", "1", "--max-output-tokens", "4", "--json"
+    )
+    found = done.json
+    assert (found["prompts"], found["answers"], found["ok"]) == (3, 3, False)
+    assert found["alike"] is None  # of one answer nobody can tell
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [("{", "VT901"), ("[]", "VT901"), ("{}", "VT901"), ('{"rewardName": "x"}', "VT902")],
+)
+def test_a_reward_that_makes_no_sense_is_refused(cli, files, tmp_path, content, rule):
+    (tmp_path / "reward.json").write_text(content, encoding="utf-8")
+    done = cli("reward", "test", *files)
+    assert done.status == 1
+    assert rule in done.err
+
+
+def test_rows_that_are_none_are_refused(cli, files, tmp_path):
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "x"}\n', encoding="utf-8")
+    done = cli("reward", "test", *files)
+    assert done.status == 1
+    assert "VT218" in done.err
+
+
+def test_a_set_can_be_checked_for_it(cli, files):
+    done = cli("data", "check", files[1], "--method", "reinforcement", "--json")
+    assert done.status == 0
+    assert done.json["form"] == "contents and references"

@@ -1,0 +1,104 @@
+"""`vertex-tuning reward`: what answers are worth, before a job is paid for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vertex_tuning.cli import _common
+from vertex_tuning.cli._lazy import Group
+
+if TYPE_CHECKING:
+    from vertex_tuning.rewards import AnyReward
+
+
+@click.group(cls=Group)
+def reward() -> None:
+    """Try rewards for reinforcement tuning before they are paid for.
+
+    \b
+    Example:
+      vertex-tuning reward test reward.json prompts.jsonl
+    """
+
+
+@reward.command()
+@click.argument("reward_file", metavar="REWARD", type=click.Path(path_type=Path))
+@click.argument("dataset", metavar="DATA", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    default="gemini-2.5-flash",
+    show_default=True,
+    help="Whose answers: a model of the catalog, or a tuned one.",
+)
+@click.option("--rows", type=click.IntRange(1), default=50, show_default=True, help="How many prompts.")
+@click.option("--answers", type=click.IntRange(1), default=4, show_default=True, help="To each prompt.")
+@click.option(
+    "--temperature", type=_common.Number(min=0), default=1.0, show_default=True, help="How varied they are."
+)
+@click.option("--max-output-tokens", type=click.IntRange(1), default=64, show_default=True, help="Of each.")
+@_common.target_options
+def test(
+    reward_file: Path,
+    dataset: Path,
+    model: str,
+    rows: int,
+    answers: int,
+    temperature: float,
+    max_output_tokens: int,
+    where: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Score a model's answers, and answers that try to cheat.
+
+    REWARD is a JSON file with a singleRewardConfig or a compositeRewardConfig, as a tuning job has it; DATA a JSONL file of rows
+    with contents and references. Said is how far the rewards spread, for how many prompts all answers earn the same, what
+    failed, and what an empty answer, an echo, a list of keywords, a very long answer and the right answer in two forms earn.
+    Exit status 1 where something speaks against the reward.
+
+    \b
+    Example:
+      vertex-tuning reward test reward.json prompts.jsonl --model gemini-2.5-flash --rows 20
+    """
+    asked = _read(reward_file)
+    with _common.open_client(where) as client:
+        trial = client.try_reward(
+            asked,
+            dataset,
+            model=model,
+            rows=rows,
+            answers=answers,
+            temperature=temperature,
+            max_output_tokens=max_output_tokens,
+            progress=None if as_json else _progress,
+        )
+    if as_json:
+        _common.print_json(trial.to_json())
+    else:
+        click.echo(str(trial))
+    raise SystemExit(0 if trial.ok else 1)
+
+
+def _read(path: Path) -> AnyReward:
+    from vertex_tuning import rewards
+    from vertex_tuning.errors import RewardError
+
+    try:
+        config: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RewardError("VT901", f"it cannot be read: {error.strerror}", where=str(path)) from error
+    except ValueError as error:
+        raise RewardError("VT901", f"it is not JSON: {error}", where=str(path)) from error
+    if not isinstance(config, dict):
+        raise RewardError(
+            "VT901", "it is not a JSON object", where=str(path), fix='{"singleRewardConfig": {...}}'
+        )
+    return rewards.from_json(config)
+
+
+def _progress(done: int, total: int) -> None:
+    if _common.is_drawable():
+        click.echo(f"\r{done} of {total} answers", err=True, nl=done == total)

@@ -1,0 +1,40 @@
+"""Rewards for reinforcement tuning: what an answer is worth, between -1 and 1, computed exactly as the service documents it.
+
+    from vertex_tuning import rewards
+
+    reward = rewards.exact_match("{{references.answer}}", extract=r"<answer>(.*?)</answer>")
+    reward.score({"contents": [...], "references": {"answer": "4"}}, "2 + 2 is <answer>4</answer>").reward
+
+builders.py      a reward in one line
+config.py        a reward as Google's JSON has it; every fault of one at once
+scoring.py       one answer, one reward, or several by weight
+matching.py      what of an answer is looked at, and what it is held against
+placeholders.py  `{{references.answer}}` in an expression
+probes.py        a reward tried out: spread, signal, and what it pays for cheating
+
+One engine serves the dry run here, `client.validate_reward`, the emulator's `validateReinforcementTuningReward`, and training.
+
+Source: Google Cloud documentation, "Reward functions", Gemini Enterprise Agent Platform (2026-09-25); what it leaves open is said
+in docs/rewards.md.
+"""
+
+from vertex_tuning.rewards.builders import contains, exact_match, json_field, regex, weighted
+from vertex_tuning.rewards.config import AnyReward, CompositeReward, Reward, from_json
+from vertex_tuning.rewards.probes import Trial, try_out
+from vertex_tuning.rewards.scoring import Failure, Score
+
+__all__ = [
+    "AnyReward",
+    "CompositeReward",
+    "Failure",
+    "Reward",
+    "Score",
+    "Trial",
+    "contains",
+    "exact_match",
+    "from_json",
+    "json_field",
+    "regex",
+    "try_out",
+    "weighted",
+]

@@ -1,0 +1,122 @@
+"""A reward in one line. What makes no sense is refused where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vertex_tuning.errors import Fault
+from vertex_tuning.rewards import config, matching, scoring
+from vertex_tuning.rewards.config import CompositeReward, Reward, StringMatch
+
+
+def exact_match(
+    expression: str,
+    *,
+    extract: str | None = None,
+    correct: float = 1.0,
+    wrong: float = 0.0,
+    name: str = "exact_match",
+) -> Reward:
+    """The answer is this, to the letter.
+
+    Args:
+        expression: A text, which may name references: `{{references.answer}}`.
+        extract: Look at the first group of the last match of this regular expression (RE2) alone.
+        correct: What a right answer is worth, from -1 to 1.
+        wrong: What another one is worth.
+        name: By which it is told apart from other rewards.
+
+    Raises:
+        RewardError: VT9xx, with every fault.
+    """
+    return _string(matching.EXACT, expression, None, extract, correct, wrong, name)
+
+
+def contains(
+    expression: str,
+    *,
+    extract: str | None = None,
+    correct: float = 1.0,
+    wrong: float = 0.0,
+    name: str = "contains",
+) -> Reward:
+    """The answer holds this text. As `exact_match`."""
+    return _string(matching.PARTIAL, expression, None, extract, correct, wrong, name)
+
+
+def regex(
+    expression: str,
+    *,
+    extract: str | None = None,
+    correct: float = 1.0,
+    wrong: float = 0.0,
+    name: str = "regex",
+) -> Reward:
+    """Somewhere in the answer this regular expression (RE2) matches. References are put in as they are. As `exact_match`."""
+    return _string(matching.REGEX, expression, None, extract, correct, wrong, name)
+
+
+def json_field(
+    key: str,
+    expression: str,
+    *,
+    operation: str = matching.EXACT,
+    extract: str | None = None,
+    correct: float = 1.0,
+    wrong: float = 0.0,
+    name: str = "json_field",
+) -> Reward:
+    """The answer is a JSON object, and its member of this name is as it should be.
+
+    Args:
+        key: Name of a member of the object itself, not of one that lies in it.
+        expression: What its value is held against.
+        operation: `EXACT_MATCH`, `PARTIAL_MATCH` or `REGEX_CONTAINS`.
+        extract: As for `exact_match`: where the object stands in the answer.
+        correct: What a right answer is worth, from -1 to 1.
+        wrong: What another one is worth, one that is no JSON too.
+        name: By which it is told apart from other rewards.
+    """
+    return _string(operation, expression, key, extract, correct, wrong, name)
+
+
+def weighted(parts: Sequence[tuple[Reward, float]]) -> CompositeReward:
+    """Several rewards, by their weights: `sum(weight * reward) / sum(weight)`.
+
+    Raises:
+        RewardError: VT9xx: none, a weight that is none, a name that stands for two.
+    """
+    faults: list[Fault] = []
+    if not parts:
+        faults.append(Fault("VT901", "there are no rewards", "parts", fix="[(reward, weight), ...]"))
+    for index, (_, weight) in enumerate(parts):
+        config.check_weight(weight, f"parts[{index}]", faults)
+    config.check_names([reward.name for reward, _ in parts], "parts", faults)
+    config.refuse(faults)
+    return CompositeReward(tuple(parts))
+
+
+def _string(
+    operation: str,
+    expression: str,
+    key: str | None,
+    extract: str | None,
+    correct: float,
+    wrong: float,
+    name: str,
+) -> Reward:
+    faults: list[Fault] = []
+    if extract is not None:
+        config.check_pattern(extract, "extract", faults)
+    if key == "":
+        faults.append(Fault("VT906", "the member's name is missing", "key", fix='"answer"'))
+    config.check_match(operation, expression, name, faults)
+    for what, value in (("correct", correct), ("wrong", wrong)):
+        if not scoring.LOWEST <= value <= scoring.HIGHEST:
+            why = "Rewards are clipped: it would be worth no more than that."
+            faults.append(Fault("VT908", f"{value} is beyond -1 and 1", what, why, "a number from -1 to 1"))
+    if correct <= wrong:
+        what = f"a right answer ({correct:g}) is worth no more than a wrong one ({wrong:g})"
+        faults.append(Fault("VT911", what, "correct", fix="correct above wrong"))
+    config.refuse(faults)
+    return Reward(StringMatch(operation, expression, key, correct, wrong), name, extract)

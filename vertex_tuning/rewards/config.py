@@ -1,0 +1,349 @@
+"""A reward as Google's JSON has it: `singleRewardConfig` or `compositeRewardConfig`; every fault of one at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vertex_tuning.errors import Fault, RewardError
+from vertex_tuning.rewards import matching, placeholders, scoring
+from vertex_tuning.rewards.scoring import Score
+
+Json = dict[str, Any]
+
+_NOT_RUN = {
+    "codeExecutionRewardScorer": "code",
+    "autoraterScorer": "an autorater",
+    "cloudRunRewardScorer": "a Cloud Run service",
+}
+_SCORERS = ("stringMatchRewardScorer", *_NOT_RUN)
+
+
+@dataclass(frozen=True, slots=True)
+class StringMatch:
+    """Holds a text, or a member of a JSON object, against an expression."""
+
+    operation: str
+    """`EXACT_MATCH`, `PARTIAL_MATCH` (the expression is a part of the text) or `REGEX_CONTAINS`."""
+    expression: str
+    """May name references: `{{references.answer}}`."""
+    key: str | None = None
+    """Look at this member of the answer, which is to be a JSON object."""
+    correct: float = 1.0
+    wrong: float = 0.0
+
+    def score(self, parsed: str | None, references: Mapping[str, Any]) -> Score:
+        """What a parsed answer is worth. What is not there is wrong, as is what is no JSON object."""
+        try:
+            expression = placeholders.fill(self.expression, references)
+            target = parsed if self.key is None or parsed is None else matching.member(parsed, self.key)
+            right = target is not None and matching.matches(self.operation, expression, target)
+        except placeholders.MissingReferenceError as error:
+            return scoring.failed("VT920", str(error), parsed=parsed)
+        except matching.PatternError as error:
+            what = f"with the references in it, {expression!r} is no regular expression: {error}"
+            return scoring.failed("VT921", what, parsed=parsed)
+        return scoring.clipped(self.correct if right else self.wrong, parsed)
+
+    def to_json(self) -> Json:
+        """As `stringMatchRewardScorer`."""
+        match: Json = {"matchOperation": self.operation, "expression": self.expression}
+        how: Json = {"stringMatchExpression": match}
+        if self.key is not None:
+            how = {"jsonMatchExpression": {"keyName": self.key, "valueStringMatchExpression": match}}
+        return {
+            "stringMatchRewardScorer": {
+                **how,
+                "correctAnswerReward": self.correct,
+                "wrongAnswerReward": self.wrong,
+            }
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A scorer that is known, and not run here yet."""
+
+    kind: str
+    body: Json
+
+    def score(self, parsed: str | None, references: Mapping[str, Any]) -> Score:  # noqa: ARG002
+        """Always a failure: a reward that nobody computed would be a lie."""
+        what = f"rewards by {_NOT_RUN[self.kind]} are not computed on this machine yet"
+        return scoring.failed("VT923", what, scoring.UNIMPLEMENTED, parsed)
+
+    def to_json(self) -> Json:
+        """As it was given."""
+        return {self.kind: self.body}
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """One reward: what of an answer is looked at, and what that is worth."""
+
+    scorer: StringMatch | NotRun
+    name: str = "reward"
+    """By it the reward is told apart from others, in metrics too."""
+    extract: str | None = None
+    """Look at the first group of the last match of this expression (RE2) alone; None: at the whole answer."""
+
+    def score(self, example: Mapping[str, Any], response: Any) -> Score:
+        """What an answer is worth.
+
+        Args:
+            example: A row of the data set: `contents`, `references`...
+            response: The answer: a text, or a turn (`{"role": "model", "parts": [...]}`), whose thoughts are passed over.
+        """
+        text = matching.text_of(response)
+        parsed = text if self.extract is None else matching.extract(self.extract, text)
+        return self.scorer.score(parsed, example.get("references") or {})
+
+    @property
+    def references(self) -> list[str]:
+        """Names of the references that it needs."""
+        return placeholders.names(self.scorer.expression) if isinstance(self.scorer, StringMatch) else []
+
+    def to_json(self) -> Json:
+        """As `singleRewardConfig`."""
+        parse: Json = {"parseType": "IDENTITY"}
+        if self.extract is not None:
+            parse = {"parseType": "REGEX_EXTRACT", "regexExtractExpression": self.extract}
+        return {"rewardName": self.name, "parseResponseConfig": parse, **self.scorer.to_json()}
+
+    def request(self) -> Json:
+        """As a request has it."""
+        return {"singleRewardConfig": self.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeReward:
+    """Several rewards, by their weights: `sum(weight * reward) / sum(weight)`."""
+
+    parts: tuple[tuple[Reward, float], ...] = field(default_factory=tuple)
+
+    def score(self, example: Mapping[str, Any], response: Any) -> Score:
+        """What an answer is worth; `parts` has each reward by itself."""
+        return scoring.weighted(
+            [(reward.name, reward.score(example, response), weight) for reward, weight in self.parts]
+        )
+
+    @property
+    def references(self) -> list[str]:
+        """Names of the references that it needs."""
+        return sorted({name for reward, _ in self.parts for name in reward.references})
+
+    def to_json(self) -> Json:
+        """As `compositeRewardConfig`."""
+        parts = [{"rewardConfig": reward.to_json(), "weight": weight} for reward, weight in self.parts]
+        return {"weightedRewardConfigs": parts}
+
+    def request(self) -> Json:
+        """As a request has it."""
+        return {"compositeRewardConfig": self.to_json()}
+
+
+AnyReward = Reward | CompositeReward
+
+
+def from_json(config: Mapping[str, Any]) -> AnyReward:
+    """Read a reward.
+
+    Args:
+        config: What has `singleRewardConfig` or `compositeRewardConfig`, or one of the two itself; in camelCase or snake_case.
+
+    Raises:
+        RewardError: VT9xx, with every fault.
+    """
+    faults: list[Fault] = []
+    reward = _read(_camel_case(config), faults)
+    refuse(faults)
+    assert reward is not None
+    return reward
+
+
+def _camel_case(value: Any) -> Any:
+    """With all names as Google's JSON has them; its clients also send what Python calls them."""
+    if isinstance(value, Mapping):
+        return {
+            _camel(str(name)): _camel_case(member) for name, member in value.items() if member is not None
+        }
+    return [_camel_case(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def refuse(faults: list[Fault]) -> None:
+    """Raise them, where there are any."""
+    if not faults:
+        return
+    if len(faults) == 1:
+        only = faults[0]
+        raise RewardError(only.rule, only.what, where=only.where, why=only.why, fix=only.fix)
+    raise RewardError("VT900", f"the reward has {len(faults)} faults", faults=faults)
+
+
+def _read(config: Mapping[str, Any], faults: list[Fault]) -> AnyReward | None:
+    single, composite = config.get("singleRewardConfig"), config.get("compositeRewardConfig")
+    if single is not None and composite is not None:
+        what = "both singleRewardConfig and compositeRewardConfig"
+        faults.append(Fault("VT901", what, "reward_config", fix="one of them"))
+        return None
+    if single is not None:
+        return _single(single, "single_reward_config", faults)
+    if composite is not None:
+        return _composite(composite, "composite_reward_config", faults)
+    if "weightedRewardConfigs" in config:
+        return _composite(config, "", faults)
+    if any(name in config for name in ("rewardName", "parseResponseConfig", *_SCORERS)):
+        return _single(config, "", faults)
+    faults.append(
+        Fault(
+            "VT901", "there is no reward", "reward_config", fix="singleRewardConfig or compositeRewardConfig"
+        )
+    )
+    return None
+
+
+def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str = "reward") -> Reward | None:
+    start = len(faults)
+    pattern = _pattern(config.get("parseResponseConfig") or {}, _at(path, "parse_response_config"), faults)
+    given = [kind for kind in _SCORERS if config.get(kind) is not None]
+    if len(given) != 1:
+        what = f"{' and '.join(given)}: a reward has one scorer" if given else "the reward has no scorer"
+        faults.append(Fault("VT902", what, _at(path, "reward_scorer"), fix=f"one of: {', '.join(_SCORERS)}"))
+        return None
+    scorer: StringMatch | NotRun | None
+    if given[0] in _NOT_RUN:
+        scorer = NotRun(given[0], dict(config[given[0]]))
+    else:
+        scorer = _string_match(config[given[0]], _at(path, "string_match_reward_scorer"), faults)
+    if scorer is None or len(faults) > start:
+        return None
+    return Reward(scorer, config.get("rewardName") or name, pattern)
+
+
+def _pattern(config: Mapping[str, Any], path: str, faults: list[Fault]) -> str | None:
+    kind = config.get("parseType", "IDENTITY")
+    pattern = config.get("regexExtractExpression", "")
+    if kind in ("IDENTITY", "RESPONSE_PARSE_TYPE_UNSPECIFIED"):
+        if pattern:
+            fix = "parseType: REGEX_EXTRACT, or no regexExtractExpression"
+            what = "the expression is not used: the whole response is"
+            faults.append(Fault("VT903", what, f"{path}.regex_extract_expression", fix=fix))
+        return None
+    if kind != "REGEX_EXTRACT":
+        fix = "IDENTITY or REGEX_EXTRACT"
+        faults.append(
+            Fault("VT903", f"{kind!r} is no way to parse a response", f"{path}.parse_type", fix=fix)
+        )
+        return None
+    check_pattern(pattern, f"{path}.regex_extract_expression", faults)
+    return str(pattern)
+
+
+def check_pattern(pattern: str, where: str, faults: list[Fault]) -> None:
+    """Note where a regular expression is none."""
+    if not pattern:
+        faults.append(Fault("VT904", "the expression is empty", where, fix=r"<answer>(.*?)</answer>"))
+        return
+    try:
+        matching.compiled(pattern)
+    except matching.PatternError as error:
+        why = "Expressions are RE2's: no look-around, no back-references."
+        faults.append(
+            Fault("VT904", f"{pattern!r}: {error}", where, why, "https://github.com/google/re2/wiki/Syntax")
+        )
+
+
+def _string_match(config: Mapping[str, Any], path: str, faults: list[Fault]) -> StringMatch | None:
+    plain, of_json = config.get("stringMatchExpression"), config.get("jsonMatchExpression")
+    if (plain is None) == (of_json is None):
+        what = (
+            "both a string and a JSON expression"
+            if plain is not None
+            else "there is nothing to hold it against"
+        )
+        fix = "stringMatchExpression or jsonMatchExpression"
+        faults.append(Fault("VT905", what, f"{path}.match_expression", fix=fix))
+        return None
+    key = None
+    if of_json is not None:
+        path = f"{path}.json_match_expression"
+        key = of_json.get("keyName", "")
+        if not key:
+            faults.append(Fault("VT906", "the member's name is missing", f"{path}.key_name", fix='"answer"'))
+        plain, path = of_json.get("valueStringMatchExpression") or {}, f"{path}.value_string_match_expression"
+    else:
+        path = f"{path}.string_match_expression"
+    assert plain is not None
+    operation, expression = plain.get("matchOperation", ""), plain.get("expression", "")
+    check_match(operation, expression, path, faults)
+    rewards = {}
+    for name, field_ in (("correct", "correctAnswerReward"), ("wrong", "wrongAnswerReward")):
+        value = float(config.get(field_, 0.0))
+        if not math.isfinite(value):
+            faults.append(Fault("VT908", f"{value} is no reward", field_, fix="a number from -1 to 1"))
+        rewards[name] = value
+    return StringMatch(operation, expression, key, **rewards)
+
+
+def check_match(operation: str, expression: str, path: str, faults: list[Fault]) -> None:
+    """Note what is wrong with what an answer is held against."""
+    if operation not in matching.OPERATIONS:
+        what = f"{operation or 'MATCH_OPERATION_UNSPECIFIED'} is no operation"
+        fix = " or ".join(matching.OPERATIONS)
+        faults.append(Fault("VT905", what, f"{path}.match_operation", fix=fix))
+    if not expression:
+        fix = "{{references.answer}}, or a text"
+        faults.append(Fault("VT905", "the expression is empty", f"{path}.expression", fix=fix))
+    for found in placeholders.strange(expression):
+        why = "It is not replaced: the answer would have to hold these very characters."
+        fix = "{{references.NAME}}, without spaces"
+        faults.append(Fault("VT907", f"{found} is no placeholder", f"{path}.expression", why, fix))
+    if operation == matching.REGEX and expression:
+        # What stands in for a reference is a letter: the expression round it must make sense by itself.
+        named = set(placeholders.names(expression))
+        check_pattern(placeholders.fill(expression, dict.fromkeys(named, "x")), f"{path}.expression", faults)
+
+
+def _composite(config: Mapping[str, Any], path: str, faults: list[Fault]) -> CompositeReward | None:
+    start = len(faults)
+    path = _at(path, "weighted_reward_configs")
+    parts = []
+    for index, item in enumerate(config.get("weightedRewardConfigs") or ()):
+        where = f"{path}[{index}]"
+        reward = _single(
+            item.get("rewardConfig") or {}, f"{where}.reward_config", faults, f"reward_{index + 1}"
+        )
+        weight = float(item.get("weight", 0.0))
+        check_weight(weight, f"{where}.weight", faults)
+        parts.append((reward, weight))
+    if not parts:
+        fix = "at least one reward and its weight"
+        faults.append(Fault("VT901", "there are no rewards", path, fix=fix))
+    found = tuple((reward, weight) for reward, weight in parts if reward is not None)
+    check_names([reward.name for reward, _ in found], path, faults)
+    return None if len(faults) > start else CompositeReward(found)
+
+
+def check_weight(weight: float, where: str, faults: list[Fault]) -> None:
+    """Note where a weight is none."""
+    if not (math.isfinite(weight) and weight > 0):
+        why = "The rewards are averaged by their weights."
+        faults.append(Fault("VT909", f"{weight:g} is no weight", where, why, "a number above 0"))
+
+
+def check_names(names: list[str], where: str, faults: list[Fault]) -> None:
+    """Note names that stand for two rewards."""
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        why = "By its name a reward is told apart in metrics."
+        faults.append(Fault("VT910", f'several rewards are called "{name}"', where, why, "a name for each"))
+
+
+def _at(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,252 @@
+"""What every way of tuning has in common: a spec, held against the catalog before anything is sent."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vertex_tuning import catalog
+from vertex_tuning.errors import Fault, SpecError
+from vertex_tuning.journal import LABEL
+
+Dataset = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
+"""A path to a JSONL file, a `gs://` URI, or rows."""
+
+_MODEL_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/[^/]+")
+_OBJECT = re.compile(r"gs://[^/]+/.+\.jsonl")
+_KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
+_ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
+
+
+class Spec(BaseModel):
+    """What is the same for every way of tuning."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, frozen=True)
+
+    method: ClassVar[str]
+    """As the catalog calls it: `supervised`, `preference`."""
+    title: ClassVar[str]
+    """For people: `supervised tuning`."""
+
+    base_model: str
+    """A model of the catalog (`gemini-2.5-flash`), or the name of a tuned model to tune on (`projects/.../models/7@1`)."""
+
+    training: Any
+    """A path to a JSONL file, a `gs://` URI, or rows."""
+
+    validation: Any = None
+    """Held-out rows, in the same form."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    """Passes over the training set. Left out, the service decides by the set's size."""
+
+    learning_rate_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Factor on the recommended learning rate. Left out: 1."""
+
+    adapter_size: int | None = None
+    """Rank of the LoRA adapter: 1, 2, 4, 8, 16 or 32, as far as the base model allows (see `catalog`)."""
+
+    last_checkpoint_only: bool = False
+    """Keep the result alone. Otherwise one checkpoint per epoch is kept, up to ten."""
+
+    checkpoint_id: str | None = None
+    """Which checkpoint of a tuned model to tune on from. Left out: its default checkpoint."""
+
+    display_name: str | None = None
+    """Name of the tuned model, for people. The same name as a model that is tuned on: a new version of it."""
+
+    description: str | None = None
+    """What this is, for people."""
+
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Copied to the model and its endpoints: lower-case letters, digits, `_` and `-`."""
+
+    kms_key: str | None = None
+    """`projects/.../cryptoKeys/KEY`: customer-managed encryption."""
+
+    service_account: str | None = None
+    """E-mail of the service account that the job runs as."""
+
+    def __init__(self, **fields: Any) -> None:
+        faults: list[Fault] = []
+        wrong: set[Any] = set()
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            items = error.errors(include_url=False, include_input=False)
+            faults = [self._fault(item) for item in items]
+            # What is right so far is held against the catalog all the same: all faults at once.
+            wrong = {item["loc"][0] for item in items}
+            rest = {name: value for name, value in fields.items() if name not in wrong}
+            super().__init__(**{"base_model": "", "training": (), **rest})
+        faults += self._faults(wrong)
+        if faults:
+            raise _refusal(faults)
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on from a tuned model."""
+        return _MODEL_NAME.fullmatch(self.base_model) is not None
+
+    def check_location(self, location: str) -> None:
+        """Hold the base model against the job's region.
+
+        Raises:
+            SpecError: VT305, it cannot be tuned there.
+        """
+        tuned = _MODEL_NAME.fullmatch(self.base_model)
+        if tuned is not None:
+            # From Gemini 3 on, a tuned model lives in the multi-region round its job's region.
+            if tuned[1] in (location, "eu" if location.startswith("europe-") else "us"):
+                return
+            raise SpecError(
+                "VT305",
+                f"the tuned model is in {tuned[1]}, the job would run in {location}",
+                where="location",
+                why="A model is tuned on in its own region.",
+                fix=f"location={tuned[1]}",
+            )
+        base = catalog.base_model(self.base_model)
+        if location not in base.regions:
+            raise SpecError(
+                "VT305",
+                f"{base.id} cannot be tuned in {location}",
+                where="location",
+                fix=f"one of: {', '.join(base.regions)}",
+            )
+
+    def _faults(self, wrong: set[Any]) -> list[Fault]:
+        faults: list[Fault] = []
+        if self.continues:
+            faults += self._adapter_faults(_all_adapter_sizes())
+        elif "base_model" not in wrong:
+            try:
+                faults += self._model_faults(catalog.base_model(self.base_model))
+            except SpecError as error:
+                faults.append(error.fault)
+            if self.checkpoint_id:
+                fix = "leave it out, or tune on a tuned model"
+                faults.append(Fault("VT306", "a base model has no checkpoints", "checkpoint_id", fix=fix))
+        faults += _dataset_faults("training", self.training)
+        if self.validation is not None:
+            faults += _dataset_faults("validation", self.validation)
+        most = catalog.limits(self.method)["max_epochs"]
+        if self.epochs is not None and self.epochs > most:
+            faults.append(Fault("VT315", f"more than {most} passes", "epochs", fix=f"1 to {most}"))
+        longest = catalog.limits("display_name")["max_bytes"]
+        if self.display_name and len(self.display_name.encode(errors="replace")) > longest:
+            faults.append(
+                Fault("VT308", f"more than {longest} bytes of UTF-8", "display_name", fix="shorten it")
+            )
+        faults += _label_faults(self.labels)
+        if self.kms_key and not _KMS_KEY.fullmatch(self.kms_key):
+            fix = "projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
+            faults.append(Fault("VT315", f'"{self.kms_key}" is not the name of a key', "kms_key", fix=fix))
+        return faults
+
+    def _model_faults(self, base: catalog.BaseModel) -> list[Fault]:
+        if self.method not in base.methods:
+            return [
+                Fault(
+                    "VT302",
+                    f"{base.id} does not take {self.title}",
+                    "base_model",
+                    fix=self._other_models(base),
+                )
+            ]
+        faults = self._adapter_faults(base.adapter_sizes, f" for {base.id}")
+        if self.kms_key and not base.cmek:
+            what = f"{base.id} does not take customer-managed keys"
+            faults.append(Fault("VT311", what, "kms_key", fix="leave it out, or take another model"))
+        return faults
+
+    def _other_models(self, base: catalog.BaseModel) -> str:
+        """The models that take this way of tuning, the likeliest to be meant first."""
+        able = [model.id for model in catalog.models().values() if self.method in model.methods]
+        near = difflib.get_close_matches(base.id, able, n=3, cutoff=0.0)
+        return f"use {' or '.join(near)}"
+
+    def _adapter_faults(self, sizes: Sequence[int], whose: str = "") -> list[Fault]:
+        if self.adapter_size is None or self.adapter_size in sizes:
+            return []
+        what = f"there is no adapter of size {self.adapter_size}{whose}"
+        fix = f"one of: {', '.join(str(size) for size in sizes)}"
+        return [Fault("VT304", what, "adapter_size", "The service would refuse the job, or answer 404.", fix)]
+
+    @classmethod
+    def _fault(cls, item: Any) -> Fault:
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(where, cls.model_fields, n=1)
+            fix = f"do you mean {near[0]}?" if near else f"see `help({cls.__name__})`"
+            return Fault("VT314", f"{cls.title} has no such field", where, fix=fix)
+        return Fault("VT315", item["msg"][:1].lower() + item["msg"][1:], where)
+
+    def options(self) -> dict[str, Any]:
+        """As google-genai's `CreateTuningJobConfig` has it, but for the data and the labels; without what is left out."""
+        given = {
+            "tuned_model_display_name": self.display_name,
+            "description": self.description,
+            "epoch_count": self.epochs,
+            "learning_rate_multiplier": self.learning_rate_multiplier,
+            "adapter_size": f"ADAPTER_SIZE_{_ADAPTER_SIZES[self.adapter_size]}"
+            if self.adapter_size
+            else None,
+            "export_last_checkpoint_only": self.last_checkpoint_only or None,
+            "pre_tuned_model_checkpoint_id": self.checkpoint_id,
+            "encryption_spec": {"kms_key_name": self.kms_key} if self.kms_key else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def _all_adapter_sizes() -> list[int]:
+    return sorted({size for model in catalog.models().values() for size in model.adapter_sizes})
+
+
+def _dataset_faults(name: str, dataset: Any) -> list[Fault]:
+    if isinstance(dataset, str) and dataset.startswith("gs://"):
+        if _OBJECT.fullmatch(dataset):
+            return []
+        why = "The service takes one object, and by this ending alone."
+        return [Fault("VT318", f'"{dataset}" is not a JSONL object', name, why, "gs://bucket/name.jsonl")]
+    if isinstance(dataset, str | os.PathLike) and os.fspath(dataset):
+        return []
+    if isinstance(dataset, Iterable) and not isinstance(dataset, str | bytes | Mapping):
+        return []
+    what = "an empty path" if dataset == "" else f"{type(dataset).__name__} is not a data set"
+    return [Fault("VT315", what, name, fix="a path, a gs:// URI, or rows: [row, ...]")]
+
+
+def _label_faults(labels: Mapping[str, str]) -> list[Fault]:
+    limits = catalog.limits("labels")
+    most, longest = limits["max_count"] - 1, limits["max_length"]
+    faults = []
+    if len(labels) > most:
+        why = f"A resource has up to {most + 1}, and one tells this job from others like it."
+        faults.append(Fault("VT309", f"{len(labels)} labels", "labels", why, f"up to {most}"))
+    for key, value in labels.items():
+        where = f"labels.{key}" if key else "labels"
+        if key == LABEL:
+            faults.append(
+                Fault("VT309", "this key is taken: by it a job is found again", where, fix="another key")
+            )
+        elif not key or not all(len(text) <= longest and _is_label(text) for text in (key, value)):
+            fix = f"lower-case letters, digits, _ and -, up to {longest} characters"
+            faults.append(Fault("VT309", f'"{key}": "{value}" is not a label', where, fix=fix))
+    return faults
+
+
+def _is_label(text: str) -> bool:
+    return all(char in "_-" or (char.isalnum() and char == char.lower()) for char in text)
+
+
+def _refusal(faults: list[Fault]) -> SpecError:
+    if len(faults) == 1:
+        only = faults[0]
+        return SpecError(only.rule, only.what, where=only.where, why=only.why, fix=only.fix)
+    return SpecError("VT300", f"the spec has {len(faults)} faults", faults=faults)

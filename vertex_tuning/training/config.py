@@ -1,0 +1,74 @@
+"""What a training run is told: plain data, so that a server without torch can write it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """What a run is told, whatever the way."""
+
+    method: ClassVar[str]
+    """As the catalog calls it: `supervised`, `preference`."""
+
+    model: str
+    """Folder of the base weights."""
+    training: str
+    """JSONL file."""
+    output: str
+    """Folder for checkpoints, metrics and the state of an interrupted run."""
+    learning_rate: float
+    """Peak rate of AdamW."""
+    training_name: str | None = None
+    """How the user calls it, for what is said about it; None: by its file name."""
+    validation: str | None = None
+    """JSONL file."""
+    validation_name: str | None = None
+    base_model: str | None = None
+    """Id in the catalog, which decides what forms rows may have; None: any."""
+    mode: str = "adapter"
+    """`adapter` or `full`."""
+    adapter_size: int = 8
+    """Rank of the adapter."""
+    epochs: int | None = None
+    """Passes over the training set; None: by the set's size."""
+    batch_size: int | None = None
+    """Examples per step and device; None: by the set's size."""
+    seed: int = 42
+    max_tokens: int = 2048
+    """Longer examples are dropped, and reported."""
+    last_checkpoint_only: bool = False
+    initial: str | None = None
+    """Folder of an adapter to go on from."""
+    threads: int = 1
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """From a JSON object.
+
+        Raises:
+            TypeError: It has a field that there is none of: a wish that is passed over in silence is a lie.
+        """
+        return cls(**data)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisedConfig(TrainingConfig):
+    """Learn answers from examples."""
+
+    method = "supervised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferenceConfig(TrainingConfig):
+    """Learn which of two answers is preferred."""
+
+    method = "preference"
+    beta: float = 0.1
+    """How much it costs to move away from the model that the run began with."""

@@ -1,0 +1,339 @@
+"""The loop that every way of tuning by gradient descent shares: batches, steps, checkpoints, resuming, measuring.
+
+A short loop of our own on `accelerate`, because it is faster than a general one on a CPU and says exactly what it does: fp32
+master weights (bf16 autocast where the processor multiplies it natively), batches of like length, no attention mask (padding
+stands to the right, where causal attention never looks), attention and adapters as a CPU computes them best (`attention.py`,
+`fused.py`).
+
+The same spec, data, seed, kind of processor and number of threads give the same weights, after an interruption too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from vertex_tuning import catalog
+from vertex_tuning.training import adapters, attention, fused, resume
+from vertex_tuning.training.config import TrainingConfig
+from vertex_tuning.training.examples import DataFaultError
+
+Event = dict[str, Any]
+Report = Callable[[Event], None]
+
+INVALID_ARGUMENT = 3
+_WARM_UP = 0.1
+_MAX_NORM = 1.0
+_LENGTH_POOL = 8
+_SAVE_EVERY = 20.0
+
+
+class Objective(Protocol):
+    """What a way of tuning brings: its examples, and what is to become small."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Tokens of each training example."""
+
+    def stats(self, *, steps: int, epochs: int) -> dict[str, Any]:
+        """The job's `tuningDataStats`: `{"supervisedTuningDataStats": {...}}`."""
+
+    def begin(self, learner: Learner) -> None:
+        """Called once, with the weights as the run found them when it was new, before the first step."""
+
+    def loss(self, learner: Learner, numbers: Sequence[int]) -> tuple[torch.Tensor, dict[str, float]]:
+        """Of the training examples with these numbers: the loss, and what else is measured."""
+
+    def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:
+        """Of the held-out examples; empty where there are none. Called in evaluation mode, without gradients."""
+
+
+class Learner:
+    """The model that learns, in parts: the trunk gives hidden states, the head logits."""
+
+    def __init__(self, accelerator: Accelerator, model: Any) -> None:
+        self.accelerator = accelerator
+        self.model = model
+        inner = accelerator.unwrap_model(model)
+        inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+        self._trunk, self._head = inner.get_decoder(), inner.get_output_embeddings()
+
+    def logits(self, ids: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+        """Logits at the places that are asked for alone.
+
+        Args:
+            ids: (batch, length) int64; padding to the right.
+            where: (batch, length) bool.
+
+        Returns:
+            (places, vocabulary) float32, row by row.
+        """
+        with self.accelerator.autocast():
+            hidden = self._trunk(input_ids=ids, use_cache=False).last_hidden_state
+            logits: torch.Tensor = self._head(hidden[where]).float()
+        return logits
+
+
+def run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -> None:
+    """Train, from the beginning or from where an earlier run of the same output folder was interrupted.
+
+    Args:
+        config: What to do.
+        make: Reads the data.
+        report: Gets an event for the data set, every step, evaluation and checkpoint, and the end: `dataset`, `step`, `eval`,
+            `checkpoint`, and last `done` or `failed` (with a `google.rpc.Code` and a message).
+    """
+    try:
+        _run(config, make, report)
+    except DataFaultError as error:
+        report({"event": "failed", "code": INVALID_ARGUMENT, "message": str(error)})
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        report(
+            {"event": "failed", "code": 8, "message": f"Out of memory: {error}. A smaller batch needs less."}
+        )
+    except OSError as error:
+        report({"event": "failed", "code": 8, "message": f"The trainer could not write or read: {error}"})
+
+
+def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -> None:
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    objective = make()
+    lengths = objective.lengths
+    epochs = config.epochs or _auto_epochs(len(lengths))
+    batch_size = min(config.batch_size or (8 if len(lengths) >= 32 else 4), len(lengths))
+
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision())
+    if not accelerator.is_main_process:
+        report = _keep_quiet
+    per_epoch = math.ceil(len(plan(lengths, batch_size, config.seed, 0)) / accelerator.num_processes)
+    steps = per_epoch * epochs
+    report({"event": "dataset", "stats": objective.stats(steps=steps, epochs=epochs)})
+
+    model = _model(config, output)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=0.0, fused=True)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    learner = Learner(accelerator, model)
+    objective.begin(learner)
+    progress = resume.load(output, optimizer) or {"step": 0, "batch": 0, "epoch": 0, "checkpoints": []}
+    at_epochs = checkpoint_epochs(epochs, last_only=config.last_checkpoint_only)
+    meter = _Meter(output, report, progress["step"], accelerator.is_main_process)
+
+    step: int = progress["step"]
+    saved_at = time.monotonic()
+    for epoch in range(progress["epoch"], epochs):
+        batches = plan(lengths, batch_size, config.seed, epoch)
+        mine = batches[accelerator.process_index :: accelerator.num_processes]
+        mine += batches[: per_epoch - len(mine)]  # every device takes as many steps
+        first = progress["batch"] if epoch == progress["epoch"] else 0
+        for index in range(first, per_epoch):
+            rate = config.learning_rate * schedule(step, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss, measured = objective.loss(learner, mine[index])
+            _descend(accelerator, loss, optimizer, trainable)
+            value = float(loss.detach())
+            step += 1
+            tokens = sum(lengths[row] for row in mine[index])
+            meter.step(
+                step, steps, epoch + (index + 1) / per_epoch, {"loss": value, **measured}, tokens, rate
+            )
+            if not math.isfinite(value):
+                raise DataFaultError(
+                    f"The loss became {value} at step {step} of {steps}: training diverged. A smaller learning rate "
+                    f"(it was {config.learning_rate:g}) usually holds."
+                )
+            progress.update(step=step, epoch=epoch, batch=index + 1)
+            if time.monotonic() - saved_at > _SAVE_EVERY and accelerator.is_main_process:
+                resume.save(output, optimizer, progress)
+                saved_at = time.monotonic()
+        progress.update(epoch=epoch + 1, batch=0)
+        model.eval()
+        with torch.no_grad():
+            found = objective.evaluate(learner, batch_size)
+        model.train()
+        if found:
+            meter.evaluation(step, epoch + 1, found)
+        if epoch + 1 in at_epochs and accelerator.is_main_process:
+            done: list[dict[str, Any]] = progress["checkpoints"]
+            checkpoint = {"checkpoint_id": str(len(done) + 1), "epoch": epoch + 1, "step": step}
+            _write_checkpoint(accelerator.unwrap_model(model), config, checkpoint)
+            done.append(checkpoint)
+            resume.save(output, optimizer, progress)
+            saved_at = time.monotonic()
+            report({"event": "checkpoint", **checkpoint})
+    report({"event": "done", "steps": step, "epochs": epochs, "checkpoints": progress["checkpoints"]})
+
+
+def _keep_quiet(_: Event) -> None:
+    """What the others of several processes report: one speaks for all."""
+
+
+def _auto_epochs(examples: int) -> int:
+    return 4 if examples <= 300 else 2 if examples <= 2000 else 1
+
+
+def plan(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """The batches of an epoch: shuffled rows, sorted by length within pools, so that a batch holds little padding."""
+    shuffle = random.Random(seed * 1_000_003 + epoch)
+    order = list(range(len(lengths)))
+    shuffle.shuffle(order)
+    pool = batch_size * _LENGTH_POOL
+    batches = []
+    for start in range(0, len(order), pool):
+        chunk = sorted(order[start : start + pool], key=lengths.__getitem__)
+        batches += [chunk[index : index + batch_size] for index in range(0, len(chunk), batch_size)]
+    shuffle.shuffle(batches)
+    return batches
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the peak rate: linear warm-up over a tenth of the steps, then half a cosine down to zero."""
+    warm = max(1, round(_WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _descend(accelerator: Accelerator, loss: torch.Tensor, optimizer: Any, trainable: list[Any]) -> None:
+    accelerator.backward(loss)
+    if accelerator.num_processes > 1:
+        # Gradients are averaged by hand: the forward pass goes through the trunk, past the wrapper that would do it.
+        for parameter in trainable:
+            if parameter.grad is not None:
+                parameter.grad = accelerator.reduce(parameter.grad, reduction="mean")
+    torch.nn.utils.clip_grad_norm_(trainable, _MAX_NORM, foreach=True)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+# Model
+
+
+def _model(config: TrainingConfig, output: Path) -> Any:
+    model = AutoModelForCausalLM.from_pretrained(
+        config.model, dtype=torch.float32, attn_implementation=attention.register(), local_files_only=True
+    )
+    model.config.use_cache = False
+    model.train()
+    if config.mode == "full":
+        if config.initial:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, config.initial).merge_and_unload()
+        return model.requires_grad_(True)
+    if config.initial:
+        model = adapters.load(model, Path(config.initial), config.adapter_size, output / "resized")
+    else:
+        model = adapters.add(model, config.adapter_size)
+    if not torch.cuda.is_available():
+        fused.apply(model)
+    return model
+
+
+def _precision() -> str:
+    """`bf16` where the processor multiplies it natively; elsewhere it would be slower than fp32."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return "no"
+    return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "no"
+
+
+# Results
+
+
+def checkpoint_epochs(epochs: int, *, last_only: bool) -> list[int]:
+    """After which epochs a checkpoint is kept: each, or ten evenly spread where there are more, the last among them."""
+    most = catalog.limits("supervised")["max_checkpoints"]
+    if last_only:
+        return [epochs]
+    if epochs <= most:
+        return list(range(1, epochs + 1))
+    return [math.ceil((index + 1) * epochs / most) for index in range(most)]
+
+
+def _write_checkpoint(model: Any, config: TrainingConfig, checkpoint: dict[str, Any]) -> None:
+    """PEFT's format for an adapter, transformers' for all weights; loads in both. Whole or not at all."""
+    folder = Path(config.output) / "checkpoints" / checkpoint["checkpoint_id"]
+    scratch = folder.with_name(f".{folder.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    model.save_pretrained(scratch, safe_serialization=True)
+    (scratch / "README.md").unlink(missing_ok=True)
+    if config.mode == "full":
+        for name in (
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "chat_template.jinja",
+            "generation_config.json",
+        ):
+            if (Path(config.model) / name).exists():
+                shutil.copy(Path(config.model) / name, scratch / name)
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch.rename(folder)
+
+
+class _Meter:
+    """Tells how the run goes: to the caller, and to `metrics.jsonl`."""
+
+    def __init__(self, output: Path, report: Report, step: int, speaks: bool) -> None:
+        self._path = output / "metrics.jsonl"
+        self._report = report
+        self._speaks = speaks
+        self._since = time.perf_counter()
+        # What was measured after the state that we go on from is measured again.
+        kept = [line for line in _lines(self._path) if json.loads(line)["step"] <= step]
+        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def step(
+        self, step: int, steps: int, epoch: float, measured: dict[str, float], tokens: int, rate: float
+    ) -> None:
+        now = time.perf_counter()
+        speed = round(tokens / (now - self._since), 1)
+        self._say(
+            {
+                "event": "step",
+                "step": step,
+                "steps": steps,
+                "epoch": round(epoch, 4),
+                **measured,
+                "tokens_per_second": speed,
+                "learning_rate": rate,
+            }
+        )
+        self._since = now
+
+    def evaluation(self, step: int, epoch: int, measured: dict[str, float]) -> None:
+        self._say({"event": "eval", "step": step, "epoch": epoch, **measured})
+        self._since = time.perf_counter()
+
+    def _say(self, event: Event) -> None:
+        if not self._speaks:
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({key: value for key, value in event.items() if key != "event"}) + "\n")
+        self._report(event)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
