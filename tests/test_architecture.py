@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "vertex_tuning"
 
 # What stands lower may be used, never the other way round.
 LEVELS = {
+    "__main__": 0,
     "cli": 1,
     "aio": 2,
     "client": 2.5,

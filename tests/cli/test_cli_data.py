@@ -85,3 +85,15 @@ def test_a_dash_is_standard_input(command):
 def test_nobody_is_asked_and_nothing_is_started(cli, train, alone, home):
     assert cli("data", "check", str(train)).status == 0
     assert not Path(home).exists()
+
+
+def test_held_out_rows_are_checked_beside_the_others(cli, train, tmp_path):
+    lines = train.read_text(encoding="utf-8").splitlines()
+    (tmp_path / "valid.jsonl").write_text("\n".join([lines[0], "{}"]), encoding="utf-8")
+    done = cli("data", "check", str(train), "--validation", str(tmp_path / "valid.jsonl"))
+    assert done.status == 1
+    assert "train.jsonl: 100 rows" in done.out
+    assert "valid.jsonl line 2" in done.out
+    assert "VT226" in done.out  # the first row stands in both
+    found = cli("data", "check", str(train), "--validation", str(tmp_path / "valid.jsonl"), "--json").json
+    assert (found["training"]["ok"], found["validation"]["ok"]) == (True, False)

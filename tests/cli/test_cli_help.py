@@ -127,7 +127,7 @@ def test_an_error_that_nobody_expected_is_a_sentence_and_a_traceback_only_on_dem
     program = (
         "import vertex_tuning.data\n"
         "def check(*_, **__): raise RuntimeError('the sky fell')\n"
-        "vertex_tuning.data.check = check\n"
+        "vertex_tuning.data.check_job = check\n"
         "import vertex_tuning.cli; vertex_tuning.cli.main()"
     )
     argv = [str(COMMAND).replace("vertex-tuning", "python"), "-c", program]

@@ -24,6 +24,7 @@ def data() -> None:
 
 @data.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--validation", type=click.Path(path_type=Path), help="Held-out rows: checked too.")
 @click.option(
     "--method",
     type=click.Choice(["supervised", "preference", "reinforcement"]),
@@ -33,20 +34,26 @@ def data() -> None:
 )
 @click.option("--base-model", default="gemini-2.5-flash", show_default=True, help="What is to be tuned.")
 @_common.json_option
-def check(file: Path, method: str, base_model: str, as_json: bool) -> None:
+def check(file: Path, validation: Path | None, method: str, base_model: str, as_json: bool) -> None:
     """Check a JSONL file as the tuning service would.
 
-    Everything that is wrong with FILE (-: standard input) is said at once. Exit status 1 where it would be refused.
+    Everything that is wrong with FILE (-: standard input) is said at once. Exit status 1 where it would be refused. With
+    --validation, the held-out rows are checked too, and whether some of them stand in FILE.
 
     \b
     Example:
       vertex-tuning data check train.jsonl
     """
-    from vertex_tuning.data import check as check_data
+    from vertex_tuning.data import check_job
 
-    report = check_data(_STDIN if file == Path("-") else file, method=method, base_model=base_model)
-    if as_json:
-        _common.print_json(report.to_json())
+    training = _STDIN if file == Path("-") else file
+    reports = check_job(training, validation, method=method, base_model=base_model)
+    if as_json and validation is None:
+        _common.print_json(reports[0].to_json())
+    elif as_json:
+        _common.print_json(
+            dict(zip(("training", "validation"), (one.to_json() for one in reports), strict=True))
+        )
     else:
-        click.echo(str(report))
-    raise SystemExit(0 if report.ok else 1)
+        click.echo("\n".join(map(str, reports)))
+    raise SystemExit(0 if all(report.ok for report in reports) else 1)

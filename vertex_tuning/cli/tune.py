@@ -115,8 +115,8 @@ def supervised(**fields: Any) -> None:
 def preference(**fields: Any) -> None:
     """Teach a model which of two answers is preferred.
 
-    TRAINING is a JSONL file of pairs or a gs:// URI. Each row has contents that end with the user's turn, and two completions, the
-    preferred one with score 1 and the other with score 0. All else is as with `tune supervised`.
+    TRAINING is a JSONL file of pairs or a gs:// URI. Each row has contents that end with the user's turn, and two completions,
+    the preferred one with score 1 and the other with score 0. All else is as with `tune supervised`.
 
     \b
     Example:
