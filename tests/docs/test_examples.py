@@ -41,8 +41,10 @@ def test_the_examples_of_a_page_run(emulator, tmp_path, page):
         else:
             call = f"import subprocess; subprocess.run(['bash', '-euc', {text!r}], check=True)"
             program.append(call)
+    # A file, as a reader would have it: the source of what is defined in it can be found.
+    (tmp_path / "page.py").write_text("\n".join(program), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(program)],
+        [sys.executable, "page.py"],
         env=environment,
         cwd=tmp_path,
         capture_output=True,

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vertex_tuning.errors import Fault, RewardError
-from vertex_tuning.rewards import matching, placeholders, scoring
+from vertex_tuning.rewards import matching, placeholders, sandbox, scoring
 from vertex_tuning.rewards.scoring import Score
 
 Json = dict[str, Any]
 
+_CODE = "codeExecutionRewardScorer"
 _NOT_RUN = {
-    "codeExecutionRewardScorer": "code",
     "autoraterScorer": "an autorater",
     "cloudRunRewardScorer": "a Cloud Run service",
 }
-_SCORERS = ("stringMatchRewardScorer", *_NOT_RUN)
+_SCORERS = ("stringMatchRewardScorer", _CODE, *_NOT_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class StringMatch:
     correct: float = 1.0
     wrong: float = 0.0
 
-    def score(self, parsed: str | None, references: Mapping[str, Any]) -> Score:
+    def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:  # noqa: ARG002
         """What a parsed answer is worth. What is not there is wrong, as is what is no JSON object."""
         try:
-            expression = placeholders.fill(self.expression, references)
+            expression = placeholders.fill(self.expression, example.get("references") or {})
             target = parsed if self.key is None or parsed is None else matching.member(parsed, self.key)
             right = target is not None and matching.matches(self.operation, expression, target)
         except placeholders.MissingReferenceError as error:
@@ -63,13 +63,32 @@ class StringMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """Python that nobody here has read: it runs behind walls, or not at all (`sandbox.py`)."""
+
+    snippet: str
+    """Defines `evaluate(example: dict, response: dict) -> float`."""
+
+    def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:
+        """What the code pays. It is given the response as it is, or the part of it that was extracted."""
+        turn = response
+        if isinstance(response, str) or parsed != matching.text_of(response):
+            turn = {"role": "model", "parts": [{"text": parsed or ""}]}
+        return sandbox.score(self.snippet, dict(example), turn, parsed)
+
+    def to_json(self) -> Json:
+        """As `codeExecutionRewardScorer`."""
+        return {_CODE: {"pythonCodeSnippet": self.snippet}}
+
+
+@dataclass(frozen=True, slots=True)
 class NotRun:
     """A scorer that is known, and not run here yet."""
 
     kind: str
     body: Json
 
-    def score(self, parsed: str | None, references: Mapping[str, Any]) -> Score:  # noqa: ARG002
+    def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:  # noqa: ARG002
         """Always a failure: a reward that nobody computed would be a lie."""
         what = f"rewards by {_NOT_RUN[self.kind]} are not computed on this machine yet"
         return scoring.failed("VT923", what, scoring.UNIMPLEMENTED, parsed)
@@ -83,7 +102,7 @@ class NotRun:
 class Reward:
     """One reward: what of an answer is looked at, and what that is worth."""
 
-    scorer: StringMatch | NotRun
+    scorer: StringMatch | Code | NotRun
     name: str = "reward"
     """By it the reward is told apart from others, in metrics too."""
     extract: str | None = None
@@ -98,7 +117,7 @@ class Reward:
         """
         text = matching.text_of(response)
         parsed = text if self.extract is None else matching.extract(self.extract, text)
-        return self.scorer.score(parsed, example.get("references") or {})
+        return self.scorer.score(example, response, parsed)
 
     @property
     def references(self) -> list[str]:
@@ -217,8 +236,16 @@ def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str
         what = f"{' and '.join(given)}: a reward has one scorer" if given else "the reward has no scorer"
         faults.append(Fault("VT902", what, _at(path, "reward_scorer"), fix=f"one of: {', '.join(_SCORERS)}"))
         return None
-    scorer: StringMatch | NotRun | None
-    if given[0] in _NOT_RUN:
+    scorer: StringMatch | Code | NotRun | None
+    if given[0] == _CODE:
+        snippet = config[_CODE].get("pythonCodeSnippet", "")
+        if not snippet.strip():
+            where = _at(path, "code_execution_reward_scorer.python_code_snippet")
+            faults.append(
+                Fault("VT912", "there is no code", where, fix="def evaluate(example, response): ...")
+            )
+        scorer = Code(snippet)
+    elif given[0] in _NOT_RUN:
         scorer = NotRun(given[0], dict(config[given[0]]))
     else:
         scorer = _string_match(config[given[0]], _at(path, "string_match_reward_scorer"), faults)
