@@ -104,7 +104,7 @@ def test_where_one_has_failed_there_is_no_mean():
     assert score.parts["right"].reward == 1.0
 
 
-@pytest.mark.parametrize("kind", ["autoraterScorer", "cloudRunRewardScorer"])
+@pytest.mark.parametrize("kind", ["autoraterScorer"])
 def test_what_is_not_computed_here_says_so_and_keeps_its_form(kind):
     config = {"rewardName": "r", "parseResponseConfig": {"parseType": "IDENTITY"}, kind: {"a": {"b": "c"}}}
     reward = rewards.from_json(config)

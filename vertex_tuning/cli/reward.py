@@ -82,6 +82,49 @@ def test(
     raise SystemExit(0 if trial.ok else 1)
 
 
+@reward.command()
+@click.argument("reward_file", metavar="REWARD", type=click.Path(path_type=Path))
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Where it listens; 0.0.0.0 in Cloud Run."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    envvar="PORT",
+    help="0: any free one.",
+)
+@_common.json_option
+def serve(reward_file: Path, host: str, port: int, as_json: bool) -> None:
+    """Serve a reward as a Cloud Run scorer asks for it.
+
+    REWARD is a JSON file, as for `reward test`. A tuning job posts an example and a response, and gets a reward; here it is tried
+    first, by the same command that runs in the cloud.
+
+    \b
+    Example:
+      vertex-tuning reward serve reward.json --port 8081
+    """
+    from vertex_tuning.cli._serve import Server
+    from vertex_tuning.errors import RewardError
+
+    asked = _read(reward_file)
+    try:
+        server = Server(host, port, asked)
+    except OSError as error:
+        raise RewardError(
+            "VT914", f"{host}:{port}: {error.strerror}", fix="--port 0 takes any free one"
+        ) from error
+    with server:
+        address = f"http://{host}:{server.server_port}"
+        if as_json:
+            _common.print_json_line({"address": address})
+        else:
+            click.echo(address)
+        server.serve_forever()
+
+
 def _read(path: Path) -> AnyReward:
     from vertex_tuning import rewards
     from vertex_tuning.errors import RewardError

@@ -35,6 +35,7 @@ from vertex_tuning.emulator.front_door import FrontDoor
 from vertex_tuning.emulator.private import write_private
 from vertex_tuning.emulator.settings import Settings
 from vertex_tuning.errors import EmulatorError
+from vertex_tuning.rewards import service
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ async def serve(
             raise _unusable(settings.data_dir, error) from error
         stack.callback(_forget_record, settings.data_dir)
         emulator.record = _record(settings, bound, port)
+        service.close_port(port)
         try:
             await emulator.start()
             await _answer(emulator, listener, announce, stop)

@@ -156,6 +156,25 @@ def _check_code(text: str, faults: list[Fault]) -> None:
         faults.append(Fault("VT912", "it defines no function evaluate(example, response)", "source", fix=fix))
 
 
+def cloud_run(uri: str, *, extract: str | None = None, name: str = "cloud_run") -> Reward:
+    """What a service of yours pays: `vertex-tuning reward serve` makes one of any reward.
+
+    Args:
+        uri: Its address. From here only services on this machine are reached.
+        extract: Give it this part of the answer alone, as for `exact_match`.
+        name: By which it is told apart from other rewards.
+
+    Raises:
+        RewardError: VT904, VT913.
+    """
+    faults: list[Fault] = []
+    if extract is not None:
+        config.check_pattern(extract, "extract", faults)
+    config.check_uri(uri, "uri", faults)
+    config.refuse(faults)
+    return Reward(config.CloudRun(uri), name, extract)
+
+
 def weighted(parts: Sequence[tuple[Reward, float]]) -> CompositeReward:
     """Several rewards, by their weights: `sum(weight * reward) / sum(weight)`.
 

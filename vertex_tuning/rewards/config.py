@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from vertex_tuning.errors import Fault, RewardError
-from vertex_tuning.rewards import matching, placeholders, sandbox, scoring
+from vertex_tuning.rewards import matching, placeholders, sandbox, scoring, service
 from vertex_tuning.rewards.scoring import Score
 
 Json = dict[str, Any]
 
 _CODE = "codeExecutionRewardScorer"
-_NOT_RUN = {
-    "autoraterScorer": "an autorater",
-    "cloudRunRewardScorer": "a Cloud Run service",
-}
-_SCORERS = ("stringMatchRewardScorer", _CODE, *_NOT_RUN)
+_CLOUD_RUN = "cloudRunRewardScorer"
+_NOT_RUN = {"autoraterScorer": "an autorater"}
+_SCORERS = ("stringMatchRewardScorer", _CODE, _CLOUD_RUN, *_NOT_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +70,33 @@ class Code:
 
     def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:
         """What the code pays. It is given the response as it is, or the part of it that was extracted."""
-        turn = response
-        if isinstance(response, str) or parsed != matching.text_of(response):
-            turn = {"role": "model", "parts": [{"text": parsed or ""}]}
-        return sandbox.score(self.snippet, dict(example), turn, parsed)
+        return sandbox.score(self.snippet, dict(example), _turn(response, parsed), parsed)
 
     def to_json(self) -> Json:
         """As `codeExecutionRewardScorer`."""
         return {_CODE: {"pythonCodeSnippet": self.snippet}}
+
+
+@dataclass(frozen=True, slots=True)
+class CloudRun:
+    """A service of the user's."""
+
+    uri: str
+
+    def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:
+        """What the service pays. It is given the response as it is, or the part of it that was extracted."""
+        return service.score(self.uri, dict(example), _turn(response, parsed), parsed)
+
+    def to_json(self) -> Json:
+        """As `cloudRunRewardScorer`."""
+        return {_CLOUD_RUN: {"cloudRunUri": self.uri}}
+
+
+def _turn(response: Any, parsed: str | None) -> Json:
+    """What a scorer of the user's gets: the response as it is; where a part of it was extracted, that part."""
+    if isinstance(response, str) or parsed != matching.text_of(response):
+        return {"role": "model", "parts": [{"text": parsed or ""}]}
+    return dict(response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +120,7 @@ class NotRun:
 class Reward:
     """One reward: what of an answer is looked at, and what that is worth."""
 
-    scorer: StringMatch | Code | NotRun
+    scorer: StringMatch | Code | CloudRun | NotRun
     name: str = "reward"
     """By it the reward is told apart from others, in metrics too."""
     extract: str | None = None
@@ -236,7 +254,7 @@ def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str
         what = f"{' and '.join(given)}: a reward has one scorer" if given else "the reward has no scorer"
         faults.append(Fault("VT902", what, _at(path, "reward_scorer"), fix=f"one of: {', '.join(_SCORERS)}"))
         return None
-    scorer: StringMatch | Code | NotRun | None
+    scorer: StringMatch | Code | CloudRun | NotRun | None
     if given[0] == _CODE:
         snippet = config[_CODE].get("pythonCodeSnippet", "")
         if not snippet.strip():
@@ -245,6 +263,10 @@ def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str
                 Fault("VT912", "there is no code", where, fix="def evaluate(example, response): ...")
             )
         scorer = Code(snippet)
+    elif given[0] == _CLOUD_RUN:
+        uri = config[_CLOUD_RUN].get("cloudRunUri", "")
+        check_uri(uri, _at(path, "cloud_run_reward_scorer.cloud_run_uri"), faults)
+        scorer = CloudRun(uri)
     elif given[0] in _NOT_RUN:
         scorer = NotRun(given[0], dict(config[given[0]]))
     else:
@@ -285,6 +307,13 @@ def check_pattern(pattern: str, where: str, faults: list[Fault]) -> None:
         faults.append(
             Fault("VT904", f"{pattern!r}: {error}", where, why, "https://github.com/google/re2/wiki/Syntax")
         )
+
+
+def check_uri(uri: str, where: str, faults: list[Fault]) -> None:
+    """Note where the address of a service is none."""
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", uri):
+        fix = "https://SERVICE-HASH-uc.a.run.app"
+        faults.append(Fault("VT913", f'"{uri}" is not the address of a service', where, fix=fix))
 
 
 def _string_match(config: Mapping[str, Any], path: str, faults: list[Fault]) -> StringMatch | None:

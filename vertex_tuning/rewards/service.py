@@ -1,0 +1,124 @@
+"""Rewards by a service of the user's: `cloudRunRewardScorer`.
+
+It is sent `{"example": row, "response": turn, "metadata": {...}}` and answers `{"reward": number}`.
+
+From here services on this machine alone are reached. The address is looked up once and checked before anything is sent to it; no
+redirect is followed, no proxy is asked, and the answer is bounded in size and time. So a reward cannot be made to look into a
+network for somebody else.
+
+Source: Google Cloud documentation, "Reward functions" (2026-09-25).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from vertex_tuning import catalog
+from vertex_tuning.rewards import scoring
+from vertex_tuning.rewards.scoring import Score
+
+_MOST = 64 * 1024
+_closed: set[int] = set()
+
+
+def close_port(port: int) -> None:
+    """Never reach this port: the emulator's own, which would be asked in its own name."""
+    _closed.add(port)
+
+
+class _NotReachedError(Exception):
+    """Nothing was sent."""
+
+
+def score(uri: str, example: Any, response: Any, parsed: str | None) -> Score:
+    """What the service pays; a failure where it is not to be reached, or pays nothing that is a number."""
+    # The page spells the id in one way, the schema in another.
+    metadata = {"step": 0, "tuning_job_id": 0, "tuningJobId": 0}
+    body = json.dumps({"example": example, "response": response, "metadata": metadata}).encode()
+    seconds = float(catalog.limits("reward_cloud_run")["max_seconds"])
+    try:
+        status, said = _post(urlsplit(uri), body, seconds)
+    except _NotReachedError as error:
+        return scoring.failed("VT926", f"{uri}: {error}", parsed=parsed)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return scoring.failed("VT927", f"{uri}: {type(error).__name__}: {error}", parsed=parsed)
+    if status != 200:
+        more = (
+            "; redirects are not followed"
+            if 300 <= status < 400
+            else f": {said[:200].decode(errors='replace')}"
+        )
+        return scoring.failed("VT927", f"{uri} answered {status}{more}", parsed=parsed)
+    return _read(uri, said, parsed)
+
+
+def _read(uri: str, said: bytes, parsed: str | None) -> Score:
+    if len(said) > _MOST:
+        return scoring.failed("VT927", f"{uri} answered more than {_MOST // 1024} KiB", parsed=parsed)
+    try:
+        found = json.loads(said)
+    except (ValueError, RecursionError):
+        found = None
+    value = found.get("reward") if isinstance(found, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        what = f'{uri} answered no {{"reward": number}}: {said[:200].decode(errors="replace")}'
+        return scoring.failed("VT927", what, parsed=parsed)
+    try:
+        paid = scoring.clipped(float(value), parsed)
+    except OverflowError:
+        return scoring.failed("VT927", f"{uri} answered a number that is too large", parsed=parsed)
+    assert isinstance(found, dict)
+    aux = found.get("user_requested_aux_info") or ""
+    return Score(paid.reward, paid.failure, parsed, str(aux))
+
+
+def _post(uri: SplitResult, body: bytes, seconds: float) -> tuple[int, bytes]:
+    secure, host = uri.scheme == "https", uri.hostname or ""
+    port = uri.port or (443 if secure else 80)
+    sock: socket.socket = socket.create_connection((_address(host, port), port), seconds)
+    # Limits of single reads do not bound a service that sends a letter at a time.
+    watch = threading.Timer(seconds, lambda: _shut(sock))
+    watch.daemon = True
+    watch.start()
+    try:
+        if secure:
+            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+        connection = http.client.HTTPConnection(host, port, timeout=seconds)
+        connection.sock = sock
+        path = (uri.path or "/") + (f"?{uri.query}" if uri.query else "")
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read(_MOST + 1)
+    finally:
+        watch.cancel()
+        sock.close()
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _address(host: str, port: int) -> str:
+    """The address of a host on this machine; what was checked is what is connected to."""
+    if port in _closed:
+        raise _NotReachedError("that is the emulator itself")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise _NotReachedError(f"the host is not found ({error.strerror or error})") from error
+    addresses = [str(item[4][0]) for item in found]
+    for address in addresses:
+        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+            raise _NotReachedError(
+                f"{address} is not on this machine; only services here are reached from here"
+            )
+    return addresses[0]
