@@ -74,8 +74,17 @@ def benchmarks() -> str:
     return (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
 
 
+def learning() -> str:
+    """What `benchmarks/learning.py` measured last."""
+    return (ROOT / "benchmarks" / "learning.md").read_text(encoding="utf-8")
+
+
 PAGES: dict[str, Callable[[], str]] = {"docs/commands.md": commands, "docs/rules.md": rules}
-BLOCKS: dict[str, Callable[[], str]] = {"benchmarks": benchmarks, "stand-ins": stand_ins}
+BLOCKS: dict[str, Callable[[], str]] = {
+    "benchmarks": benchmarks,
+    "learning": learning,
+    "stand-ins": stand_ins,
+}
 
 
 def fresh() -> Iterator[tuple[Path, str]]:
