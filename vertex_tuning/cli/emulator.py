@@ -65,6 +65,7 @@ def emulator() -> None:
 @_data_dir
 @_server_options
 @click.option("--no-forward", is_flag=True, help="The front door lets no host through that is not served.")
+@click.option("--no-local-code", is_flag=True, help="Run no code of a user's (code rewards).")
 @click.option("--detach", is_flag=True, help="Return when it is ready, and leave it running.")
 @_common.json_option
 def start(
@@ -72,6 +73,7 @@ def start(
     port: int,
     data_dir: Path | None,
     no_forward: bool,
+    no_local_code: bool,
     detach: bool,
     as_json: bool,
     **rest: Any,
@@ -88,7 +90,8 @@ def start(
         from vertex_tuning.emulator import control
 
         arguments = ["--host", host, "--port", str(port), *_arguments(data_dir=data_dir, **rest)]
-        record = control.start_detached([*arguments, *(["--no-forward"] if no_forward else [])])
+        flags = {"--no-forward": no_forward, "--no-local-code": no_local_code}
+        record = control.start_detached([*arguments, *(name for name, given in flags.items() if given)])
         if as_json:
             _common.print_json(dict(record))
         else:
@@ -101,7 +104,7 @@ def start(
     for name in ("data_dir", "weights_dir"):
         if name in given:
             given[name] = given[name].absolute()
-    settings = Settings(host=host, port=port, forward=not no_forward)
+    settings = Settings(host=host, port=port, forward=not no_forward, local_code=not no_local_code)
     server.main(dataclasses.replace(settings, **given), ready_json=as_json)
 
 

@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--location", default=defaults.location)
     found.add_argument("--stand-in", help="serve every base model by this stand-in")
     found.add_argument("--no-forward", action="store_true", help="the front door lets no other host through")
+    found.add_argument("--no-local-code", action="store_true", help="run no code of a user's")
     found.add_argument(
         "--strict", action="store_true", help="hold every answer against Google's schema (tests)"
     )
@@ -44,6 +45,7 @@ def main() -> int:
         location=options.location,
         stand_in=options.stand_in,
         forward=not options.no_forward,
+        local_code=not options.no_local_code,
         strict=options.strict,
     )
     try:

@@ -35,7 +35,7 @@ from vertex_tuning.emulator.front_door import FrontDoor
 from vertex_tuning.emulator.private import write_private
 from vertex_tuning.emulator.settings import Settings
 from vertex_tuning.errors import EmulatorError
-from vertex_tuning.rewards import service
+from vertex_tuning.rewards import sandbox, service
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,8 @@ async def serve(
         stack.callback(_forget_record, settings.data_dir)
         emulator.record = _record(settings, bound, port)
         service.close_port(port)
+        if not settings.local_code:
+            sandbox.switch_off()
         try:
             await emulator.start()
             await _answer(emulator, listener, announce, stop)

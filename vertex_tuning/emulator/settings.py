@@ -42,6 +42,9 @@ class Settings:
     forward: bool = True
     """Whether the front door lets hosts through that are not Google's, for callers on loopback."""
 
+    local_code: bool = True
+    """Whether code of a user's is run (code rewards; behind walls) at all."""
+
     strict: bool = False
     """Hold every answer against Google's schema; one that does not fit is an internal error. For tests."""
 

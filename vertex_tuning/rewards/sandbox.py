@@ -146,6 +146,14 @@ class Sandbox:
                     pipe.close()
 
 
+_off: list[str] = []
+
+
+def switch_off() -> None:
+    """Run no code in this process from now on, walls or not."""
+    _off.append("it is switched off (--no-local-code)")
+
+
 @cache
 def shared() -> Sandbox:
     """The one of this process; it ends with it."""
@@ -174,6 +182,8 @@ def _paths() -> list[str]:
 def score(code: str, example: Any, response: Any, parsed: str | None) -> Score:
     """What the code pays; a failure where it pays nothing that is a number, or where there are no walls."""
     limits = catalog.limits("reward_code")
+    if _off:
+        return scoring.failed("VT924", f"no code is run here: {_off[0]}", scoring.UNIMPLEMENTED, parsed)
     try:
         found = shared().evaluate(
             code, example, response, seconds=limits["max_seconds"], memory=limits["max_memory_bytes"]

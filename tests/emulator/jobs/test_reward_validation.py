@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from google.genai import errors, types
 
@@ -117,3 +119,17 @@ def test_the_wire_pays_what_the_engine_pays(bench: Bench, case: Case) -> None:
         assert found["error"]
     else:
         assert found.get("overallReward", 0.0) == pytest.approx(case.reward)
+
+
+def test_code_is_run_behind_walls_unless_it_is_switched_off(bench: Bench, start_emulator: Any) -> None:
+    code = "def evaluate(example, response): return float(response['parts'][0]['text'] == example['references']['answer'])"
+    request = {
+        "singleRewardConfig": {"codeExecutionRewardScorer": {"pythonCodeSnippet": code}},
+        "example": EXAMPLE,
+        "sampleResponse": said("4"),
+    }
+    path = f"/v1beta1/{LOCATION}/tuningJobs:validateReinforcementTuningReward"
+    assert bench.call("POST", path, request)["overallReward"] == 1.0
+    found = start_emulator("--no-local-code").call("POST", path, request)
+    assert "--no-local-code" in found["error"]
+    assert found["errorStatus"]["code"] == 12
