@@ -136,7 +136,14 @@ class TuningClient:
 
         found = self.models.get(model) if "/models/" in model else self.models.base(model)
         return try_reward(
-            reward, dataset, found, answers=answers, rows=rows, progress=progress, options=options
+            reward,
+            dataset,
+            found,
+            self.connection,
+            answers=answers,
+            rows=rows,
+            progress=progress,
+            options=options,
         )
 
     def upload(self, dataset: Any, *, progress: data.UploadProgress | None = None) -> str:

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import data, rewards
+from vertex_tuning.models import Model
 from vertex_tuning.retries import again
 from vertex_tuning.rewards import Failure, Score
+from vertex_tuning.rewards.rating import Rate
 
 if TYPE_CHECKING:
     from vertex_tuning.connection import Connection
-    from vertex_tuning.models import Model
 
 _AT_ONCE = 8
 
@@ -53,6 +54,7 @@ def try_reward(
     reward: rewards.AnyReward,
     dataset: Any,
     model: Model,
+    connection: Connection,
     *,
     answers: int,
     rows: int,
@@ -81,4 +83,19 @@ def try_reward(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return rewards.try_out(reward, examples, said)
+    return rewards.try_out(reward, examples, said, rate=_judge(connection))
+
+
+def _judge(connection: Connection) -> Rate:
+    """Asks models to judge."""
+
+    def rate(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:
+        judge = Model(connection, name)
+        options = {_snake(key): value for key, value in config.items()}
+        return [judge.generate(prompt, **options).text for _ in range(times)]
+
+    return rate
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)

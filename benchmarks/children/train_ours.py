@@ -33,7 +33,8 @@ def report(event: loop.Event) -> None:
     elif event["event"] == "dataset":
         # The billable count of the service is that of all epochs; these are of one.
         read, answers = (
-            int(event["stats"][f"user{side}TokenDistribution"]["sum"]) for side in ("Input", "Output")
+            int(event["stats"]["supervisedTuningDataStats"][f"user{side}TokenDistribution"]["sum"])
+            for side in ("Input", "Output")
         )
         found.update(tokens_per_epoch=read + answers, answers_per_epoch=answers)
     elif event["event"] == "done":

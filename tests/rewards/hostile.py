@@ -65,6 +65,7 @@ ALL = [
     body("forks by the newer call", LIBC + "b = ctypes.create_string_buffer(88)\nr = c.syscall(435, b, 88)\nreturn float(r != -1)", 0.0),
     body("uses several processes", "import multiprocessing as m\nm.Process(target=print).start()\nreturn 1", DENIED),
     body("kills whoever started it", "import os\nos.kill(os.getppid(), 9)\nreturn 0.5", "ended|died|=0.5"),
+    body("interrupts whoever started it", "import os\nos.kill(os.getppid(), 2)\nreturn 0.5", 0.5),
     body("kills everybody", "import os\nos.kill(-1, 9)\nreturn 0.5", "ended|died|ProcessLookupError|=0.5"),
     body("kills us", "import os\nos.kill(PID, 9)\nreturn 1", "ProcessLookupError|PermissionError"),
     body("debugs whoever started it", LIBC + "import os\nreturn float(c.ptrace(16, os.getppid(), 0, 0) == 0)", 0.0),

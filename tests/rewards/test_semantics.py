@@ -102,13 +102,3 @@ def test_where_one_has_failed_there_is_no_mean():
     assert score.failure is not None
     assert "missing" in score.failure.message
     assert score.parts["right"].reward == 1.0
-
-
-@pytest.mark.parametrize("kind", ["autoraterScorer"])
-def test_what_is_not_computed_here_says_so_and_keeps_its_form(kind):
-    config = {"rewardName": "r", "parseResponseConfig": {"parseType": "IDENTITY"}, kind: {"a": {"b": "c"}}}
-    reward = rewards.from_json(config)
-    score = reward.score({}, "x")
-    assert score.failure is not None
-    assert (score.failure.rule, score.failure.code) == ("VT923", 12)
-    assert reward.to_json() == config

@@ -17,6 +17,7 @@ from vertex_tuning import (
     ServiceError,
     SpecError,
     SupervisedTuning,
+    rewards,
 )
 
 BASE = "gemini-2.5-flash"
@@ -265,3 +266,21 @@ def test_pairs_are_checked_before_anything_is_sent(client):
         client.tune(PreferenceTuning(base_model=BASE, training=rows(40)))
     assert {fault.rule for fault in caught.value.faults} == {"VT227", "VT230"}
     assert not client.check(rows(40), method="preference").ok
+
+
+def test_a_reward_is_tried_with_a_judge_and_asked_of_the_service(client, tuned_name):
+    endpoint = client.models.get(tuned_name).endpoint
+    prompts = [
+        {"contents": row["contents"][:1], "references": {"answer": row["contents"][1]["parts"][0]["text"]}}
+        for row in rows(10)
+    ]
+    judge = rewards.judge(
+        "{{prompt}} {{response}}", model=endpoint, expect="cold", samples=1, temperature=0.0
+    )
+    both = rewards.weighted([(judge, 1), (rewards.exact_match("{{references.answer}}"), 1)])
+    trial = client.try_reward(both, prompts, model=tuned_name, answers=1, rows=4, max_output_tokens=8)
+    assert (trial.prompts, trial.answers, trial.failed) == (4, 4, 0)
+    assert set(trial.parts) == {"judge", "exact_match"}
+    score = client.validate_reward(both, prompts[0], "cold")
+    assert score.parts["exact_match"].reward == 1.0
+    assert score.reward == pytest.approx((score.parts["judge"].reward + 1) / 2)

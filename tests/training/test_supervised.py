@@ -195,7 +195,8 @@ def test_long_rows_are_dropped_and_reported(tiny, tmp_path):
             {"training": write(tmp_path / "t.jsonl", rows)}, tiny, tmp_path / "o", epochs=1, max_tokens=512
         )
     )
-    stats = next(event["stats"] for event in events if event["event"] == "dataset")
+    told = next(event["stats"] for event in events if event["event"] == "dataset")
+    stats = told["supervisedTuningDataStats"]
     assert stats["tuningDatasetExampleCount"] == "40"
     assert stats["totalTruncatedExampleCount"] == "1"
     assert stats["truncatedExampleIndices"] == ["5"]

@@ -12,6 +12,7 @@ matching.py      what of an answer is looked at, and what it is held against
 placeholders.py  `{{references.answer}}` in an expression
 sandbox.py       code of the user's, behind the walls of walls.py
 service.py       a service of the user's
+rating.py        the judgement of another model
 probes.py        a reward tried out: spread, signal, and what it pays for cheating
 
 One engine serves the dry run here, `client.validate_reward`, the emulator's `validateReinforcementTuningReward`, and training.
@@ -20,7 +21,16 @@ Source: Google Cloud documentation, "Reward functions", Gemini Enterprise Agent 
 in docs/rewards.md.
 """
 
-from vertex_tuning.rewards.builders import cloud_run, code, contains, exact_match, json_field, regex, weighted
+from vertex_tuning.rewards.builders import (
+    cloud_run,
+    code,
+    contains,
+    exact_match,
+    json_field,
+    judge,
+    regex,
+    weighted,
+)
 from vertex_tuning.rewards.config import AnyReward, CompositeReward, Reward, from_json
 from vertex_tuning.rewards.probes import Trial, try_out
 from vertex_tuning.rewards.scoring import Failure, Score
@@ -38,6 +48,7 @@ __all__ = [
     "exact_match",
     "from_json",
     "json_field",
+    "judge",
     "regex",
     "try_out",
     "weighted",

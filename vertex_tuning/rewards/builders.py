@@ -11,7 +11,9 @@ from typing import Any
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import config, matching, scoring
 from vertex_tuning.rewards.config import CompositeReward, Reward, StringMatch
+from vertex_tuning.rewards.rating import AutoRater
 
+_MOST_SAMPLES = 32
 Evaluate = Callable[[dict[str, Any], dict[str, Any]], float]
 """A row and a turn of the model, to a number."""
 
@@ -173,6 +175,48 @@ def cloud_run(uri: str, *, extract: str | None = None, name: str = "cloud_run") 
     config.check_uri(uri, "uri", faults)
     config.refuse(faults)
     return Reward(config.CloudRun(uri), name, extract)
+
+
+def judge(
+    prompt: str,
+    *,
+    model: str,
+    extract: str | None = None,
+    expect: str | None = None,
+    correct: float = 1.0,
+    wrong: float = 0.0,
+    samples: int = 0,
+    temperature: float | None = None,
+    name: str = "judge",
+) -> Reward:
+    """What another model thinks of the answer (an autorater).
+
+    Args:
+        prompt: What it is asked, with `{{prompt}}`, `{{response}}`, `{{system_instruction}}` and `{{references.NAME}}`.
+        model: Its full name: `projects/P/locations/L/publishers/google/models/M`, or an endpoint.
+        extract: Look at the first group of the last match of this in what it says: `<score>(.*?)</score>`.
+        expect: What that is to be, to the letter; None: it is the number itself.
+        correct: What it is worth where it is as expected.
+        wrong: What it is worth where it is not.
+        samples: How often it is asked, up to 32; 0: as often as the service does.
+        temperature: How varied its answers are.
+        name: By which it is told apart from other rewards.
+
+    Raises:
+        RewardError: VT9xx, with every fault.
+    """
+    faults: list[Fault] = []
+    if extract is not None:
+        config.check_pattern(extract, "extract", faults)
+    if "{{response}}" not in prompt:
+        fix = "{{response}} where the answer goes"
+        faults.append(Fault("VT915", "the judge would not see the answer", "prompt", fix=fix))
+    if not 0 <= samples <= _MOST_SAMPLES:
+        faults.append(Fault("VT915", f"{samples} samples", "samples", fix=f"1 to {_MOST_SAMPLES}"))
+    config.refuse(faults)
+    generation = () if temperature is None else (("temperature", temperature),)
+    paid = (correct, wrong) if expect is not None else (0.0, 0.0)
+    return Reward(AutoRater(prompt, model, samples, extract, expect, *paid, generation), name)
 
 
 def weighted(parts: Sequence[tuple[Reward, float]]) -> CompositeReward:

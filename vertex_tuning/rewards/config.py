@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vertex_tuning.errors import Fault, RewardError
-from vertex_tuning.rewards import matching, placeholders, sandbox, scoring, service
+from vertex_tuning.rewards import matching, placeholders, rating, sandbox, scoring, service
+from vertex_tuning.rewards.rating import AutoRater, Rate
 from vertex_tuning.rewards.scoring import Score
 
 Json = dict[str, Any]
 
 _CODE = "codeExecutionRewardScorer"
 _CLOUD_RUN = "cloudRunRewardScorer"
-_NOT_RUN = {"autoraterScorer": "an autorater"}
-_SCORERS = ("stringMatchRewardScorer", _CODE, _CLOUD_RUN, *_NOT_RUN)
+_AUTORATER = "autoraterScorer"
+_SCORERS = ("stringMatchRewardScorer", _CODE, _CLOUD_RUN, _AUTORATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class StringMatch:
     correct: float = 1.0
     wrong: float = 0.0
 
-    def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:  # noqa: ARG002
+    def score(
+        self, example: Mapping[str, Any], _response: Any, parsed: str | None, _rate: Rate | None
+    ) -> Score:
         """What a parsed answer is worth. What is not there is wrong, as is what is no JSON object."""
         try:
             expression = placeholders.fill(self.expression, example.get("references") or {})
@@ -68,7 +71,9 @@ class Code:
     snippet: str
     """Defines `evaluate(example: dict, response: dict) -> float`."""
 
-    def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:
+    def score(
+        self, example: Mapping[str, Any], response: Any, parsed: str | None, _rate: Rate | None
+    ) -> Score:
         """What the code pays. It is given the response as it is, or the part of it that was extracted."""
         return sandbox.score(self.snippet, dict(example), _turn(response, parsed), parsed)
 
@@ -83,7 +88,9 @@ class CloudRun:
 
     uri: str
 
-    def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:
+    def score(
+        self, example: Mapping[str, Any], response: Any, parsed: str | None, _rate: Rate | None
+    ) -> Score:
         """What the service pays. It is given the response as it is, or the part of it that was extracted."""
         return service.score(self.uri, dict(example), _turn(response, parsed), parsed)
 
@@ -100,42 +107,26 @@ def _turn(response: Any, parsed: str | None) -> Json:
 
 
 @dataclass(frozen=True, slots=True)
-class NotRun:
-    """A scorer that is known, and not run here yet."""
-
-    kind: str
-    body: Json
-
-    def score(self, example: Mapping[str, Any], response: Any, parsed: str | None) -> Score:  # noqa: ARG002
-        """Always a failure: a reward that nobody computed would be a lie."""
-        what = f"rewards by {_NOT_RUN[self.kind]} are not computed on this machine yet"
-        return scoring.failed("VT923", what, scoring.UNIMPLEMENTED, parsed)
-
-    def to_json(self) -> Json:
-        """As it was given."""
-        return {self.kind: self.body}
-
-
-@dataclass(frozen=True, slots=True)
 class Reward:
     """One reward: what of an answer is looked at, and what that is worth."""
 
-    scorer: StringMatch | Code | CloudRun | NotRun
+    scorer: StringMatch | Code | CloudRun | AutoRater
     name: str = "reward"
     """By it the reward is told apart from others, in metrics too."""
     extract: str | None = None
     """Look at the first group of the last match of this expression (RE2) alone; None: at the whole answer."""
 
-    def score(self, example: Mapping[str, Any], response: Any) -> Score:
+    def score(self, example: Mapping[str, Any], response: Any, *, rate: Rate | None = None) -> Score:
         """What an answer is worth.
 
         Args:
             example: A row of the data set: `contents`, `references`...
             response: The answer: a text, or a turn (`{"role": "model", "parts": [...]}`), whose thoughts are passed over.
+            rate: How a judge is asked, where the reward has one.
         """
         text = matching.text_of(response)
         parsed = text if self.extract is None else matching.extract(self.extract, text)
-        return self.scorer.score(example, response, parsed)
+        return self.scorer.score(example, response, parsed, rate)
 
     @property
     def references(self) -> list[str]:
@@ -160,11 +151,12 @@ class CompositeReward:
 
     parts: tuple[tuple[Reward, float], ...] = field(default_factory=tuple)
 
-    def score(self, example: Mapping[str, Any], response: Any) -> Score:
+    def score(self, example: Mapping[str, Any], response: Any, *, rate: Rate | None = None) -> Score:
         """What an answer is worth; `parts` has each reward by itself."""
-        return scoring.weighted(
-            [(reward.name, reward.score(example, response), weight) for reward, weight in self.parts]
-        )
+        scores = [
+            (reward, reward.score(example, response, rate=rate), weight) for reward, weight in self.parts
+        ]
+        return scoring.weighted([(reward.name, score, weight) for reward, score, weight in scores])
 
     @property
     def references(self) -> list[str]:
@@ -254,7 +246,7 @@ def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str
         what = f"{' and '.join(given)}: a reward has one scorer" if given else "the reward has no scorer"
         faults.append(Fault("VT902", what, _at(path, "reward_scorer"), fix=f"one of: {', '.join(_SCORERS)}"))
         return None
-    scorer: StringMatch | Code | CloudRun | NotRun | None
+    scorer: StringMatch | Code | CloudRun | AutoRater | None
     if given[0] == _CODE:
         snippet = config[_CODE].get("pythonCodeSnippet", "")
         if not snippet.strip():
@@ -267,8 +259,10 @@ def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str
         uri = config[_CLOUD_RUN].get("cloudRunUri", "")
         check_uri(uri, _at(path, "cloud_run_reward_scorer.cloud_run_uri"), faults)
         scorer = CloudRun(uri)
-    elif given[0] in _NOT_RUN:
-        scorer = NotRun(given[0], dict(config[given[0]]))
+    elif given[0] == _AUTORATER:
+        where = _at(path, "autorater_scorer.autorater_response_parse_config")
+        judged = _pattern(config[_AUTORATER].get("autoraterResponseParseConfig") or {}, where, faults)
+        scorer = rating.read(config[_AUTORATER], judged)
     else:
         scorer = _string_match(config[given[0]], _at(path, "string_match_reward_scorer"), faults)
     if scorer is None or len(faults) > start:

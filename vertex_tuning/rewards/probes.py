@@ -13,6 +13,7 @@ from typing import Any
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import matching
 from vertex_tuning.rewards.config import AnyReward
+from vertex_tuning.rewards.rating import Rate
 from vertex_tuning.rewards.scoring import Score
 
 STOPS_AT = 0.8
@@ -118,13 +119,20 @@ class Trial:
         return "\n".join(lines)
 
 
-def try_out(reward: AnyReward, examples: Sequence[Example], answers: Sequence[Sequence[str]]) -> Trial:
+def try_out(
+    reward: AnyReward,
+    examples: Sequence[Example],
+    answers: Sequence[Sequence[str]],
+    *,
+    rate: Rate | None = None,
+) -> Trial:
     """Score answers of a model, and answers that try to cheat.
 
     Args:
         reward: What is tried.
         examples: Rows: `contents`, `references`...
         answers: For each example, what a model said; more than one each, to see whether the reward tells them apart.
+        rate: How a judge is asked, where the reward has one.
     """
     trial = Trial(prompts=len(examples), answers=sum(map(len, answers)))
     times: list[float] = []
@@ -132,7 +140,7 @@ def try_out(reward: AnyReward, examples: Sequence[Example], answers: Sequence[Se
 
     def score(example: Example, answer: str) -> Score:
         start = time.perf_counter()
-        found = reward.score(example, answer)
+        found = reward.score(example, answer, rate=rate)
         times.append((time.perf_counter() - start) * 1000)
         if found.failure is not None:
             failures[f"{found.failure.rule} {found.failure.message}"] += 1
@@ -148,7 +156,7 @@ def try_out(reward: AnyReward, examples: Sequence[Example], answers: Sequence[Se
     for name in scores[0].parts if scores else ():
         known = [found.parts[name].reward for found in scores if not found.parts[name].failed]
         trial.parts[name] = statistics.fmean(known) if known else math.nan
-    _probe(trial, reward, examples)
+    _probe(trial, reward, examples, rate)
     _judge(trial)
     return trial
 
@@ -163,10 +171,10 @@ def _measure(trial: Trial, groups: list[list[Score]]) -> None:
         trial.alike = sum(len(values) <= 1 for values in several) / len(several)
 
 
-def _probe(trial: Trial, reward: AnyReward, examples: Sequence[Example]) -> None:
+def _probe(trial: Trial, reward: AnyReward, examples: Sequence[Example], rate: Rate | None) -> None:
     every = " ".join(list(dict.fromkeys(_right(example) for example in examples))[:_KEYWORDS])
     earned = {
-        kind: [reward.score(example, make(example, every)).reward for example in examples]
+        kind: [reward.score(example, make(example, every), rate=rate).reward for example in examples]
         for kind, make in {**_CHEATS, **_FORMS}.items()
     }
     known = [value for values in earned.values() for value in values if not math.isnan(value)]

@@ -45,36 +45,20 @@ NOBODY = 65534
 RESULT_LIMIT = 64 * 1024
 _SNIPPET = "reward"
 
-# clone(2), mount(2), prctl(2)
-_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
-    0x20000,
-    0x4000000,
-    0x8000000,
-    0x10000000,
-    0x20000000,
-    0x40000000,
-)
-_NEW_ANY = _NEWNS | _NEWUTS | _NEWIPC | _NEWUSER | _NEWPID | _NEWNET | 0x02000000 | 0x80  # cgroup, time
-_CLONE_THREAD = 0x10000
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = (
-    1,
-    2,
-    4,
-    8,
-    32,
-    4096,
-    16384,
-    1 << 18,
-)
-_MS_RELATIME, _MNT_DETACH = 1 << 21, 2
+# clone(2)
+_NEWNS, _NEWUTS, _NEWIPC = 0x20000, 0x4000000, 0x8000000
+_NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
+_NEWCGROUP, _NEWTIME, _CLONE_THREAD = 0x02000000, 0x80, 0x10000
+_NEW_ANY = _NEWNS | _NEWUTS | _NEWIPC | _NEWUSER | _NEWPID | _NEWNET | _NEWCGROUP | _NEWTIME
+# mount(2), umount(2)
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
+_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_RELATIME = 32, 4096, 16384, 1 << 18, 1 << 21
+_MNT_DETACH = 2
+# prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _PLACES = ("/mnt", "/media", "/srv", "/tmp", "/opt", "/sys")
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = (
-    1,
-    4,
-    22,
-    24,
-    38,
-)
+"""Where a new root may be put together; one of them that holds nothing that is to be seen."""
 
 # Numbers of system calls: x86_64, aarch64. Source: the kernel's tables (arch/x86/entry/syscalls, include/uapi/asm-generic).
 _DENIED = """
@@ -128,6 +112,8 @@ def main() -> None:
         os.waitpid(init, 0)
         return
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The first process of a namespace gets from within only the signals that it handles: let there be none.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         fenced = _fence()
         _filter(forks=True)
@@ -160,16 +146,13 @@ def _leave(paths: list[str]) -> None:
         _write("/proc/self/gid_map", f"{NOBODY} {group} 1")
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE, "private mounts")
     os.umask(0o022)
-    # Over a folder that holds nothing of what is to be seen.
-    root = next(
-        (
-            place
-            for place in _PLACES
-            if Path(place).is_dir() and not any(f"{path}/".startswith(f"{place}/") for path in paths)
-        ),
-        "",
+    free = (
+        place
+        for place in _PLACES
+        if Path(place).is_dir() and not any(f"{path}/".startswith(f"{place}/") for path in paths)
     )
-    if not root:
+    root = next(free, None)
+    if root is None:
         raise WallError("there is no folder for a root of its own")
     _mount("none", root, "tmpfs", _MS_NOSUID | _MS_NODEV, "a root of its own", b"size=1m,mode=755")
     for path in paths:

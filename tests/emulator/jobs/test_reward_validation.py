@@ -133,3 +133,26 @@ def test_code_is_run_behind_walls_unless_it_is_switched_off(bench: Bench, start_
     found = start_emulator("--no-local-code").call("POST", path, request)
     assert "--no-local-code" in found["error"]
     assert found["errorStatus"]["code"] == 12
+
+
+def test_a_judge_is_a_model_of_the_emulators(bench: Bench, tuned: dict[str, Any]) -> None:
+    """It says a colour where it is asked for one: that can be held against what is expected."""
+    endpoint = tuned["tunedModel"]["endpoint"]
+    rater: dict[str, Any] = {
+        "autoraterConfig": {
+            "autoraterModel": endpoint,
+            "samplingCount": 2,
+            "generationConfig": {"temperature": 0.0, "maxOutputTokens": 8},
+        },
+        "autoraterPrompt": "Say {{response}}.",
+        "exactMatchScorer": {"expression": "purple", "correctAnswerReward": 1.0, "wrongAnswerReward": -0.5},
+    }
+    request = {
+        "singleRewardConfig": {"rewardName": "judge", "autoraterScorer": rater},
+        "example": EXAMPLE,
+        "sampleResponse": said("red"),
+    }
+    path = f"/v1beta1/{LOCATION}/tuningJobs:validateReinforcementTuningReward"
+    assert bench.call("POST", path, request)["overallReward"] == -0.5
+    rater["autoraterConfig"]["autoraterModel"] = endpoint + "0"
+    assert "not found" in bench.call("POST", path, request)["error"]

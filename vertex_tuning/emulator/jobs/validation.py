@@ -8,12 +8,13 @@ from vertex_tuning import rewards
 from vertex_tuning.emulator.status import ApiError, invalid
 from vertex_tuning.errors import RewardError
 from vertex_tuning.rewards import AnyReward, CompositeReward, Failure, Score
+from vertex_tuning.rewards.rating import Rate
 
 Body = dict[str, Any]
 
 
-def validate(body: Body) -> Body:
-    """Answer a request.
+def validate(body: Body, rate: Rate) -> Body:
+    """Answer a request; `rate` asks a judge.
 
     Raises:
         ApiError: 400 with every fault of the reward, or without an example or an answer.
@@ -22,7 +23,7 @@ def validate(body: Body) -> Body:
     if missing:
         raise invalid(*((field, f"{field} is required.") for _, field in missing), rule="VT901")
     reward = read(body)
-    score = reward.score(body["example"], body["sampleResponse"])
+    score = reward.score(body["example"], body["sampleResponse"], rate=rate)
     parts = score.parts if isinstance(reward, CompositeReward) else {reward.name: score}
     answer: Body = {
         "errorStatus": _status(score.failure),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from vertex_tuning.emulator.api import Call, Routes
@@ -15,6 +16,8 @@ routes = Routes()
 
 _LOCATION = "projects/{project}/locations/{location}"
 _JOBS = f"{_LOCATION}/tuningJobs"
+_RATING_LIMIT = 60.0
+"""Seconds that an autorater may take, as on Vertex AI."""
 # Methods of later days, by the versions that have them.
 _NOT_SERVED = {
     "rebaseTunedModel": ("v1", "v1beta1"),
@@ -57,7 +60,30 @@ async def cancel(call: Call) -> dict[str, Any]:
 )
 async def validate_reward(call: Call) -> dict[str, Any]:
     """What one answer would earn. A reward that cannot be computed for it is told in the answer, not as an error."""
-    return await asyncio.to_thread(validation.validate, call.body)
+    return await asyncio.to_thread(validation.validate, call.body, _judge(call))
+
+
+def _judge(call: Call) -> Callable[[str, str, int, dict[str, Any]], list[str]]:
+    """Asks models of this emulator; from a thread, which waits for the loop."""
+    loop, emulator = asyncio.get_running_loop(), call.emulator
+
+    async def ask(name: str, prompt: str, config: dict[str, Any]) -> str:
+        contents = [{"role": "user", "parts": [{"text": prompt}]}]
+        served = emulator.jobs.served(name)
+        answer = await emulator.generation.generate(
+            served, {"contents": contents, "generationConfig": config}
+        )
+        parts = answer["candidates"][0].get("content", {}).get("parts", ())
+        return "".join(part.get("text", "") for part in parts)
+
+    async def ask_all(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:
+        async with asyncio.timeout(_RATING_LIMIT):
+            return list(await asyncio.gather(*(ask(name, prompt, config) for _ in range(times))))
+
+    def rate(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:
+        return asyncio.run_coroutine_threadsafe(ask_all(name, prompt, times, config), loop).result()
+
+    return rate
 
 
 @routes.get(f"{_LOCATION}/metadataStores/{{store}}/contexts/{{context}}", response="Context")
