@@ -30,7 +30,8 @@ from vertex_tuning.rewards.sandbox import Sandbox
 sandbox = Sandbox()
 cases = json.load(open(sys.argv[1]))
 for case in cases:
-    found = sandbox.evaluate(case["code"], {"references": {"answer": "4"}}, {"parts": [{"text": "4"}]}, seconds=1, memory=1 << 30)
+    row, turn = {"references": {"answer": "4"}}, {"parts": [{"text": "4"}]}
+    found = sandbox.evaluate(case["code"], row, turn, seconds=case["seconds"], memory=1 << 30)
     print(json.dumps(found), flush=True)
 sandbox.close()
 """
@@ -143,7 +144,7 @@ def sandbox():
 
 
 def run(sandbox: Sandbox, code: str, **more: Any) -> dict[str, Any]:
-    settings = {"seconds": 5, "memory": GIB, **more}
+    settings = {"seconds": 30, "memory": GIB, **more}
     return sandbox.evaluate(code, {"references": {"answer": "4"}}, {"parts": [{"text": "4"}]}, **settings)
 
 
