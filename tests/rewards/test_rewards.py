@@ -148,6 +148,24 @@ def test_a_reward_that_makes_no_sense_is_refused_by_its_field(config, rule, wher
     assert caught.value.fault.fix
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"singleRewardConfig": 5},
+        {"singleRewardConfig": {"stringMatchRewardScorer": "x"}},
+        {"compositeRewardConfig": {"weightedRewardConfigs": 5}},
+        {"compositeRewardConfig": {"weightedRewardConfigs": [1]}},
+        {"weightedRewardConfigs": [{"rewardConfig": {"stringMatchRewardScorer": STRING}, "weight": "heavy"}]},
+        {"codeExecutionRewardScorer": {"pythonCodeSnippet": 5}},
+        {"cloudRunRewardScorer": {"cloudRunUri": 5}},
+        {"autoraterScorer": {"autoraterConfig": {"samplingCount": "many"}}},
+    ],
+)
+def test_what_has_no_form_at_all_is_refused_too(config):
+    with pytest.raises(RewardError):
+        rewards.from_json(config)
+
+
 def test_all_faults_are_told_at_once():
     bad = {"stringMatchExpression": {"expression": "{{answer}}"}}
     with pytest.raises(RewardError) as caught:

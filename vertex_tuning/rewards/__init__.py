@@ -6,8 +6,9 @@
     reward.score({"contents": [...], "references": {"answer": "4"}}, "2 + 2 is <answer>4</answer>").reward
 
 builders.py      a reward in one line
-config.py        a reward as Google's JSON has it; every fault of one at once
-scoring.py       one answer, one reward, or several by weight
+config.py        a reward as Google's JSON has it, read; every fault of one at once
+scorers.py       one scorer, or several by their weights
+scoring.py       what comes out: a number from -1 to 1, or a failure
 matching.py      what of an answer is looked at, and what it is held against
 placeholders.py  `{{references.answer}}` in an expression
 sandbox.py       code of the user's, behind the walls of walls.py
@@ -31,8 +32,9 @@ from vertex_tuning.rewards.builders import (
     regex,
     weighted,
 )
-from vertex_tuning.rewards.config import AnyReward, CompositeReward, Reward, from_json
+from vertex_tuning.rewards.config import from_json
 from vertex_tuning.rewards.probes import Trial, try_out
+from vertex_tuning.rewards.scorers import AnyReward, CompositeReward, Reward
 from vertex_tuning.rewards.scoring import Failure, Score
 
 __all__ = [

@@ -10,8 +10,8 @@ from typing import Any
 
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import config, matching, scoring
-from vertex_tuning.rewards.config import CompositeReward, Reward, StringMatch
 from vertex_tuning.rewards.rating import AutoRater
+from vertex_tuning.rewards.scorers import CloudRun, Code, CompositeReward, Reward, StringMatch
 
 _MOST_SAMPLES = 32
 Evaluate = Callable[[dict[str, Any], dict[str, Any]], float]
@@ -113,7 +113,7 @@ def code(
     if text:
         _check_code(text, faults)
     config.refuse(faults)
-    return Reward(config.Code(text), name, extract)
+    return Reward(Code(text), name, extract)
 
 
 def _source_of(function: Callable[..., Any], faults: list[Fault]) -> str:
@@ -174,7 +174,7 @@ def cloud_run(uri: str, *, extract: str | None = None, name: str = "cloud_run") 
         config.check_pattern(extract, "extract", faults)
     config.check_uri(uri, "uri", faults)
     config.refuse(faults)
-    return Reward(config.CloudRun(uri), name, extract)
+    return Reward(CloudRun(uri), name, extract)
 
 
 def judge(

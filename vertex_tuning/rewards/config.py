@@ -1,179 +1,28 @@
-"""A reward as Google's JSON has it: `singleRewardConfig` or `compositeRewardConfig`; every fault of one at once."""
+"""A reward as Google's JSON has it, read: `singleRewardConfig` or `compositeRewardConfig`; every fault of one at once."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from vertex_tuning.errors import Fault, RewardError
-from vertex_tuning.rewards import matching, placeholders, rating, sandbox, scoring, service
-from vertex_tuning.rewards.rating import AutoRater, Rate
-from vertex_tuning.rewards.scoring import Score
+from vertex_tuning.rewards import matching, placeholders, rating
+from vertex_tuning.rewards.rating import AutoRater
+from vertex_tuning.rewards.scorers import (
+    CLOUD_RUN,
+    CODE,
+    AnyReward,
+    CloudRun,
+    Code,
+    CompositeReward,
+    Reward,
+    StringMatch,
+)
 
-Json = dict[str, Any]
-
-_CODE = "codeExecutionRewardScorer"
-_CLOUD_RUN = "cloudRunRewardScorer"
 _AUTORATER = "autoraterScorer"
-_SCORERS = ("stringMatchRewardScorer", _CODE, _CLOUD_RUN, _AUTORATER)
-
-
-@dataclass(frozen=True, slots=True)
-class StringMatch:
-    """Holds a text, or a member of a JSON object, against an expression."""
-
-    operation: str
-    """`EXACT_MATCH`, `PARTIAL_MATCH` (the expression is a part of the text) or `REGEX_CONTAINS`."""
-    expression: str
-    """May name references: `{{references.answer}}`."""
-    key: str | None = None
-    """Look at this member of the answer, which is to be a JSON object."""
-    correct: float = 1.0
-    wrong: float = 0.0
-
-    def score(
-        self, example: Mapping[str, Any], _response: Any, parsed: str | None, _rate: Rate | None
-    ) -> Score:
-        """What a parsed answer is worth. What is not there is wrong, as is what is no JSON object."""
-        try:
-            expression = placeholders.fill(self.expression, example.get("references") or {})
-            target = parsed if self.key is None or parsed is None else matching.member(parsed, self.key)
-            right = target is not None and matching.matches(self.operation, expression, target)
-        except placeholders.MissingReferenceError as error:
-            return scoring.failed("VT920", str(error), parsed=parsed)
-        except matching.PatternError as error:
-            what = f"with the references in it, {expression!r} is no regular expression: {error}"
-            return scoring.failed("VT921", what, parsed=parsed)
-        return scoring.clipped(self.correct if right else self.wrong, parsed)
-
-    def to_json(self) -> Json:
-        """As `stringMatchRewardScorer`."""
-        match: Json = {"matchOperation": self.operation, "expression": self.expression}
-        how: Json = {"stringMatchExpression": match}
-        if self.key is not None:
-            how = {"jsonMatchExpression": {"keyName": self.key, "valueStringMatchExpression": match}}
-        return {
-            "stringMatchRewardScorer": {
-                **how,
-                "correctAnswerReward": self.correct,
-                "wrongAnswerReward": self.wrong,
-            }
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """Python that nobody here has read: it runs behind walls, or not at all (`sandbox.py`)."""
-
-    snippet: str
-    """Defines `evaluate(example: dict, response: dict) -> float`."""
-
-    def score(
-        self, example: Mapping[str, Any], response: Any, parsed: str | None, _rate: Rate | None
-    ) -> Score:
-        """What the code pays. It is given the response as it is, or the part of it that was extracted."""
-        return sandbox.score(self.snippet, dict(example), _turn(response, parsed), parsed)
-
-    def to_json(self) -> Json:
-        """As `codeExecutionRewardScorer`."""
-        return {_CODE: {"pythonCodeSnippet": self.snippet}}
-
-
-@dataclass(frozen=True, slots=True)
-class CloudRun:
-    """A service of the user's."""
-
-    uri: str
-
-    def score(
-        self, example: Mapping[str, Any], response: Any, parsed: str | None, _rate: Rate | None
-    ) -> Score:
-        """What the service pays. It is given the response as it is, or the part of it that was extracted."""
-        return service.score(self.uri, dict(example), _turn(response, parsed), parsed)
-
-    def to_json(self) -> Json:
-        """As `cloudRunRewardScorer`."""
-        return {_CLOUD_RUN: {"cloudRunUri": self.uri}}
-
-
-def _turn(response: Any, parsed: str | None) -> Json:
-    """What a scorer of the user's gets: the response as it is; where a part of it was extracted, that part."""
-    if isinstance(response, str) or parsed != matching.text_of(response):
-        return {"role": "model", "parts": [{"text": parsed or ""}]}
-    return dict(response)
-
-
-@dataclass(frozen=True, slots=True)
-class Reward:
-    """One reward: what of an answer is looked at, and what that is worth."""
-
-    scorer: StringMatch | Code | CloudRun | AutoRater
-    name: str = "reward"
-    """By it the reward is told apart from others, in metrics too."""
-    extract: str | None = None
-    """Look at the first group of the last match of this expression (RE2) alone; None: at the whole answer."""
-
-    def score(self, example: Mapping[str, Any], response: Any, *, rate: Rate | None = None) -> Score:
-        """What an answer is worth.
-
-        Args:
-            example: A row of the data set: `contents`, `references`...
-            response: The answer: a text, or a turn (`{"role": "model", "parts": [...]}`), whose thoughts are passed over.
-            rate: How a judge is asked, where the reward has one.
-        """
-        text = matching.text_of(response)
-        parsed = text if self.extract is None else matching.extract(self.extract, text)
-        return self.scorer.score(example, response, parsed, rate)
-
-    @property
-    def references(self) -> list[str]:
-        """Names of the references that it needs."""
-        return placeholders.names(self.scorer.expression) if isinstance(self.scorer, StringMatch) else []
-
-    def to_json(self) -> Json:
-        """As `singleRewardConfig`."""
-        parse: Json = {"parseType": "IDENTITY"}
-        if self.extract is not None:
-            parse = {"parseType": "REGEX_EXTRACT", "regexExtractExpression": self.extract}
-        return {"rewardName": self.name, "parseResponseConfig": parse, **self.scorer.to_json()}
-
-    def request(self) -> Json:
-        """As a request has it."""
-        return {"singleRewardConfig": self.to_json()}
-
-
-@dataclass(frozen=True, slots=True)
-class CompositeReward:
-    """Several rewards, by their weights: `sum(weight * reward) / sum(weight)`."""
-
-    parts: tuple[tuple[Reward, float], ...] = field(default_factory=tuple)
-
-    def score(self, example: Mapping[str, Any], response: Any, *, rate: Rate | None = None) -> Score:
-        """What an answer is worth; `parts` has each reward by itself."""
-        scores = [
-            (reward, reward.score(example, response, rate=rate), weight) for reward, weight in self.parts
-        ]
-        return scoring.weighted([(reward.name, score, weight) for reward, score, weight in scores])
-
-    @property
-    def references(self) -> list[str]:
-        """Names of the references that it needs."""
-        return sorted({name for reward, _ in self.parts for name in reward.references})
-
-    def to_json(self) -> Json:
-        """As `compositeRewardConfig`."""
-        parts = [{"rewardConfig": reward.to_json(), "weight": weight} for reward, weight in self.parts]
-        return {"weightedRewardConfigs": parts}
-
-    def request(self) -> Json:
-        """As a request has it."""
-        return {"compositeRewardConfig": self.to_json()}
-
-
-AnyReward = Reward | CompositeReward
+_SCORERS = ("stringMatchRewardScorer", CODE, CLOUD_RUN, _AUTORATER)
 
 
 def from_json(config: Mapping[str, Any]) -> AnyReward:
@@ -186,7 +35,11 @@ def from_json(config: Mapping[str, Any]) -> AnyReward:
         RewardError: VT9xx, with every fault.
     """
     faults: list[Fault] = []
-    reward = _read(_camel_case(config), faults)
+    try:
+        reward = _read(_camel_case(config), faults)
+    except (AttributeError, TypeError, ValueError) as error:
+        fix = "singleRewardConfig and compositeRewardConfig are written as for a tuning job; see docs/rewards.md"
+        raise RewardError("VT901", f"not in the form of a reward: {error}", fix=fix) from error
     refuse(faults)
     assert reward is not None
     return reward
@@ -247,16 +100,16 @@ def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str
         faults.append(Fault("VT902", what, _at(path, "reward_scorer"), fix=f"one of: {', '.join(_SCORERS)}"))
         return None
     scorer: StringMatch | Code | CloudRun | AutoRater | None
-    if given[0] == _CODE:
-        snippet = config[_CODE].get("pythonCodeSnippet", "")
+    if given[0] == CODE:
+        snippet = config[CODE].get("pythonCodeSnippet", "")
         if not snippet.strip():
             where = _at(path, "code_execution_reward_scorer.python_code_snippet")
             faults.append(
                 Fault("VT912", "there is no code", where, fix="def evaluate(example, response): ...")
             )
         scorer = Code(snippet)
-    elif given[0] == _CLOUD_RUN:
-        uri = config[_CLOUD_RUN].get("cloudRunUri", "")
+    elif given[0] == CLOUD_RUN:
+        uri = config[CLOUD_RUN].get("cloudRunUri", "")
         check_uri(uri, _at(path, "cloud_run_reward_scorer.cloud_run_uri"), faults)
         scorer = CloudRun(uri)
     elif given[0] == _AUTORATER:

@@ -12,8 +12,8 @@ from typing import Any
 
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import matching
-from vertex_tuning.rewards.config import AnyReward
 from vertex_tuning.rewards.rating import Rate
+from vertex_tuning.rewards.scorers import AnyReward
 from vertex_tuning.rewards.scoring import Score
 
 STOPS_AT = 0.8
