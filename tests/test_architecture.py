@@ -32,7 +32,7 @@ LEVELS = {
     "errors": 8,
 }
 BESIDE = {
-    "training": {"training", "data", "catalog", "errors"},
+    "training": {"training", "data", "rewards", "catalog", "errors"},
     "emulator": {
         "emulator",
         "training",

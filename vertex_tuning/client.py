@@ -288,7 +288,8 @@ class TuningClient:
 
 
 def _digest(spec: Spec, training: str, validation: str | None) -> str:
-    fields = spec.model_dump(exclude={"training", "validation"}, mode="json")
+    fields = spec.model_dump(exclude={"training", "validation", "reward"}, mode="json")
+    fields["options"] = spec.options()  # the reward as it is sent
     return hashlib.sha256(
         json.dumps([spec.method, fields, training, validation], sort_keys=True).encode()
     ).hexdigest()

@@ -325,7 +325,10 @@ def _json_objects(text: str) -> Iterator[dict[str, Any]]:
 def _data_stats(resource: types.TuningJob) -> Any:
     """What the service says about the training set, whatever the way of tuning."""
     stats = resource.tuning_data_stats
-    fields = ("supervised_tuning_data_stats", "preference_optimization_data_stats")
+    fields = tuple(
+        f"{name}_data_stats"
+        for name in ("supervised_tuning", "preference_optimization", "reinforcement_tuning")
+    )
     return next((found for name in fields if (found := getattr(stats, name, None)) is not None), None)
 
 

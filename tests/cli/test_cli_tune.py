@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.cli.conftest import BASE
-from vertex_tuning import connect
+from vertex_tuning import connect, rewards
 
 
 def tune(train, *options: str) -> list[str]:
@@ -211,3 +211,24 @@ def test_a_field_of_another_way_of_tuning_is_not_known(cli, tmp_path):
     done = cli("tune", "preference", "pairs.jsonl", "--base-model", BASE, "--batch-size", "4")
     assert done.status == 2
     assert "--batch-size" in done.err
+
+
+def test_a_model_is_tuned_by_what_its_answers_earn(cli, tmp_path):
+    rows = [
+        {
+            "contents": [{"role": "user", "parts": [{"text": f"{number}. Hot?"}]}],
+            "references": {"answer": "cold"},
+        }
+        for number in range(16)
+    ]
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    reward = rewards.contains("{{references.answer}}").request()
+    (tmp_path / "reward.json").write_text(json.dumps(reward), encoding="utf-8")
+    options = ["--batch-size", "4", "--samples-per-prompt", "4", "--max-output-tokens", "6", "--epochs", "1"]
+    where = ["--base-model", "gemini-3.5-flash", "--reward", str(tmp_path / "reward.json")]
+    done = cli("tune", "reinforcement", str(tmp_path / "prompts.jsonl"), *where, *options, "--json")
+    assert done.status == 0, done.err
+    *changes, last = done.lines
+    assert changes[-1]["step"] == changes[-1]["steps"] == 4
+    assert last["model"]["endpoint"]
+    assert cli("tune", "reinforcement", "x.jsonl", "--base-model", "gemini-3.5-flash").status == 2

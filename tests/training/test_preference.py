@@ -144,7 +144,7 @@ def test_the_loss_and_its_gradients_are_those_of_trl(data, tiny, tmp_path, full_
             found[name].data.copy_(values)
 
     numbers = list(range(8))
-    loss, _ = objective.loss(learner, numbers)
+    loss, _ = objective.loss(learner, numbers, 0)
     loss.backward()
     pairs = [objective._pairs[number] for number in numbers]
     both = [pair.preferred for pair in pairs] + [pair.other for pair in pairs]

@@ -166,20 +166,38 @@ def test_the_answer_alone_is_learnt(tiny):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "last_only", "expected"),
-    [(1, False, [1]), (3, False, [1, 2, 3]), (3, True, [3]), (10, False, list(range(1, 11)))],
+    ("epochs", "expected"),
+    [(1, [1]), (3, [1, 2, 3]), (10, list(range(1, 11)))],
 )
-def test_a_checkpoint_per_epoch(epochs, last_only, expected):
+def test_a_checkpoint_per_epoch(epochs, expected):
     from vertex_tuning.training.loop import checkpoint_epochs
 
-    assert checkpoint_epochs(epochs, last_only=last_only) == expected
+    assert checkpoint_epochs(epochs, most=10) == expected
+
+
+def test_the_last_checkpoint_alone(data, tiny, tmp_path):
+    events = run(config(data, tiny, tmp_path, epochs=3, last_checkpoint_only=True))
+    kept = [event for event in events if event["event"] == "checkpoint"]
+    assert [(one["checkpoint_id"], one["epoch"]) for one in kept] == [("1", 3)]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
+
+
+def test_steps_and_intervals_can_be_asked_for(data, tiny, tmp_path):
+    events = run(
+        config(data, tiny, tmp_path, epochs=None, steps=11, checkpoint_interval=4, evaluate_interval=5)
+    )
+    assert events[-1]["steps"] == 11
+    assert [event["step"] for event in events if event["event"] == "checkpoint"] == [4, 8, 11]
+    assert [event["step"] for event in events if event["event"] == "eval"] == [5, 10, 11]
+    most = run(config(data, tiny, tmp_path / "most", epochs=100, max_steps=5))
+    assert most[-1]["steps"] == 5
 
 
 @pytest.mark.parametrize("epochs", [11, 25, 37, 100])
 def test_ten_checkpoints_evenly_spread_where_there_are_more_epochs(epochs):
     from vertex_tuning.training.loop import checkpoint_epochs
 
-    kept = checkpoint_epochs(epochs, last_only=False)
+    kept = checkpoint_epochs(epochs, most=10)
     assert len(kept) == 10
     assert kept[-1] == epochs
     gaps = [b - a for a, b in zip([0, *kept], kept, strict=False)]

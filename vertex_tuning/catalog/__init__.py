@@ -115,6 +115,7 @@ class StandIn:
     learning_rate_adapter: float
     learning_rate_full: float
     learning_rate_preference: float
+    learning_rate_reinforcement: float
     packages: tuple[WeightPackage, ...]
 
 
@@ -186,6 +187,7 @@ def stand_ins() -> dict[str, StandIn]:
             learning_rate_adapter=row["learning_rate_adapter"],
             learning_rate_full=row["learning_rate_full"],
             learning_rate_preference=row["learning_rate_preference"],
+            learning_rate_reinforcement=row["learning_rate_reinforcement"],
             packages=tuple(WeightPackage(**package) for package in row.get("packages", ())),
         )
     return found

@@ -63,7 +63,7 @@ def test(
     Example:
       vertex-tuning reward test reward.json prompts.jsonl --model gemini-2.5-flash --rows 20
     """
-    asked = _read(reward_file)
+    asked = read_reward(reward_file)
     with _common.open_client(where) as client:
         trial = client.try_reward(
             asked,
@@ -109,7 +109,7 @@ def serve(reward_file: Path, host: str, port: int, as_json: bool) -> None:
     from vertex_tuning.cli._serve import Server
     from vertex_tuning.errors import RewardError
 
-    asked = _read(reward_file)
+    asked = read_reward(reward_file)
     try:
         server = Server(host, port, asked)
     except OSError as error:
@@ -125,7 +125,8 @@ def serve(reward_file: Path, host: str, port: int, as_json: bool) -> None:
         server.serve_forever()
 
 
-def _read(path: Path) -> AnyReward:
+def read_reward(path: Path) -> AnyReward:
+    """A reward from a JSON file."""
     from vertex_tuning import rewards
     from vertex_tuning.errors import RewardError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -125,6 +126,38 @@ def preference(**fields: Any) -> None:
     from vertex_tuning.specs import PreferenceTuning
 
     _tune(PreferenceTuning, **fields)
+
+
+@tune.command()
+@_way(
+    click.option(
+        "--reward",
+        "reward_file",
+        required=True,
+        type=click.Path(path_type=Path),
+        help="JSON file with the reward; see `reward test`.",
+    ),
+    click.option("--batch-size", type=click.IntRange(1), help="Prompts in a step. [default: 32]"),
+    click.option("--samples-per-prompt", type=click.IntRange(1), help="Answers to each. [default: 16]"),
+    click.option("--max-output-tokens", type=click.IntRange(1), help="Of an answer."),
+    click.option("--evaluate-interval", type=click.IntRange(1), help="Steps. [default: an epoch]"),
+    click.option("--checkpoint-interval", type=click.IntRange(1), help="Steps. [default: an epoch]"),
+    click.option("--thinking-level", type=click.Choice(["MINIMAL", "HIGH"]), help="How much it thinks."),
+)
+def reinforcement(reward_file: Path, **fields: Any) -> None:
+    """Let a model try, and learn from what it earns.
+
+    TRAINING is a JSONL file of prompts or a gs:// URI. Each row has contents that end with the user's turn, and references, texts
+    by name, for the reward. All else is as with `tune supervised`.
+
+    \b
+    Example:
+      vertex-tuning tune reinforcement prompts.jsonl --base-model gemini-3.5-flash --reward reward.json
+    """
+    from vertex_tuning.cli.reward import read_reward
+    from vertex_tuning.specs import ReinforcementTuning
+
+    _tune(ReinforcementTuning, reward=read_reward(reward_file), **fields)
 
 
 def _tune(

@@ -2,6 +2,7 @@
 
 from vertex_tuning.specs._spec import Spec
 from vertex_tuning.specs.preference import PreferenceTuning
+from vertex_tuning.specs.reinforcement import ReinforcementTuning
 from vertex_tuning.specs.supervised import SupervisedTuning
 
-__all__ = ["PreferenceTuning", "Spec", "SupervisedTuning"]
+__all__ = ["PreferenceTuning", "ReinforcementTuning", "Spec", "SupervisedTuning"]

@@ -83,7 +83,7 @@ class Spec(BaseModel):
             # What is right so far is held against the catalog all the same: all faults at once.
             wrong = {item["loc"][0] for item in items}
             rest = {name: value for name, value in fields.items() if name not in wrong}
-            super().__init__(**{"base_model": "", "training": (), **rest})
+            super().__init__(**{"base_model": "", "training": (), **self._stand_ins(wrong), **rest})
         faults += self._faults(wrong)
         if faults:
             raise _refusal(faults)
@@ -177,6 +177,12 @@ class Spec(BaseModel):
         what = f"there is no adapter of size {self.adapter_size}{whose}"
         fix = f"one of: {', '.join(str(size) for size in sizes)}"
         return [Fault("VT304", what, "adapter_size", "The service would refuse the job, or answer 404.", fix)]
+
+    @classmethod
+    def _stand_ins(cls, wrong: set[Any]) -> dict[str, Any]:
+        """Values for fields that must be there and are wrong or missing: the rest is looked at all the same."""
+        needed = {name for name, item in cls.model_fields.items() if item.is_required()}
+        return dict.fromkeys((needed & wrong) - {"base_model", "training"})
 
     @classmethod
     def _fault(cls, item: Any) -> Fault:

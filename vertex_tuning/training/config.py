@@ -40,6 +40,14 @@ class TrainingConfig:
     max_tokens: int = 2048
     """Longer examples are dropped, and reported."""
     last_checkpoint_only: bool = False
+    steps: int | None = None
+    """So many steps, whatever the epochs; None: by them."""
+    max_steps: int | None = None
+    """Never more than these."""
+    checkpoint_interval: int | None = None
+    """A checkpoint after so many steps; None: after epochs."""
+    evaluate_interval: int | None = None
+    """A look at the validation set after so many steps; None: after epochs."""
     initial: str | None = None
     """Folder of an adapter to go on from."""
     threads: int = 1
@@ -72,3 +80,20 @@ class PreferenceConfig(TrainingConfig):
     method = "preference"
     beta: float = 0.1
     """How much it costs to move away from the model that the run began with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReinforcementConfig(TrainingConfig):
+    """Try answers, and learn from what they earn."""
+
+    method = "reinforcement"
+    reward: dict[str, Any]
+    """`singleRewardConfig` or `compositeRewardConfig`, as Google's JSON has it."""
+    samples_per_prompt: int = 8
+    """Answers to each prompt in a step."""
+    max_output_tokens: int = 64
+    """Of an answer."""
+    judge: str | None = None
+    """Address of the emulator, whose models judge where the reward asks for it."""
+    judge_token: str | None = None
+    """What it wants to see on every call, where it listens beyond loopback."""

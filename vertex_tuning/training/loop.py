@@ -52,8 +52,13 @@ class Objective(Protocol):
     def begin(self, learner: Learner) -> None:
         """Called once, with the weights as the run found them when it was new, before the first step."""
 
-    def loss(self, learner: Learner, numbers: Sequence[int]) -> tuple[torch.Tensor, dict[str, float]]:
-        """Of the training examples with these numbers: the loss, and what else is measured."""
+    def loss(
+        self, learner: Learner, numbers: Sequence[int], step: int
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Of the training examples with these numbers: the loss, and what else is measured.
+
+        Where the loss went back in pieces, it is the last of them, and `loss` is among what is measured.
+        """
 
     def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:
         """Of the held-out examples; empty where there are none. Called in evaluation mode, without gradients."""
@@ -121,7 +126,9 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     if not accelerator.is_main_process:
         report = _keep_quiet
     per_epoch = math.ceil(len(plan(lengths, batch_size, config.seed, 0)) / accelerator.num_processes)
-    steps = per_epoch * epochs
+    if config.steps:
+        epochs = math.ceil(config.steps / per_epoch)
+    steps = min(per_epoch * epochs, config.steps or config.max_steps or per_epoch * epochs)
     report({"event": "dataset", "stats": objective.stats(steps=steps, epochs=epochs)})
 
     model = _model(config, output)
@@ -131,7 +138,10 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     learner = Learner(accelerator, model)
     objective.begin(learner)
     progress = resume.load(output, optimizer) or {"step": 0, "batch": 0, "epoch": 0, "checkpoints": []}
-    at_epochs = checkpoint_epochs(epochs, last_only=config.last_checkpoint_only)
+    kept = _checkpoint_steps(config, steps, per_epoch)
+    looked_at = set(
+        range(config.evaluate_interval or per_epoch, steps, config.evaluate_interval or per_epoch)
+    ) | {steps}
     meter = _Meter(output, report, progress["step"], accelerator.is_main_process)
 
     step: int = progress["step"]
@@ -141,42 +151,41 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
         mine = batches[accelerator.process_index :: accelerator.num_processes]
         mine += batches[: per_epoch - len(mine)]  # every device takes as many steps
         first = progress["batch"] if epoch == progress["epoch"] else 0
-        for index in range(first, per_epoch):
+        for index in range(first, min(per_epoch, steps - epoch * per_epoch)):
             rate = config.learning_rate * schedule(step, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss, measured = objective.loss(learner, mine[index])
+            loss, measured = objective.loss(learner, mine[index], step)
             _descend(accelerator, loss, optimizer, trainable)
-            value = float(loss.detach())
+            measured = {"loss": float(loss.detach()), **measured}
             step += 1
             tokens = sum(lengths[row] for row in mine[index])
-            meter.step(
-                step, steps, epoch + (index + 1) / per_epoch, {"loss": value, **measured}, tokens, rate
-            )
-            if not math.isfinite(value):
+            meter.step(step, steps, epoch + (index + 1) / per_epoch, measured, tokens, rate)
+            if not math.isfinite(measured["loss"]):
                 raise DataFaultError(
-                    f"The loss became {value} at step {step} of {steps}: training diverged. A smaller learning rate "
-                    f"(it was {config.learning_rate:g}) usually holds."
+                    f"The loss became {measured['loss']} at step {step} of {steps}: training diverged. A smaller learning "
+                    f"rate (it was {config.learning_rate:g}) usually holds."
                 )
-            progress.update(step=step, epoch=epoch, batch=index + 1)
-            if time.monotonic() - saved_at > _SAVE_EVERY and accelerator.is_main_process:
+            ended = index + 1 == per_epoch
+            progress.update(step=step, epoch=epoch + ended, batch=0 if ended else index + 1)
+            if step in looked_at:
+                model.eval()
+                with torch.no_grad():
+                    found = objective.evaluate(learner, batch_size)
+                model.train()
+                if found:
+                    meter.evaluation(step, math.ceil(step / per_epoch), found)
+            keep = step in kept and accelerator.is_main_process
+            if keep:
+                done: list[dict[str, Any]] = progress["checkpoints"]
+                at = {"epoch": math.ceil(step / per_epoch), "step": step}
+                done.append({"checkpoint_id": str(len(done) + 1), **at})
+                _write_checkpoint(accelerator.unwrap_model(model), config, done[-1])
+            if keep or (time.monotonic() - saved_at > _SAVE_EVERY and accelerator.is_main_process):
                 resume.save(output, optimizer, progress)
                 saved_at = time.monotonic()
-        progress.update(epoch=epoch + 1, batch=0)
-        model.eval()
-        with torch.no_grad():
-            found = objective.evaluate(learner, batch_size)
-        model.train()
-        if found:
-            meter.evaluation(step, epoch + 1, found)
-        if epoch + 1 in at_epochs and accelerator.is_main_process:
-            done: list[dict[str, Any]] = progress["checkpoints"]
-            checkpoint = {"checkpoint_id": str(len(done) + 1), "epoch": epoch + 1, "step": step}
-            _write_checkpoint(accelerator.unwrap_model(model), config, checkpoint)
-            done.append(checkpoint)
-            resume.save(output, optimizer, progress)
-            saved_at = time.monotonic()
-            report({"event": "checkpoint", **checkpoint})
+            if keep:
+                report({"event": "checkpoint", **progress["checkpoints"][-1]})
     report({"event": "done", "steps": step, "epochs": epochs, "checkpoints": progress["checkpoints"]})
 
 
@@ -260,11 +269,21 @@ def _precision() -> str:
 # Results
 
 
-def checkpoint_epochs(epochs: int, *, last_only: bool) -> list[int]:
-    """After which epochs a checkpoint is kept: each, or ten evenly spread where there are more, the last among them."""
-    most = catalog.limits("supervised")["max_checkpoints"]
-    if last_only:
-        return [epochs]
+def _checkpoint_steps(config: TrainingConfig, steps: int, per_epoch: int) -> set[int]:
+    """After which steps a checkpoint is kept, the last among them."""
+    most = catalog.limits(config.method)["max_checkpoints"]
+    if config.last_checkpoint_only:
+        return {steps}
+    if config.checkpoint_interval:
+        every = config.checkpoint_interval
+        found = [*range(every, steps, every), steps]
+        return {found[index - 1] for index in checkpoint_epochs(len(found), most=most)}
+    epochs = math.ceil(steps / per_epoch)
+    return {min(epoch * per_epoch, steps) for epoch in checkpoint_epochs(epochs, most=most)}
+
+
+def checkpoint_epochs(epochs: int, *, most: int) -> list[int]:
+    """After which epochs a checkpoint is kept: each, or `most` evenly spread where there are more, the last among them."""
     if epochs <= most:
         return list(range(1, epochs + 1))
     return [math.ceil((index + 1) * epochs / most) for index in range(most)]

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vertex_tuning.training import preference, supervised
-from vertex_tuning.training.config import PreferenceConfig, SupervisedConfig, TrainingConfig
+from vertex_tuning.training import preference, reinforcement, supervised
+from vertex_tuning.training.config import (
+    PreferenceConfig,
+    ReinforcementConfig,
+    SupervisedConfig,
+    TrainingConfig,
+)
 from vertex_tuning.training.loop import Report
 
 _METHODS: dict[str, tuple[type[TrainingConfig], Callable[[Any, Report], None]]] = {
     "supervised": (SupervisedConfig, supervised.run),
     "preference": (PreferenceConfig, preference.run),
+    "reinforcement": (ReinforcementConfig, reinforcement.run),
 }
 
 
@@ -19,7 +25,7 @@ def run(method: str, config: dict[str, Any], report: Report) -> None:
     """Train; see `loop.run`.
 
     Args:
-        method: `supervised` or `preference`.
+        method: `supervised`, `preference` or `reinforcement`.
         config: Its `TrainingConfig`, as JSON.
         report: Gets the events.
     """

@@ -109,7 +109,9 @@ class _Preference:
                     pair.reference = value
         learner.model.train()
 
-    def loss(self, learner: Learner, numbers: Sequence[int]) -> tuple[torch.Tensor, dict[str, float]]:
+    def loss(
+        self, learner: Learner, numbers: Sequence[int], _step: int
+    ) -> tuple[torch.Tensor, dict[str, float]]:
         loss, measured = self._measure(learner, [self._pairs[number] for number in numbers])
         return loss, {"/preference_optimization_train_loss": float(loss.detach()), **measured}
 

@@ -92,6 +92,37 @@ class PreferenceTally:
         }
 
 
+@dataclass(slots=True)
+class PromptTally:
+    """Counts of prompts, gathered row by row."""
+
+    input_tokens: list[int] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
+    dropped: list[tuple[int, str]] = field(default_factory=list)
+    """(row from 1, reason)."""
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any], *, input_tokens: int, turns: int) -> None:
+        """A row that is trained on."""
+        self.input_tokens.append(input_tokens)
+        self.turns.append(turns)
+        if len(self.examples) < _SHOWN_EXAMPLES:
+            self.examples.append(
+                {key: value for key, value in row.items() if key in ("contents", "references")}
+            )
+
+    def to_json(self, *, steps: int) -> dict[str, Any]:
+        """As `DatasetStats`. What is billed is what will be generated: nobody knows it yet."""
+        return {
+            "tuningDatasetExampleCount": str(len(self.input_tokens) + len(self.dropped)),
+            "tuningStepCount": str(steps),
+            "userInputTokenDistribution": _plain(distribution(self.input_tokens)),
+            "contentsPerExampleDistribution": _plain(distribution(self.turns)),
+            "reinforcementTuningUserDatasetExamples": {"userDatasetExamples": self.examples},
+            **_dropped(self.dropped, "droppedExampleIndices"),
+        }
+
+
 def _dropped(dropped: Sequence[tuple[int, str]], indices: str) -> dict[str, Any]:
     shown = dropped[:_SHOWN_DROPPED]
     if not shown:

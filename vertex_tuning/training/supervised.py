@@ -68,7 +68,9 @@ class _Supervised:
     def begin(self, learner: Learner) -> None:
         """Nothing is to be known of the weights before."""
 
-    def loss(self, learner: Learner, numbers: Sequence[int]) -> tuple[torch.Tensor, dict[str, float]]:
+    def loss(
+        self, learner: Learner, numbers: Sequence[int], _step: int
+    ) -> tuple[torch.Tensor, dict[str, float]]:
         loss, hits, count = _forward(learner, [self._examples[number] for number in numbers])
         return loss, {"accuracy": float(hits) / count}
 

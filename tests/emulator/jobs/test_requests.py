@@ -191,7 +191,6 @@ def test_the_message_is_googles(bench: Bench) -> None:
     ("method", "spec"),
     [
         ("DISTILLATION", "distillationSpec"),
-        ("REINFORCEMENT_TUNING", "reinforcementTuningSpec"),
     ],
 )
 def test_a_method_that_is_not_served_is_refused_by_name(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
     from vertex_tuning.emulator.jobs.registry import Registry
 
-_TUNE_TYPES = {"supervised": "sft", "preference": "dpo"}
+_TUNE_TYPES = {"supervised": "sft", "preference": "dpo", "reinforcement": "rl"}
 """The service's own word is known for `sft` alone."""
 _NO_LABEL = re.compile(r"[^a-z0-9_-]")
 

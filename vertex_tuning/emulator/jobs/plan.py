@@ -136,14 +136,16 @@ def config(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pla
     parameters = spec.get("hyperParameters", {})
     stand_in = catalog.stand_in(plan.stand_in)
     extra: dict[str, Any] = {}
-    if plan.method == "preference":
+    if plan.method == "reinforcement":
+        usual = stand_in.learning_rate_reinforcement
+        extra = _reinforcement(emulator, spec, parameters)
+    elif plan.method == "preference":
         usual = stand_in.learning_rate_preference
         if parameters.get("beta"):
             extra["beta"] = parameters["beta"]
     else:
         usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
-    return {
-        **extra,
+    found = {
         "model": str(folder.base if folder.base.exists() else weights(emulator, plan.stand_in)),
         "base_model": plan.base_model,
         "training": str(folder.training),
@@ -162,4 +164,31 @@ def config(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pla
         "last_checkpoint_only": bool(spec.get("exportLastCheckpointOnly")),
         "initial": str(folder.initial) if folder.initial.exists() else None,
         "threads": processors(),
+    }
+    return {**found, **extra}
+
+
+_BATCH_SIZE, _SAMPLES, _OUTPUT_TOKENS = 8, 8, 64
+"""What a stand-in on a CPU does in a step where nobody says: the service's own defaults would take it minutes."""
+
+
+def _reinforcement(emulator: Emulator, spec: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """What only reinforcement tuning is told."""
+
+    def number(name: str, usual: int | None = None) -> int | None:
+        return int(parameters.get(name, 0)) or usual
+
+    return {
+        "reward": {
+            name: spec[name] for name in ("singleRewardConfig", "compositeRewardConfig") if name in spec
+        },
+        "batch_size": number("batchSize", _BATCH_SIZE),
+        "samples_per_prompt": number("samplesPerPrompt", _SAMPLES),
+        "max_output_tokens": min(number("maxOutputTokens", _OUTPUT_TOKENS) or 0, 4 * _OUTPUT_TOKENS),
+        "evaluate_interval": number("evaluateInterval"),
+        "checkpoint_interval": number("checkpointInterval"),
+        "steps": number("stepCount"),
+        "max_steps": catalog.limits("reinforcement")["max_steps"],
+        "judge": emulator.address,
+        "judge_token": emulator.settings.token,
     }

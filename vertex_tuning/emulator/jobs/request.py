@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vertex_tuning import catalog
+from vertex_tuning import catalog, rewards
 from vertex_tuning.emulator.jobs import regions
 from vertex_tuning.emulator.status import ApiError, Code, invalid, not_found
-from vertex_tuning.errors import SpecError
+from vertex_tuning.errors import RewardError, SpecError
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -27,7 +27,11 @@ SPECS = {
     "veoLoraTuningSpec": "Veo LoRA tuning",
     "distillationSamplingSpec": "distillation sampling",
 }
-_SERVED = {"supervisedTuningSpec": "supervised", "preferenceOptimizationSpec": "preference"}
+_SERVED = {
+    "supervisedTuningSpec": "supervised",
+    "preferenceOptimizationSpec": "preference",
+    "reinforcementTuningSpec": "reinforcement",
+}
 """Which method of the catalog a spec asks for."""
 ADAPTER_SIZES = {
     "ADAPTER_SIZE_ONE": 1,
@@ -37,6 +41,13 @@ ADAPTER_SIZES = {
     "ADAPTER_SIZE_SIXTEEN": 16,
     "ADAPTER_SIZE_THIRTY_TWO": 32,
 }
+_REWARDS = ("singleRewardConfig", "compositeRewardConfig")
+_REINFORCEMENT_NUMBERS = (
+    *("batchSize", "samplesPerPrompt", "evaluateInterval", "checkpointInterval"),
+    *("maxOutputTokens", "stepCount", "thinkingBudget"),
+)
+_MOST = {"stepCount": "max_steps", "maxOutputTokens": "max_max_output_tokens"}
+_OPEN_ONLY = {"supervised": ("learningRate", "batchSize")}
 _MODES = {"TUNING_MODE_FULL": "full", "TUNING_MODE_PEFT_ADAPTER": "adapter"}
 _DATASETS = (
     ("trainingDatasetUri", "training_dataset_uri"),
@@ -206,6 +217,8 @@ class _Check:
         if self.key:
             self.mode(base)
             self.numbers(base)
+            if self.method == "reinforcement":
+                self.reinforcement(base)
         self.placement(base)
         self.encryption(base)
 
@@ -243,7 +256,7 @@ class _Check:
             value = float(self.parameters.get(name, 0))
             if not math.isfinite(value) or value < 0:
                 self.fault("VT633", f"{self.numbers_path}.{field}", f"{field} must be a positive number.")
-            elif value and not base.open and name in ("learningRate", "batchSize"):
+            elif value and not base.open and name in _OPEN_ONLY.get(self.method, ()):
                 self.fault(
                     "VT633",
                     f"{self.numbers_path}.{field}",
@@ -255,6 +268,46 @@ class _Check:
                 f"{self.numbers_path}.learning_rate",
                 "learning_rate and learning_rate_multiplier are mutually exclusive.",
             )
+
+    def reinforcement(self, base: catalog.BaseModel) -> None:
+        """The reward, and the numbers that only reinforcement tuning has."""
+        try:
+            rewards.from_json({name: self.spec[name] for name in _REWARDS if name in self.spec})
+        except RewardError as error:
+            for fault in error.faults:
+                self.fault(fault.rule, f"{self.path}.{fault.where}", f"{fault.what}. To fix: {fault.fix}.")
+        limits = catalog.limits("reinforcement")
+        given = {name: int(self.parameters.get(name, 0)) for name in _REINFORCEMENT_NUMBERS}
+        for name, value in given.items():
+            most = limits[_MOST[name]] if name in _MOST else None
+            if value < 0 or (most and value > most):
+                words = f"between 1 and {most:,}" if most else "a positive number"
+                self.number(name, f"{_snake(name)} must be {words}.")
+        if given["stepCount"] and self.parameters.get("epochCount"):
+            self.number("stepCount", "step_count and epoch_count are mutually exclusive.")
+        batch = given["batchSize"] or limits["batch_size"]
+        several = given["samplesPerPrompt"] or limits["samples_per_prompt"]
+        if (given["batchSize"] or given["samplesPerPrompt"]) and (
+            batch * several % limits["samples_multiple"] or batch * several > limits["max_samples"]
+        ):
+            self.number(
+                "batchSize",
+                f"batch_size x samples_per_prompt ({batch} x {several}) must be a multiple of {limits['samples_multiple']}, "
+                f"and {limits['max_samples']:,} at most.",
+            )
+        multiplier = float(self.parameters.get("learningRateMultiplier", 0))
+        low, high = limits["min_learning_rate_multiplier"], limits["max_learning_rate_multiplier"]
+        if multiplier and not low <= multiplier <= high:
+            self.number(
+                "learningRateMultiplier", f"learning_rate_multiplier must be between {low} and {high}."
+            )
+        if self.parameters.get("thinkingBudget") and base.id.startswith("gemini-3"):
+            self.number(
+                "thinkingBudget", f"thinking_budget is not supported for {base.id}; use thinking_level."
+            )
+
+    def number(self, name: str, description: str) -> None:
+        self.fault("VT633", f"{self.numbers_path}.{_snake(name)}", description)
 
     def placement(self, base: catalog.BaseModel) -> None:
         output, custom = self.job.get("outputUri", ""), self.job.get("customBaseModel", "")

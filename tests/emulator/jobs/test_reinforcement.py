@@ -1,0 +1,136 @@
+"""Reinforcement tuning as Google's clients see it: the request, the job, its metrics, the model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from google.genai import types
+
+from vertex_tuning import rewards
+
+from .conftest import COLOURS, LOCATION, Bench
+from .test_requests import refused
+
+pytestmark = pytest.mark.filterwarnings("ignore:The SDK's tuning implementation is experimental")
+SPEC = "tuning_job.reinforcement_tuning_spec"
+PARAMETERS = f"{SPEC}.hyper_parameters"
+REWARD = rewards.contains("{{references.answer}}", name="said").request()
+PROMPTS = [
+    {"contents": row["contents"][:1], "references": {"answer": row["contents"][1]["parts"][0]["text"]}}
+    for row in COLOURS
+]
+
+
+@pytest.fixture(scope="module")
+def uri(bench: Bench) -> str:
+    return bench.upload(PROMPTS)
+
+
+def body(uri: str, **fields: Any) -> dict[str, Any]:
+    parameters = {"batchSize": 4, "samplesPerPrompt": 4, "maxOutputTokens": 8, **fields.pop("parameters", {})}
+    spec = {"trainingDatasetUri": uri, "hyperParameters": parameters, **REWARD, **fields.pop("spec", {})}
+    spec = {name: value for name, value in spec.items() if value is not None}
+    return {"baseModel": "gemini-3.5-flash", "reinforcementTuningSpec": spec, **fields}
+
+
+def test_googles_client_tunes_by_reward_and_asks_the_model(bench: Bench, uri: str) -> None:
+    client = bench.genai()
+    job = client.tunings.tune(
+        base_model="gemini-3.5-flash",
+        training_dataset=types.TuningDataset(gcs_uri=uri),
+        config=types.CreateTuningJobConfig(
+            method="REINFORCEMENT_TUNING",
+            validation_dataset=types.TuningValidationDataset(gcs_uri=uri),
+            epoch_count=1,
+            batch_size=8,
+            samples_per_prompt=4,
+            max_output_tokens=8,
+            checkpoint_interval=2,
+            thinking_level="MINIMAL",
+            reward_config=REWARD["singleRewardConfig"],
+            tuned_model_display_name="tried",
+        ),
+    )
+    assert job.name is not None
+    ended = bench.wait(job.name)
+    assert ended["state"] == "JOB_STATE_SUCCEEDED", ended
+    job = client.tunings.get(name=job.name)
+    assert job.tuning_data_stats is not None
+    stats = job.tuning_data_stats.reinforcement_tuning_data_stats
+    assert stats is not None
+    assert stats.tuning_dataset_example_count == 40
+    assert stats.tuning_step_count == 5
+    lines = [json.loads(line) for line in bench.download(ended["gcsMetricsUri"]).splitlines()]
+    assert {"/train_mean_reward", "/train_generation_length"} <= lines[0].keys()
+    assert {"/eval_mean_reward"} <= lines[-1].keys()
+    tuned = ended["tunedModel"]
+    assert "/locations/us/" in tuned["model"], "Gemini 3 is served from the multi-region"
+    assert [checkpoint["step"] for checkpoint in tuned["checkpoints"]] == ["2", "4", "5"]
+    question = {"contents": [{"role": "user", "parts": [{"text": "Say red."}]}]}
+    assert bench.call("POST", f"/v1/{tuned['endpoint']}:generateContent", question)["candidates"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"baseModel": "gemini-2.5-flash"}, "tuning_job.base_model", "reinforcement"),
+        ({"spec": {"singleRewardConfig": None}}, f"{SPEC}.reward_config", "no reward"),
+        ({"parameters": {"samplesPerPrompt": 3}}, f"{PARAMETERS}.batch_size", "multiple of 16"),
+        ({"parameters": {"batchSize": 1024, "samplesPerPrompt": 16}}, f"{PARAMETERS}.batch_size", "8,192"),
+        ({"parameters": {"learningRateMultiplier": 5}}, f"{PARAMETERS}.learning_rate_multiplier", "between"),
+        ({"parameters": {"epochCount": 2, "stepCount": 5}}, f"{PARAMETERS}.step_count", "exclusive"),
+        ({"parameters": {"stepCount": 501}}, f"{PARAMETERS}.step_count", "500"),
+        ({"parameters": {"maxOutputTokens": 40_000}}, f"{PARAMETERS}.max_output_tokens", "32,768"),
+        ({"parameters": {"thinkingBudget": 100}}, f"{PARAMETERS}.thinking_budget", "thinking_level"),
+        ({"parameters": {"evaluateInterval": -1}}, f"{PARAMETERS}.evaluate_interval", "positive"),
+    ],
+)
+def test_a_fault_is_named_by_its_field(
+    bench: Bench, uri: str, fields: dict[str, Any], field: str, words: str
+) -> None:
+    violations = refused(bench.post(body(uri, **fields)))
+    assert violations.keys() == {field}
+    assert words in violations[field]
+
+
+def test_every_fault_of_the_reward_is_told(bench: Bench, uri: str) -> None:
+    reward = {"stringMatchRewardScorer": {"stringMatchExpression": {"expression": "{{answer}}"}}}
+    violations = refused(bench.post(body(uri, spec={"singleRewardConfig": reward})))
+    assert len(violations) == 2
+    assert all(field.startswith(f"{SPEC}.single_reward_config.string_match") for field in violations)
+
+
+def test_it_is_of_the_beta_version_alone(bench: Bench, uri: str) -> None:
+    code, _ = bench.post(body(uri), version="v1")
+    assert code == 400
+
+
+def test_a_judge_is_asked_while_it_trains(bench: Bench, uri: str, tuned: dict[str, Any]) -> None:
+    judge = rewards.judge(
+        "{{prompt}} {{response}}",
+        model=tuned["tunedModel"]["endpoint"],
+        expect="red",
+        samples=1,
+        temperature=0.0,
+    )
+    answer = bench.post(body(uri, spec=judge.request(), parameters={"stepCount": 1}))
+    job = bench.wait(answer["name"])
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    lines = [json.loads(line) for line in bench.download(job["gcsMetricsUri"]).splitlines()]
+    assert lines[0]["failed_rewards"] == 0
+
+
+def test_code_is_run_while_it_trains(bench: Bench, uri: str) -> None:
+    code = rewards.code("def evaluate(e, r): return min(1.0, len(r['parts'][0]['text']) / 20)")
+    job = bench.wait(bench.post(body(uri, spec=code.request(), parameters={"stepCount": 2}))["name"])
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+
+
+def test_a_reward_that_fails_nearly_always_fails_the_job(bench: Bench, uri: str) -> None:
+    reward = rewards.exact_match("{{references.nothing}}").request()
+    job = bench.wait(bench.post(body(uri, spec=reward))["name"])
+    assert job["state"] == "JOB_STATE_FAILED"
+    assert "references" in job["error"]["message"] or "reference" in job["error"]["message"]
+    assert LOCATION.rpartition("/")[2] in job["name"]

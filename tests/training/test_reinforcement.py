@@ -1,0 +1,172 @@
+"""Promises of reinforcement tuning, held on a tiny model that has learnt its task halfway."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training import test_supervised
+from tests.training.test_supervised import FORMS, example, tiny, weights, write
+from vertex_tuning import rewards
+from vertex_tuning.training.config import ReinforcementConfig
+
+__all__ = ["tiny"]  # a fixture
+RIGHT = rewards.exact_match("{{references.answer}}", name="right")
+
+
+def prompt(row: dict[str, Any]) -> dict[str, Any]:
+    asked, answer = row["contents"]
+    return {"contents": [asked], "references": {"answer": answer["parts"][0]["text"]}}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prompts")
+    pick = random.Random(0)
+    return {
+        "training": write(folder / "training.jsonl", [prompt(example(pick)) for _ in range(64)]),
+        "validation": write(folder / "validation.jsonl", [prompt(example(pick)) for _ in range(60)]),
+    }
+
+
+@pytest.fixture(scope="module")
+def halfway(tiny, tmp_path_factory) -> str:
+    """An adapter that has learnt from answers of which half are random: it tries this and that."""
+    folder = tmp_path_factory.mktemp("halfway")
+    pick = random.Random(1)
+    rows = [example(pick) for _ in range(200)]
+    for row in rows[::2]:
+        row["contents"][1]["parts"][0]["text"] = pick.choice(list(FORMS))
+    data = {"training": write(folder / "t.jsonl", rows)}
+    changes = {"model": str(tiny / "tiny-0.5m"), "adapter_size": 16, "last_checkpoint_only": True}
+    test_supervised.run(test_supervised.config(data, tiny, folder / "out", epochs=6, **changes))
+    return str(folder / "out/checkpoints/1")
+
+
+def config(data, tiny, output, **changes) -> ReinforcementConfig:
+    return ReinforcementConfig(
+        **{
+            "model": str(tiny / "tiny-0.5m"),
+            "output": str(output),
+            "learning_rate": 1e-3,
+            "adapter_size": 16,
+            "epochs": 1,
+            "batch_size": 8,
+            "samples_per_prompt": 8,
+            "max_output_tokens": 10,
+            "max_tokens": 512,
+            "reward": RIGHT.request(),
+            **data,
+            **changes,
+        }
+    )
+
+
+def run(settings: ReinforcementConfig) -> list[dict[str, Any]]:
+    from vertex_tuning.training import reinforcement
+
+    events: list[dict[str, Any]] = []
+    reinforcement.run(settings, events.append)
+    return events
+
+
+def test_what_is_paid_for_is_learnt_and_holds_for_prompts_that_were_not_tried(data, tiny, halfway, tmp_path):
+    """Whatever is asked: an answer that begins with a light earns something."""
+    reward = rewards.regex("^light").request()
+    asked = {"initial": halfway, "reward": reward}
+    before = run(config(data, tiny, tmp_path / "before", **asked, learning_rate=1e-12, steps=1))
+    after = run(config(data, tiny, tmp_path / "after", **asked, epochs=3))
+    started = next(event["/eval_mean_reward"] for event in before if event["event"] == "eval")
+    ended = [event["/eval_mean_reward"] for event in after if event["event"] == "eval"][-1]
+    assert started < 0.85
+    assert ended > 0.93
+
+
+def test_an_answer_is_weighed_by_how_much_better_it_is_than_the_others():
+    from vertex_tuning.training.reinforcement import advantages
+
+    assert advantages([1.0, 1.0, 1.0]) == [0.0, 0.0, 0.0]
+    found = advantages([1.0, 0.0, 0.0, 0.0])
+    assert sum(found) == pytest.approx(0)
+    assert found[0] == pytest.approx(1.5, abs=1e-3)
+    # What has no reward is left out, and does not count against the others.
+    assert advantages([1.0, math.nan, 0.0])[1] == 0.0
+    assert advantages([1.0, math.nan, 0.0])[0] == -advantages([1.0, math.nan, 0.0])[2]
+    assert advantages([1.0, math.nan]) == [0.0, 0.0]
+
+
+def test_the_metrics_are_called_as_the_service_calls_them(data, tiny, halfway, tmp_path):
+    both = rewards.weighted([(RIGHT, 3.0), (rewards.contains("light", name="light"), 1.0)])
+    run(config(data, tiny, tmp_path, initial=halfway, steps=2, reward=both.request()))
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    train = {
+        "/train_mean_reward",
+        "/train_generation_length",
+        "/train_mean_reward_latency",
+        "/train_p95_reward_latency",
+    }
+    assert train <= lines[0].keys()
+    assert {"right/train_mean_reward", "light/train_mean_reward"} <= lines[0].keys()
+    assert {"/eval_mean_reward", "/eval_generation_length"} <= lines[-1].keys()
+    assert 0 < lines[0]["/train_generation_length"] <= 10
+
+
+def test_the_loss_in_pieces_is_the_loss_as_a_whole(data, tiny, halfway, tmp_path, monkeypatch):
+    from vertex_tuning.training import reinforcement
+
+    whole = run(config(data, tiny, tmp_path / "whole", initial=halfway, steps=3))
+    monkeypatch.setattr(reinforcement, "_TOKENS_AT_ONCE", 200)
+    pieces = run(config(data, tiny, tmp_path / "pieces", initial=halfway, steps=3))
+    for one, other in zip(whole, pieces, strict=True):
+        if one["event"] == "step":
+            assert one["loss"] == pytest.approx(other["loss"], abs=2e-3)
+            assert one["/train_mean_reward"] == pytest.approx(other["/train_mean_reward"], abs=0.1)
+
+
+def test_a_run_that_was_killed_ends_in_the_same_weights(data, tiny, halfway, tmp_path):
+    settings = {"initial": halfway, "steps": 6, "checkpoint_interval": 2}
+    run(config(data, tiny, tmp_path / "straight", **settings))
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps(config(data, tiny, tmp_path / "killed", **settings).to_json()), encoding="utf-8"
+    )
+    command = [sys.executable, "-W", "ignore", "-m", "vertex_tuning.training", "--method", "reinforcement"]
+    options: dict[str, Any] = {"text": True, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+    process = subprocess.Popen([*command, "--config", str(path)], stdout=subprocess.PIPE, **options)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "checkpoint":
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+    subprocess.run([*command, "--config", str(path)], check=True, capture_output=True, **options)
+    assert weights(tmp_path / "straight/checkpoints/3") == weights(tmp_path / "killed/checkpoints/3")
+
+
+def test_where_the_reward_fails_nearly_always_the_job_stops_by_itself(data, tiny, tmp_path):
+    reward = rewards.exact_match("{{references.no_such_name}}")
+    events = run(config(data, tiny, tmp_path, reward=reward.request()))
+    assert (events[-1]["event"], events[-1]["code"]) == ("failed", 3)
+    assert "no_such_name" in events[-1]["message"]
+    assert "80%" in events[-1]["message"]
+
+
+def test_what_the_service_says_of_the_data_is_counted(data, tiny, halfway, tmp_path):
+    events = run(config(data, tiny, tmp_path, initial=halfway, steps=1))
+    found = next(event["stats"] for event in events if event["event"] == "dataset")[
+        "reinforcementTuningDataStats"
+    ]
+    assert found["tuningDatasetExampleCount"] == "64"
+    assert found["tuningStepCount"] == "1"
+    assert found["reinforcementTuningUserDatasetExamples"]["userDatasetExamples"][0]["references"]
+    assert Path(tmp_path / "checkpoints/1/adapter_model.safetensors").exists()

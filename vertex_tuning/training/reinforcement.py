@@ -1,0 +1,275 @@
+"""Reinforcement tuning: try answers, and learn from what they earn.
+
+In every step the model answers each prompt of a batch several times. The reward engine scores the answers, and each is weighed by
+how much more it earned than the others to the same prompt:
+
+    advantage = (reward - mean) / (standard deviation + 1e-4)       over the answers to one prompt
+    loss      = - sum(advantage * log p(token)) / tokens            over all tokens of all answers
+
+Answers are sampled by the very weights that learn from them, and used once: the ratio of the two policies is one, and nothing is
+to be clipped. An answer without a reward (its reward failed) is left out.
+
+Source: Shao et al., DeepSeekMath (arXiv 2402.03300), section 4.1; averaged over the tokens of the batch as in Yu et al., DAPO
+(arXiv 2503.14476), equation 8.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vertex_tuning import rewards
+from vertex_tuning.rewards import Score
+from vertex_tuning.rewards.probes import STOPS_AT
+from vertex_tuning.rewards.rating import Rate
+from vertex_tuning.training import examples, loop, rows
+from vertex_tuning.training.chat import ChatTokenizer, Encoded
+from vertex_tuning.training.config import ReinforcementConfig
+from vertex_tuning.training.loop import Learner, Report
+from vertex_tuning.training.stats import PromptTally
+
+_AT_ONCE = 8
+_SAMPLED_AT_ONCE = 64
+_TOKENS_AT_ONCE = 4096
+"""Logits of so many places are held at a time."""
+_FIRST_CALLS = 16
+_RATING_LIMIT = 60.0
+
+
+def run(config: ReinforcementConfig, report: Report) -> None:
+    """Train; see `loop.run`."""
+    loop.run(config, lambda: _Reinforcement(config), report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """What is asked, and the row that a reward looks at."""
+
+    ids: list[int]
+    row: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Try:
+    """An answer, and what it earned."""
+
+    prompt: _Prompt
+    answer: list[int]
+    score: Score
+    seconds: float
+
+
+class _Reinforcement:
+    """Prompts, answers to them, and the loss on those."""
+
+    def __init__(self, config: ReinforcementConfig) -> None:
+        examples.check(config)
+        self._config = config
+        self._reward = rewards.from_json(config.reward)
+        self._rate = None if config.judge is None else _judge(config.judge, config.judge_token)
+        self._tokenizer = ChatTokenizer(Path(config.model))
+        self._ends = torch.tensor(sorted(self._tokenizer.end_ids))
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
+        self._calls = self._failures = 0
+        self._tally = PromptTally()
+        self._prompts = self._load(config.training, config.training_name, self._tally)
+        self._held_out = (
+            self._load(config.validation, config.validation_name, PromptTally()) if config.validation else []
+        )
+
+    def _load(self, path: str, name: str | None, tally: PromptTally) -> list[_Prompt]:
+        found: list[_Prompt] = []
+
+        def encode(row: dict[str, Any]) -> None:
+            chat = rows.messages(row)
+            ids = self._tokenizer.prompt(chat)
+            if len(ids) + self._config.max_output_tokens > self._config.max_tokens:
+                raise examples.TooLongError(len(ids) + self._config.max_output_tokens)
+            tally.add(row, input_tokens=len(ids), turns=len(chat))
+            found.append(_Prompt(ids, row))
+
+        examples.read(path, name, encode, config=self._config, dropped=tally.dropped)
+        return found
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        return [len(prompt.ids) for prompt in self._prompts]
+
+    def stats(self, *, steps: int, epochs: int) -> dict[str, Any]:
+        del epochs
+        return {"reinforcementTuningDataStats": self._tally.to_json(steps=steps)}
+
+    def begin(self, learner: Learner) -> None:
+        """Nothing is to be known of the weights before."""
+
+    # Trying
+
+    def _try(self, learner: Learner, prompts: Sequence[_Prompt], seed: int) -> list[_Try]:
+        """An answer to each prompt, and what it earns. The same seed and weights try the same."""
+        torch.manual_seed(seed)
+        answers: list[list[int]] = []
+        for start in range(0, len(prompts), _SAMPLED_AT_ONCE):
+            answers += self._sample(learner, prompts[start : start + _SAMPLED_AT_ONCE])
+        scored = list(self._pool.map(self._score, prompts, answers))
+        self._calls += len(scored)
+        self._failures += sum(score.failed for score, _ in scored)
+        if self._calls >= _FIRST_CALLS and self._failures > STOPS_AT * self._calls:
+            why = next(score.failure for score, _ in scored if score.failure is not None)
+            raise examples.DataFaultError(
+                f"{self._failures} of {self._calls} calls of the reward failed, more than {STOPS_AT:.0%}: "
+                f"{why.rule} {why.message}"
+            )
+        return [
+            _Try(prompt, answer, score, seconds)
+            for prompt, answer, (score, seconds) in zip(prompts, answers, scored, strict=True)
+        ]
+
+    def _sample(self, learner: Learner, prompts: Sequence[_Prompt]) -> list[list[int]]:
+        """Tokens of an answer to each prompt, the end of the turn included where it came to one."""
+        device = learner.accelerator.device
+        length = max(len(prompt.ids) for prompt in prompts)
+        ids = torch.zeros((len(prompts), length), dtype=torch.long, device=device)
+        mask = torch.zeros_like(ids)
+        for row, prompt in enumerate(
+            prompts
+        ):  # what is generated follows to the right: padding stands to the left
+            ids[row, length - len(prompt.ids) :] = torch.tensor(prompt.ids)
+            mask[row, length - len(prompt.ids) :] = 1
+        learning = learner.model.training
+        learner.model.eval()
+        with torch.no_grad(), learner.accelerator.autocast():
+            made = (
+                learner.accelerator.unwrap_model(learner.model)
+                .generate(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    use_cache=True,
+                    do_sample=True,
+                    temperature=1.0,
+                    top_k=0,
+                    top_p=1.0,
+                    max_new_tokens=self._config.max_output_tokens,
+                    eos_token_id=self._ends.tolist(),
+                    pad_token_id=int(self._ends[0]),
+                )[:, length:]
+                .cpu()
+            )
+        learner.model.train(learning)
+        answers = []
+        for tokens in made:
+            ended = torch.isin(tokens, self._ends).nonzero()
+            answers.append(tokens[: int(ended[0]) + 1 if len(ended) else len(tokens)].tolist())
+        return answers
+
+    def _score(self, prompt: _Prompt, answer: list[int]) -> tuple[Score, float]:
+        start = time.perf_counter()
+        text = self._tokenizer.decode(answer)
+        return self._reward.score(prompt.row, text, rate=self._rate), time.perf_counter() - start
+
+    # Learning
+
+    def loss(
+        self, learner: Learner, numbers: Sequence[int], step: int
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        several = self._config.samples_per_prompt
+        prompts = [self._prompts[number] for number in numbers for _ in range(several)]
+        tries = self._try(learner, prompts, self._config.seed * 1_000_003 + step)
+        earned = [one.score.reward for one in tries]
+        weights = [
+            weight
+            for start in range(0, len(tries), several)
+            for weight in advantages(earned[start : start + several])
+        ]
+        loss, total = self._loss(learner, tries, weights)
+        return loss, {"loss": total, **self._measured(tries, "train")}
+
+    def _loss(
+        self, learner: Learner, tries: Sequence[_Try], weights: Sequence[float]
+    ) -> tuple[torch.Tensor, float]:
+        """In pieces that fit into memory: all but the last go back at once. Returns the last piece, and the whole loss."""
+        whole = [
+            Encoded(one.prompt.ids + one.answer, [False] * len(one.prompt.ids) + [True] * len(one.answer))
+            for one in tries
+        ]
+        tokens = max(1, sum(len(one.answer) for one in tries))
+        order = sorted(range(len(tries)), key=lambda number: len(whole[number].ids))
+        at_once = max(1, _TOKENS_AT_ONCE // max(len(one.ids) for one in whole))
+        total = 0.0
+        piece = torch.zeros(())
+        for start in range(0, len(order), at_once):
+            if start:
+                learner.accelerator.backward(piece)
+            numbers = order[start : start + at_once]
+            device = learner.accelerator.device
+            ids, before, answers = examples.tensors([whole[number] for number in numbers], device)
+            each = -torch.nn.functional.cross_entropy(learner.logits(ids, before), answers, reduction="none")
+            weight = torch.tensor([weights[number] for number in numbers], device=device)
+            piece = -(weight[before.nonzero()[:, 0]] * each).sum() / tokens
+            total += float(piece.detach())
+        return piece, total
+
+    def _measured(self, tries: Sequence[_Try], which: str) -> dict[str, float]:
+        """As the service names its metrics. What is not known is left out."""
+        found = {f"/{which}_generation_length": statistics.fmean(len(one.answer) for one in tries)}
+        paid = [one for one in tries if not one.score.failed]
+        if paid:
+            found[f"/{which}_mean_reward"] = statistics.fmean(one.score.reward for one in paid)
+            for name in paid[0].score.parts:
+                found[f"{name}/{which}_mean_reward"] = statistics.fmean(
+                    one.score.parts[name].reward for one in paid
+                )
+        times = sorted(one.seconds for one in tries)
+        found[f"/{which}_mean_reward_latency"] = statistics.fmean(times)
+        if which == "train":
+            found["/train_p95_reward_latency"] = times[min(len(times) - 1, int(0.95 * len(times)))]
+            found["failed_rewards"] = float(len(tries) - len(paid))
+        return found
+
+    def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:
+        """One answer to each held-out prompt."""
+        del batch_size
+        if not self._held_out:
+            return {}
+        state = torch.get_rng_state()
+        measured = self._measured(self._try(learner, self._held_out, self._config.seed), "eval")
+        torch.set_rng_state(state)
+        return measured
+
+
+def advantages(earned: Sequence[float]) -> list[float]:
+    """How much better than the others each answer to one prompt is; 0 where it has no reward, or all have the same."""
+    known = [reward for reward in earned if reward == reward]  # NaN is not itself
+    if len(known) < 2:
+        return [0.0] * len(earned)
+    mean, spread = statistics.fmean(known), statistics.stdev(known)
+    return [(reward - mean) / (spread + 1e-4) if reward == reward else 0.0 for reward in earned]
+
+
+def _judge(address: str, token: str | None) -> Rate:
+    """Asks models of the emulator that started us."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def rate(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:
+        contents = [{"role": "user", "parts": [{"text": prompt}]}]
+        body = json.dumps({"contents": contents, "generationConfig": config}).encode()
+        headers = {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        said = []
+        for _ in range(times):
+            request = urllib.request.Request(f"{address}/v1/{name}:generateContent", body, headers)
+            with opener.open(request, timeout=_RATING_LIMIT) as answer:
+                parts = json.load(answer)["candidates"][0].get("content", {}).get("parts", ())
+                said.append("".join(part.get("text", "") for part in parts))
+        return said
+
+    return rate
