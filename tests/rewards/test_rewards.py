@@ -159,6 +159,7 @@ def test_a_reward_that_makes_no_sense_is_refused_by_its_field(config, rule, wher
         {"codeExecutionRewardScorer": {"pythonCodeSnippet": 5}},
         {"cloudRunRewardScorer": {"cloudRunUri": 5}},
         {"autoraterScorer": {"autoraterConfig": {"samplingCount": "many"}}},
+        {"autoraterScorer": {"autoraterConfig": {"samplingCount": 1_000_000}}},
     ],
 )
 def test_what_has_no_form_at_all_is_refused_too(config):

@@ -170,3 +170,11 @@ def test_what_the_service_says_of_the_data_is_counted(data, tiny, halfway, tmp_p
     assert found["tuningStepCount"] == "1"
     assert found["reinforcementTuningUserDatasetExamples"]["userDatasetExamples"][0]["references"]
     assert Path(tmp_path / "checkpoints/1/adapter_model.safetensors").exists()
+
+
+def test_where_nobody_says_there_are_as_many_passes_as_the_service_makes():
+    def usual(rows: int, batch: int) -> int:
+        settings = {"model": "", "training": "", "output": "", "learning_rate": 1.0, "reward": {}}
+        return ReinforcementConfig(**settings).usual_epochs(rows, batch)
+
+    assert [usual(100, 32), usual(1000, 32), usual(5000, 32), usual(10, 8)] == [10, 3, 1, 10]

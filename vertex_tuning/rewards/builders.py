@@ -13,7 +13,6 @@ from vertex_tuning.rewards import config, matching, scoring
 from vertex_tuning.rewards.rating import AutoRater
 from vertex_tuning.rewards.scorers import CloudRun, Code, CompositeReward, Reward, StringMatch
 
-_MOST_SAMPLES = 32
 Evaluate = Callable[[dict[str, Any], dict[str, Any]], float]
 """A row and a turn of the model, to a number."""
 
@@ -211,8 +210,7 @@ def judge(
     if "{{response}}" not in prompt:
         fix = "{{response}} where the answer goes"
         faults.append(Fault("VT915", "the judge would not see the answer", "prompt", fix=fix))
-    if not 0 <= samples <= _MOST_SAMPLES:
-        faults.append(Fault("VT915", f"{samples} samples", "samples", fix=f"1 to {_MOST_SAMPLES}"))
+    config.check_samples(samples, "samples", faults)
     config.refuse(faults)
     generation = () if temperature is None else (("temperature", temperature),)
     paid = (correct, wrong) if expect is not None else (0.0, 0.0)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from vertex_tuning import catalog
 from vertex_tuning.errors import Fault, RewardError
 from vertex_tuning.rewards import matching, placeholders, rating
 from vertex_tuning.rewards.rating import AutoRater
@@ -116,6 +117,7 @@ def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str
         where = _at(path, "autorater_scorer.autorater_response_parse_config")
         judged = _pattern(config[_AUTORATER].get("autoraterResponseParseConfig") or {}, where, faults)
         scorer = rating.read(config[_AUTORATER], judged)
+        check_samples(scorer.samples, _at(path, "autorater_scorer.autorater_config.sampling_count"), faults)
     else:
         scorer = _string_match(config[given[0]], _at(path, "string_match_reward_scorer"), faults)
     if scorer is None or len(faults) > start:
@@ -154,6 +156,14 @@ def check_pattern(pattern: str, where: str, faults: list[Fault]) -> None:
         faults.append(
             Fault("VT904", f"{pattern!r}: {error}", where, why, "https://github.com/google/re2/wiki/Syntax")
         )
+
+
+def check_samples(samples: int, where: str, faults: list[Fault]) -> None:
+    """Note where a judge would be asked too often; 0: as often as the service does."""
+    most = catalog.limits("reward_autorater")["max_samples"]
+    if not 0 <= samples <= most:
+        why = "Each sample is an answer that somebody pays for."
+        faults.append(Fault("VT915", f"{samples} samples", where, why, f"1 to {most}"))
 
 
 def check_uri(uri: str, where: str, faults: list[Fault]) -> None:

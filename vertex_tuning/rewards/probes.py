@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vertex_tuning import catalog
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import matching
 from vertex_tuning.rewards.rating import Rate
 from vertex_tuning.rewards.scorers import AnyReward
 from vertex_tuning.rewards.scoring import Score
 
-STOPS_AT = 0.8
-"""Share of failing calls at which a job stops by itself. Source: "Reward functions" (2026-09-25)."""
 _ALIKE = 0.5
 _LONG = 20_000
 _KEYWORDS = 200
@@ -190,7 +189,8 @@ def _judge(trial: Trial) -> None:
     warnings = trial.warnings
     share = trial.failed / trial.answers if trial.answers else 0.0
     if share:
-        stops = f" Beyond {STOPS_AT:.0%} a job stops by itself." if share > STOPS_AT else ""
+        most = catalog.limits("reinforcement")["max_failed_share"]
+        stops = f" Beyond {most:.0%} a job stops by itself." if share > most else ""
         what = f"{share:.0%} of the answers have no reward"
         warnings.append(
             Fault("VT930", what, "reward", f"Such answers teach nothing.{stops}", "see the failures")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vertex_tuning import catalog
 from vertex_tuning.rewards import matching, placeholders, scoring
 from vertex_tuning.rewards.scoring import Score
 
@@ -21,8 +22,6 @@ Json = dict[str, Any]
 Rate = Callable[[str, str, int, Json], list[str]]
 """Asks a model: its name, the prompt, how often, and a `generationConfig`. May raise what it likes."""
 
-SAMPLES = 4
-"""How often a judge is asked where nobody says; the service's own default."""
 _MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/(publishers/[^/]+/models/[^/]+|endpoints/[^/]+)")
 _PLACEHOLDER = re.compile(r"\{\{(prompt|response|system_instruction|references\.[^{}]+)\}\}")
 
@@ -67,7 +66,12 @@ class AutoRater:
         except placeholders.MissingReferenceError as error:
             return scoring.failed("VT920", str(error), parsed=parsed)
         try:
-            said = rate(self.model, asked, self.samples or SAMPLES, dict(self.generation))
+            said = rate(
+                self.model,
+                asked,
+                self.samples or catalog.limits("reward_autorater")["samples"],
+                dict(self.generation),
+            )
         except Exception as error:  # whoever is asked may fail in ways of its own
             return scoring.failed("VT916", f"the autorater gave no answer: {error}", parsed=parsed)
         return self._paid(said, expected, parsed)

@@ -11,7 +11,7 @@ class TrainingConfig:
     """What a run is told, whatever the way."""
 
     method: ClassVar[str]
-    """As the catalog calls it: `supervised`, `preference`."""
+    """As the catalog calls it: `supervised`, `preference`, `reinforcement`."""
 
     model: str
     """Folder of the base weights."""
@@ -61,6 +61,10 @@ class TrainingConfig:
         """
         return cls(**data)
 
+    def usual_epochs(self, rows: int, batch_size: int) -> int:  # noqa: ARG002
+        """Passes over so many rows where nobody says how many."""
+        return 4 if rows <= 300 else 2 if rows <= 2000 else 1
+
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
         return asdict(self)
@@ -97,3 +101,9 @@ class ReinforcementConfig(TrainingConfig):
     """Address of the emulator, whose models judge where the reward asks for it."""
     judge_token: str | None = None
     """What it wants to see on every call, where it listens beyond loopback."""
+    local_code: bool = True
+    """Whether code rewards are run at all."""
+
+    def usual_epochs(self, rows: int, batch_size: int) -> int:
+        """As the service decides: up to ten passes, some 110 steps. Source: "Hyperparameters" (2026-09-25)."""
+        return max(1, min(110 * batch_size // rows, 10))

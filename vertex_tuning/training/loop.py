@@ -119,8 +119,8 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     output.mkdir(parents=True, exist_ok=True)
     objective = make()
     lengths = objective.lengths
-    epochs = config.epochs or _auto_epochs(len(lengths))
     batch_size = min(config.batch_size or (8 if len(lengths) >= 32 else 4), len(lengths))
+    epochs = config.epochs or config.usual_epochs(len(lengths), batch_size)
 
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision())
     if not accelerator.is_main_process:
@@ -191,10 +191,6 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
 
 def _keep_quiet(_: Event) -> None:
     """What the others of several processes report: one speaks for all."""
-
-
-def _auto_epochs(examples: int) -> int:
-    return 4 if examples <= 300 else 2 if examples <= 2000 else 1
 
 
 def plan(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:

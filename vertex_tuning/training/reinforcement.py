@@ -24,12 +24,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 
-from vertex_tuning import rewards
-from vertex_tuning.rewards import Score
-from vertex_tuning.rewards.probes import STOPS_AT
+from vertex_tuning import catalog, rewards
+from vertex_tuning.rewards import Score, sandbox, service
 from vertex_tuning.rewards.rating import Rate
 from vertex_tuning.training import examples, loop, rows
 from vertex_tuning.training.chat import ChatTokenizer, Encoded
@@ -74,6 +74,11 @@ class _Reinforcement:
     def __init__(self, config: ReinforcementConfig) -> None:
         examples.check(config)
         self._config = config
+        # What the server may not do in a user's name, we may not either.
+        if config.judge is not None:
+            service.close_port(urlsplit(config.judge).port or 80)
+        if not config.local_code:
+            sandbox.switch_off()
         self._reward = rewards.from_json(config.reward)
         self._rate = None if config.judge is None else _judge(config.judge, config.judge_token)
         self._tokenizer = ChatTokenizer(Path(config.model))
@@ -122,10 +127,11 @@ class _Reinforcement:
         scored = list(self._pool.map(self._score, prompts, answers))
         self._calls += len(scored)
         self._failures += sum(score.failed for score, _ in scored)
-        if self._calls >= _FIRST_CALLS and self._failures > STOPS_AT * self._calls:
+        most = catalog.limits("reinforcement")["max_failed_share"]
+        if self._calls >= _FIRST_CALLS and self._failures > most * self._calls:
             why = next(score.failure for score, _ in scored if score.failure is not None)
             raise examples.DataFaultError(
-                f"{self._failures} of {self._calls} calls of the reward failed, more than {STOPS_AT:.0%}: "
+                f"{self._failures} of {self._calls} calls of the reward failed, more than {most:.0%}: "
                 f"{why.rule} {why.message}"
             )
         return [

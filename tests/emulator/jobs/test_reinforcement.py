@@ -134,3 +134,18 @@ def test_a_reward_that_fails_nearly_always_fails_the_job(bench: Bench, uri: str)
     assert job["state"] == "JOB_STATE_FAILED"
     assert "references" in job["error"]["message"] or "reference" in job["error"]["message"]
     assert LOCATION.rpartition("/")[2] in job["name"]
+
+
+def test_the_trainer_does_not_ask_the_emulator_in_a_users_name(bench: Bench, uri: str) -> None:
+    reward = rewards.cloud_run(f"{bench.running.address}/emulator/reset").request()
+    job = bench.wait(bench.post(body(uri, spec=reward))["name"])
+    assert job["state"] == "JOB_STATE_FAILED"
+    assert "the emulator itself" in job["error"]["message"]
+
+
+def test_where_code_is_switched_off_the_trainer_runs_none(own_bench: Any) -> None:
+    bench = own_bench("--no-local-code")
+    reward = rewards.code("def evaluate(e, r): return 1.0").request()
+    job = bench.wait(bench.post(body(bench.upload(PROMPTS), spec=reward))["name"])
+    assert job["state"] == "JOB_STATE_FAILED"
+    assert "--no-local-code" in job["error"]["message"]

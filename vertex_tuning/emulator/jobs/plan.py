@@ -191,4 +191,5 @@ def _reinforcement(emulator: Emulator, spec: dict[str, Any], parameters: dict[st
         "max_steps": catalog.limits("reinforcement")["max_steps"],
         "judge": emulator.address,
         "judge_token": emulator.settings.token,
+        "local_code": emulator.settings.local_code,
     }
