@@ -91,11 +91,6 @@ def _judge(connection: Connection) -> Rate:
 
     def rate(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:
         judge = Model(connection, name)
-        options = {_snake(key): value for key, value in config.items()}
-        return [judge.generate(prompt, **options).text for _ in range(times)]
+        return [judge.generate(prompt, **config).text for _ in range(times)]
 
     return rate
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.training import test_supervised
+from tests.training.killed import killed_and_begun_again
 from tests.training.test_supervised import FORMS, example, tiny, weights, write
 from vertex_tuning import rewards
 from vertex_tuning.training.config import ReinforcementConfig
@@ -135,21 +132,7 @@ def test_the_loss_in_pieces_is_the_loss_as_a_whole(data, tiny, halfway, tmp_path
 def test_a_run_that_was_killed_ends_in_the_same_weights(data, tiny, halfway, tmp_path):
     settings = {"initial": halfway, "steps": 6, "checkpoint_interval": 2}
     run(config(data, tiny, tmp_path / "straight", **settings))
-    path = tmp_path / "config.json"
-    path.write_text(
-        json.dumps(config(data, tiny, tmp_path / "killed", **settings).to_json()), encoding="utf-8"
-    )
-    command = [sys.executable, "-W", "ignore", "-m", "vertex_tuning.training", "--method", "reinforcement"]
-    options: dict[str, Any] = {"text": True, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
-    process = subprocess.Popen([*command, "--config", str(path)], stdout=subprocess.PIPE, **options)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "checkpoint":
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.wait()
-    process.stdout.close()
-    subprocess.run([*command, "--config", str(path)], check=True, capture_output=True, **options)
+    killed_and_begun_again(config(data, tiny, tmp_path / "killed", **settings), tmp_path / "config.json")
     assert weights(tmp_path / "straight/checkpoints/3") == weights(tmp_path / "killed/checkpoints/3")
 
 

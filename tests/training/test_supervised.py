@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.training.killed import killed_and_begun_again
 
 ROOMS = ["kitchen", "bedroom", "hall", "garage", "office"]
 CITIES = ["paris", "berlin", "tokyo", "lima", "oslo"]
@@ -104,24 +105,8 @@ def test_the_same_spec_gives_the_same_weights(data, tiny, tmp_path):
 def test_a_run_that_was_killed_ends_in_the_same_weights(data, tiny, tmp_path, mode):
     straight = config(data, tiny, tmp_path / "straight", mode=mode, epochs=3)
     run(straight)
-    settings = config(data, tiny, tmp_path / "killed", mode=mode, epochs=3).to_json()
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(settings), encoding="utf-8")
-    command = [sys.executable, "-W", "ignore", "-m", "vertex_tuning.training", "--config", str(path)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "checkpoint":
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.wait()
-    process.stdout.close()
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    events = [json.loads(line) for line in done.stdout.splitlines()]
+    settings = config(data, tiny, tmp_path / "killed", mode=mode, epochs=3)
+    events = killed_and_begun_again(settings, tmp_path / "config.json")
     steps = [event["step"] for event in events if event["event"] == "step"]
     assert not steps or steps[0] > 1  # it did not begin anew
     assert [item["checkpoint_id"] for item in events[-1]["checkpoints"]] == ["1", "2", "3"]

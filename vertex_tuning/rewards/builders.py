@@ -89,7 +89,7 @@ def json_field(
 
 
 def code(
-    source: str | Callable[[dict[str, Any], dict[str, Any]], float],
+    source: str | Evaluate,
     *,
     extract: str | None = None,
     name: str = "code",

@@ -14,9 +14,6 @@ from vertex_tuning import catalog
 from vertex_tuning.errors import Fault, SpecError
 from vertex_tuning.journal import LABEL
 
-Dataset = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
-"""A path to a JSONL file, a `gs://` URI, or rows."""
-
 _MODEL_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/[^/]+")
 _OBJECT = re.compile(r"gs://[^/]+/.+\.jsonl")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
@@ -29,7 +26,7 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, frozen=True)
 
     method: ClassVar[str]
-    """As the catalog calls it: `supervised`, `preference`."""
+    """As the catalog calls it: `supervised`, `preference`, `reinforcement`."""
     title: ClassVar[str]
     """For people: `supervised tuning`."""
 

@@ -4,7 +4,7 @@ and under `torchrun`.
     methods.py     the ways of tuning, by name
     supervised.py  learn from examples: an adapter, or every weight
     preference.py  learn which of two answers is preferred
-    reinforcement.py  try answers, and learn from what they earn
+    reinforcement.py   try answers, and learn from what they earn
     loop.py        the loop that they share: batches, steps, checkpoints, resuming, measuring
     config.py      what a run is told
     examples.py    rows as tokens, batches as tensors, faults as one error

@@ -30,6 +30,7 @@ import torch
 
 from vertex_tuning import catalog, rewards
 from vertex_tuning.rewards import Score, sandbox, service
+from vertex_tuning.rewards.matching import text_of
 from vertex_tuning.rewards.rating import Rate
 from vertex_tuning.training import examples, loop, rows
 from vertex_tuning.training.chat import ChatTokenizer, Encoded
@@ -42,7 +43,6 @@ _SAMPLED_AT_ONCE = 64
 _TOKENS_AT_ONCE = 4096
 """Logits of so many places are held at a time."""
 _FIRST_CALLS = 16
-_RATING_LIMIT = 60.0
 
 
 def run(config: ReinforcementConfig, report: Report) -> None:
@@ -263,6 +263,7 @@ def advantages(earned: Sequence[float]) -> list[float]:
 def _judge(address: str, token: str | None) -> Rate:
     """Asks models of the emulator that started us."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    patience = float(catalog.limits("reward_autorater")["max_seconds"])
 
     def rate(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:
         contents = [{"role": "user", "parts": [{"text": prompt}]}]
@@ -273,9 +274,8 @@ def _judge(address: str, token: str | None) -> Rate:
         said = []
         for _ in range(times):
             request = urllib.request.Request(f"{address}/v1/{name}:generateContent", body, headers)
-            with opener.open(request, timeout=_RATING_LIMIT) as answer:
-                parts = json.load(answer)["candidates"][0].get("content", {}).get("parts", ())
-                said.append("".join(part.get("text", "") for part in parts))
+            with opener.open(request, timeout=patience) as answer:
+                said.append(text_of(json.load(answer)["candidates"][0].get("content", {})))
         return said
 
     return rate

@@ -7,10 +7,12 @@ from typing import Any
 from vertex_tuning import rewards
 from vertex_tuning.emulator.status import ApiError, invalid
 from vertex_tuning.errors import RewardError
-from vertex_tuning.rewards import AnyReward, CompositeReward, Failure, Score
+from vertex_tuning.rewards import CompositeReward, Failure, Score
 from vertex_tuning.rewards.rating import Rate
 
 Body = dict[str, Any]
+
+_NEEDED = (("example", "example"), ("sampleResponse", "sample_response"))
 
 
 def validate(body: Body, rate: Rate) -> Body:
@@ -22,7 +24,10 @@ def validate(body: Body, rate: Rate) -> Body:
     missing = [(name, field) for name, field in _NEEDED if name not in body]
     if missing:
         raise invalid(*((field, f"{field} is required.") for _, field in missing), rule="VT901")
-    reward = read(body)
+    try:
+        reward = rewards.from_json(body)
+    except RewardError as error:
+        raise _refusal(error) from error
     score = reward.score(body["example"], body["sampleResponse"], rate=rate)
     parts = score.parts if isinstance(reward, CompositeReward) else {reward.name: score}
     answer: Body = {
@@ -36,21 +41,6 @@ def validate(body: Body, rate: Rate) -> Body:
     else:
         answer["error"] = score.failure.message
     return answer
-
-
-_NEEDED = (("example", "example"), ("sampleResponse", "sample_response"))
-
-
-def read(config: Body) -> AnyReward:
-    """A reward of a request.
-
-    Raises:
-        ApiError: 400, with every fault by its field.
-    """
-    try:
-        return rewards.from_json(config)
-    except RewardError as error:
-        raise _refusal(error) from error
 
 
 def _refusal(error: RewardError) -> ApiError:

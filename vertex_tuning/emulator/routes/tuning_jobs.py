@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
+from vertex_tuning import catalog
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.jobs import validation
 from vertex_tuning.emulator.listing import page
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.wire.schema import schema
+from vertex_tuning.rewards.matching import text_of
+from vertex_tuning.rewards.rating import Rate
 
 routes = Routes()
 
 _LOCATION = "projects/{project}/locations/{location}"
 _JOBS = f"{_LOCATION}/tuningJobs"
-_RATING_LIMIT = 60.0
-"""Seconds that an autorater may take, as on Vertex AI."""
 # Methods of later days, by the versions that have them.
 _NOT_SERVED = {
     "rebaseTunedModel": ("v1", "v1beta1"),
@@ -63,7 +63,7 @@ async def validate_reward(call: Call) -> dict[str, Any]:
     return await asyncio.to_thread(validation.validate, call.body, _judge(call))
 
 
-def _judge(call: Call) -> Callable[[str, str, int, dict[str, Any]], list[str]]:
+def _judge(call: Call) -> Rate:
     """Asks models of this emulator; from a thread, which waits for the loop."""
     loop, emulator = asyncio.get_running_loop(), call.emulator
 
@@ -73,11 +73,10 @@ def _judge(call: Call) -> Callable[[str, str, int, dict[str, Any]], list[str]]:
         answer = await emulator.generation.generate(
             served, {"contents": contents, "generationConfig": config}
         )
-        parts = answer["candidates"][0].get("content", {}).get("parts", ())
-        return "".join(part.get("text", "") for part in parts)
+        return text_of(answer["candidates"][0].get("content", {}))
 
     async def ask_all(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:
-        async with asyncio.timeout(_RATING_LIMIT):
+        async with asyncio.timeout(catalog.limits("reward_autorater")["max_seconds"]):
             return list(await asyncio.gather(*(ask(name, prompt, config) for _ in range(times))))
 
     def rate(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:

@@ -71,8 +71,7 @@ class Channel:
         """For a child forked from here: it may send, but must not hold the line open, nor outlive us."""
         die_with_parent()
         if os.getppid() != self._pid:
-            os._exit(
-                1
-            )  # it died before the kernel was asked: whoever waits for the end of the line would wait for us
+            # It died before the kernel was asked: whoever waits for the end of the line would wait for us.
+            os._exit(1)
         self._lock = threading.Lock()
         os.close(self._in)
