@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from vertex_tuning.jobs import Progress, TuningJob
     from vertex_tuning.models import Answer, Checkpoint, Model, TunedModel
-    from vertex_tuning.specs import PreferenceTuning, ReinforcementTuning, SupervisedTuning
+    from vertex_tuning.specs import Distillation, PreferenceTuning, ReinforcementTuning, SupervisedTuning
 
 __version__ = "0.1.0"
 
@@ -74,7 +74,7 @@ _HOMES = {
     ),
     "jobs": ("Progress", "TuningJob"),
     "models": ("Answer", "Checkpoint", "Model", "TunedModel"),
-    "specs": ("PreferenceTuning", "ReinforcementTuning", "SupervisedTuning"),
+    "specs": ("Distillation", "PreferenceTuning", "ReinforcementTuning", "SupervisedTuning"),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -89,6 +89,7 @@ __all__ = [
     "ConfigurationError",
     "DataReport",
     "DatasetError",
+    "Distillation",
     "EmulatorError",
     "Fault",
     "JobCancelledError",

@@ -327,9 +327,10 @@ def _data_stats(resource: types.TuningJob) -> Any:
     stats = resource.tuning_data_stats
     fields = tuple(
         f"{name}_data_stats"
-        for name in ("supervised_tuning", "preference_optimization", "reinforcement_tuning")
+        for name in ("supervised_tuning", "preference_optimization", "reinforcement_tuning", "distillation")
     )
-    return next((found for name in fields if (found := getattr(stats, name, None)) is not None), None)
+    found = next((found for name in fields if (found := getattr(stats, name, None)) is not None), None)
+    return getattr(found, "training_dataset_stats", found)
 
 
 def _name(value: Any) -> str:

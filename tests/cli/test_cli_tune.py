@@ -207,6 +207,25 @@ def test_a_preference_is_tuned_as_an_example_is(cli, tmp_path):
     assert last["model"]["endpoint"]
 
 
+def test_a_student_is_taught_by_another_model(cli, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    asked = [
+        {"contents": [{"role": "user", "parts": [{"text": f"{number}. Opposite of hot?"}]}]}
+        for number in range(40)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
+    assert cli("data", "check", str(path), "--method", "distillation").status == 0
+    done = cli("tune", "distillation", str(path), "--base-model", BASE, "--teacher", "gemini-9")
+    assert done.status == 1
+    assert "gemini-3.1-pro" in done.err
+    options = ["--base-model", BASE, "--teacher", "gemini-3.1-pro", "--epochs", "1", "--json"]
+    done = cli("tune", "distillation", str(path), *options)
+    assert done.status == 0, done.err
+    *changes, last = done.lines
+    assert changes[-1]["step"] == changes[-1]["steps"] > 0
+    assert last["model"]["endpoint"]
+
+
 def test_a_field_of_another_way_of_tuning_is_not_known(cli, tmp_path):
     done = cli("tune", "preference", "pairs.jsonl", "--base-model", BASE, "--batch-size", "4")
     assert done.status == 2

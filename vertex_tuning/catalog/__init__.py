@@ -24,11 +24,13 @@ __all__ = [
     "StandIn",
     "WeightPackage",
     "base_model",
+    "families",
     "labelled_data",
     "limits",
     "models",
     "rules",
     "stand_in",
+    "stand_in_for",
     "stand_ins",
 ]
 
@@ -56,6 +58,8 @@ class BaseModel:
     """Tokens per example, input and output together."""
     cmek: bool
     """Whether customer-managed encryption keys work."""
+    teachers: tuple[str, ...] = ()
+    """Ids of the base models that may teach it, in distillation."""
 
     @property
     def open(self) -> bool:
@@ -140,6 +144,7 @@ def models() -> dict[str, BaseModel]:
             stand_in=sizes[row["size"]],
             max_tokens=row.get("max_tokens", limits("supervised")["max_tokens_per_example"]),
             cmek=row.get("cmek", True),
+            teachers=tuple(row.get("teachers", ())),
         )
     return found
 
@@ -203,10 +208,31 @@ def stand_in(name: str) -> StandIn:
         raise WeightsError(
             "VT701",
             f'there is no stand-in "{name}"',
-            fix=f"one of: {', '.join(stand_ins())}",
+            fix=f"one of: {', '.join([*stand_ins(), *families()])}",
             where="stand-in",
         )
     return stand_ins()[name]
+
+
+@cache
+def families() -> dict[str, dict[str, str]]:
+    """Mappings of size classes to stand-ins other than the usual one, by name."""
+    return dict(_read("stand_ins.toml")["families"])
+
+
+def stand_in_for(base: BaseModel, wish: str | None = None) -> StandIn:
+    """What stands in for a base model.
+
+    Args:
+        base: The base model.
+        wish: A stand-in that serves all of them, or a family, which has one for each size class; None: the usual one.
+
+    Raises:
+        WeightsError: VT701, neither a stand-in nor a family.
+    """
+    if wish in families():
+        return stand_in(families()[wish][base.size])
+    return stand_in(wish or base.stand_in)
 
 
 def labelled_data(name: str) -> LabelledData:

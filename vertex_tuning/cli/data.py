@@ -27,7 +27,7 @@ def data() -> None:
 @click.option("--validation", type=click.Path(path_type=Path), help="Held-out rows: checked too.")
 @click.option(
     "--method",
-    type=click.Choice(["supervised", "preference", "reinforcement"]),
+    type=click.Choice(["supervised", "preference", "reinforcement", "distillation"]),
     default="supervised",
     show_default=True,
     help="What it is for.",

@@ -160,6 +160,39 @@ def reinforcement(reward_file: Path, **fields: Any) -> None:
     _tune(ReinforcementTuning, reward=read_reward(reward_file), **fields)
 
 
+@tune.command()
+@_way(
+    click.option(
+        "--teacher", required=True, help="A model that teaches this student, or a tuned model of yours."
+    ),
+    click.option(
+        "--output-uri", help="gs:// folder for what the teacher says (and for checkpoints of open models)."
+    ),
+    click.option(
+        "--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models)."
+    ),
+    click.option(
+        "--learning-rate",
+        type=_common.Number(min=0, min_open=True),
+        help="Learning rate itself (open models).",
+    ),
+    click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models)."),
+)
+def distillation(**fields: Any) -> None:
+    """Teach a small model what a large one answers.
+
+    TRAINING is a JSONL file of prompts or a gs:// URI: each row has contents that end with the user's turn. The teacher answers
+    them, and the base model, the student, learns from its answers. All else is as with `tune supervised`.
+
+    \b
+    Example:
+      vertex-tuning tune distillation prompts.jsonl --base-model gemini-2.5-flash --teacher gemini-3.1-pro
+    """
+    from vertex_tuning.specs import Distillation
+
+    _tune(Distillation, **fields)
+
+
 def _tune(
     kind: type[Spec],
     *,

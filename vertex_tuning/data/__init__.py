@@ -5,6 +5,7 @@ contents.py what the forms share: turns in GenerateContent form
 rows.py     what a row for supervised tuning may look like, by form
 pairs.py    ... for preference tuning
 prompts.py  ... for reinforcement tuning
+questions.py ... for distillation
 plain.py    rows of Python as JSON, and what JSON cannot say
 words.py    how places and values are spoken of
 report.py   the verdict: faults, warnings, figures
@@ -15,7 +16,7 @@ upload.py   into the bucket, under the hash of the content
 
 from vertex_tuning.data.check import check, check_job, in_cloud_storage, is_path
 from vertex_tuning.data.reading import read
-from vertex_tuning.data.report import DataReport, raise_for_faults
+from vertex_tuning.data.report import DataReport, raise_for_faults, refusal
 from vertex_tuning.data.upload import UploadProgress, upload
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "is_path",
     "raise_for_faults",
     "read",
+    "refusal",
     "upload",
 ]

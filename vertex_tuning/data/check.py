@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from vertex_tuning import catalog
-from vertex_tuning.data import pairs, prompts, rows
+from vertex_tuning.data import pairs, prompts, questions, rows
 from vertex_tuning.data.contents import Figures
 from vertex_tuning.data.marks import Copies, Marks
 from vertex_tuning.data.plain import encoded, plain
@@ -38,7 +38,12 @@ _NOT_TEXT = {
     b"\xff\xfe": ("VT213", "the file is UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {}"),
     b"\xfe\xff": ("VT213", "the file is UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {}"),
 }
-_FORMS: dict[str, Any] = {"supervised": rows, "preference": pairs, "reinforcement": prompts}
+_FORMS: dict[str, Any] = {
+    "supervised": rows,
+    "preference": pairs,
+    "reinforcement": prompts,
+    "distillation": questions,
+}
 """What rows look like, by method."""
 
 Rows = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
@@ -60,7 +65,7 @@ def check(
 
     Args:
         dataset: A JSONL file, or rows.
-        method: What it is for: `supervised`, `preference` or `reinforcement` tuning.
+        method: What it is for: `supervised`, `preference` or `reinforcement` tuning, or `distillation`.
         base_model: What is to be tuned: open models take other forms than Gemini, and shorter rows. None: any form.
         name: How to call the set in what is said about it; else the file's name.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from vertex_tuning.errors import DatasetError, Fault
 
 _INDEX = re.compile(r"\[\d+\]")
 _LINES_SHOWN = 5
+_FAULTS_SHOWN = 20
 _MOST_FINDINGS = 100
 """Places that are told apart; what comes after them is told by rule alone."""
 
@@ -146,6 +148,22 @@ def raise_for_faults(*reports: DataReport) -> None:
         sets = "the data set has" if len(bad) == 1 else "the data sets have"
         where = ", ".join(report.source for report in bad)
         raise DatasetError("VT200", f"{sets} {len(faults)} faults", where=where, faults=faults)
+
+
+def refusal(reports: Iterable[DataReport], *, but: str = "") -> str:
+    """What is wrong with the sets of a job, in one text, up to twenty faults; empty where nothing is.
+
+    Args:
+        reports: Of the sets.
+        but: A rule whose faults do not count.
+    """
+    bad = [(report.source, [fault for fault in report.faults if fault.rule != but]) for report in reports]
+    faults = [fault for _, found in bad for fault in found]
+    if not faults:
+        return ""
+    shown = "\n".join(map(str, faults[:_FAULTS_SHOWN]))
+    more = f"\n... and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
+    return f"{' and '.join(source for source, found in bad if found)} cannot be trained on:\n{shown}{more}"
 
 
 def fault_of(source: str, finding: Finding) -> Fault:

@@ -64,7 +64,7 @@ async def serve(
         EmulatorError: VT401 port in use, VT402 data folder in use, VT403 it is unusable, VT404 no such host.
         WeightsError: VT701 no such stand-in.
     """
-    if settings.stand_in is not None:
+    if settings.stand_in is not None and settings.stand_in not in catalog.families():
         catalog.stand_in(settings.stand_in)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_lock(settings.data_dir))

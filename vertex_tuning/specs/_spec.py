@@ -14,7 +14,7 @@ from vertex_tuning import catalog
 from vertex_tuning.errors import Fault, SpecError
 from vertex_tuning.journal import LABEL
 
-_MODEL_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/[^/]+")
+MODEL_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/[^/]+")
 _OBJECT = re.compile(r"gs://[^/]+/.+\.jsonl")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 _ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
@@ -26,7 +26,7 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, frozen=True)
 
     method: ClassVar[str]
-    """As the catalog calls it: `supervised`, `preference`, `reinforcement`."""
+    """As the catalog calls it: `supervised`, `preference`, `reinforcement`, `distillation`."""
     title: ClassVar[str]
     """For people: `supervised tuning`."""
 
@@ -88,7 +88,7 @@ class Spec(BaseModel):
     @property
     def continues(self) -> bool:
         """Whether it goes on from a tuned model."""
-        return _MODEL_NAME.fullmatch(self.base_model) is not None
+        return MODEL_NAME.fullmatch(self.base_model) is not None
 
     def check_location(self, location: str) -> None:
         """Hold the base model against the job's region.
@@ -96,7 +96,7 @@ class Spec(BaseModel):
         Raises:
             SpecError: VT305, it cannot be tuned there.
         """
-        tuned = _MODEL_NAME.fullmatch(self.base_model)
+        tuned = MODEL_NAME.fullmatch(self.base_model)
         if tuned is not None:
             # From Gemini 3 on, a tuned model lives in the multi-region round its job's region.
             if tuned[1] in (location, "eu" if location.startswith("europe-") else "us"):

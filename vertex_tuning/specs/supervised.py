@@ -12,9 +12,9 @@ from vertex_tuning import catalog
 from vertex_tuning.errors import Fault
 from vertex_tuning.specs._spec import Spec
 
-_FOLDER = re.compile(r"gs://[^/]+(/.*)?")
-_MODES = {"adapter": "TUNING_MODE_PEFT_ADAPTER", "full": "TUNING_MODE_FULL"}
-_OPEN_ONLY = {
+FOLDER = re.compile(r"gs://[^/]+(/.*)?")
+MODES = {"adapter": "TUNING_MODE_PEFT_ADAPTER", "full": "TUNING_MODE_FULL"}
+OPEN_ONLY = {
     "batch_size": "leave it out",
     "learning_rate": "learning_rate_multiplier",
     "output_uri": "leave it out: checkpoints of Gemini stay with the service",
@@ -45,7 +45,7 @@ class SupervisedTuning(Spec):
     def options(self) -> dict[str, Any]:
         """As google-genai's `CreateTuningJobConfig` has it."""
         given = {
-            "tuning_mode": _MODES[self.mode] if self.mode else None,
+            "tuning_mode": MODES[self.mode] if self.mode else None,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
             "output_uri": self.output_uri,
@@ -57,7 +57,7 @@ class SupervisedTuning(Spec):
         if self.learning_rate and self.learning_rate_multiplier:
             what = "learning_rate and learning_rate_multiplier exclude each other"
             faults.append(Fault("VT307", what, "learning_rate", fix="give one of them"))
-        if self.output_uri and not _FOLDER.fullmatch(self.output_uri):
+        if self.output_uri and not FOLDER.fullmatch(self.output_uri):
             what = f'"{self.output_uri}" is not in Cloud Storage'
             faults.append(Fault("VT310", what, "output_uri", fix="gs://bucket/folder"))
         return faults
@@ -70,7 +70,7 @@ class SupervisedTuning(Spec):
         if not base.open:
             faults += [
                 Fault("VT312", f"only open models take it, not {base.id}", name, fix=fix)
-                for name, fix in _OPEN_ONLY.items()
+                for name, fix in OPEN_ONLY.items()
                 if getattr(self, name) is not None
             ]
         elif not self.output_uri:

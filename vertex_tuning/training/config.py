@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -11,7 +12,7 @@ class TrainingConfig:
     """What a run is told, whatever the way."""
 
     method: ClassVar[str]
-    """As the catalog calls it: `supervised`, `preference`, `reinforcement`."""
+    """As the catalog calls it: `supervised`, `preference`, `reinforcement`, `distillation`."""
 
     model: str
     """Folder of the base weights."""
@@ -75,6 +76,15 @@ class SupervisedConfig(TrainingConfig):
     """Learn answers from examples."""
 
     method = "supervised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistillationConfig(TrainingConfig):
+    """Learn a teacher's answers; the rows hold them already."""
+
+    method = "distillation"
+    dropped: Sequence[tuple[int, str]] = ()
+    """Prompts that the teacher did not answer: (row from 1, reason)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

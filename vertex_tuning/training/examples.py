@@ -14,7 +14,6 @@ from vertex_tuning.training.chat import Encoded
 from vertex_tuning.training.config import TrainingConfig
 
 _TOO_LONG = "VT216"
-_FAULTS_SHOWN = 20
 
 
 class DataFaultError(ValueError):
@@ -29,22 +28,26 @@ class TooLongError(Exception):
         self.tokens = tokens
 
 
-def check(config: TrainingConfig) -> None:
+def check(config: TrainingConfig, *, method: str = "") -> None:
     """Every fault of both sets at once, as the check before the upload has them. What is too long is dropped, and no fault.
+
+    Args:
+        config: Of the run.
+        method: What the rows are like, where that is not what the run is for.
 
     Raises:
         DataFaultError: With the faults, up to twenty.
     """
     names = (config.training_name, config.validation_name)
     reports = data.check_job(
-        config.training, config.validation, method=config.method, base_model=config.base_model, names=names
+        config.training,
+        config.validation,
+        method=method or config.method,
+        base_model=config.base_model,
+        names=names,
     )
-    faults = [fault for report in reports for fault in report.faults if fault.rule != _TOO_LONG]
-    if faults:
-        sets = " and ".join(report.source for report in reports if report.faults)
-        shown = "\n".join(str(fault) for fault in faults[:_FAULTS_SHOWN])
-        more = f"\n... and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
-        raise DataFaultError(f"{sets} cannot be trained on:\n{shown}{more}")
+    if words := data.refusal(reports, but=_TOO_LONG):
+        raise DataFaultError(words)
 
 
 def read(

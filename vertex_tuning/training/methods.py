@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vertex_tuning.training import preference, reinforcement, supervised
+from vertex_tuning.training import distillation, preference, reinforcement, supervised
 from vertex_tuning.training.config import (
+    DistillationConfig,
     PreferenceConfig,
     ReinforcementConfig,
     SupervisedConfig,
@@ -17,6 +18,7 @@ from vertex_tuning.training.loop import Report
 _METHODS: dict[str, tuple[type[TrainingConfig], Callable[[Any, Report], None]]] = {
     "supervised": (SupervisedConfig, supervised.run),
     "preference": (PreferenceConfig, preference.run),
+    "distillation": (DistillationConfig, distillation.run),
     "reinforcement": (ReinforcementConfig, reinforcement.run),
 }
 
@@ -25,7 +27,7 @@ def run(method: str, config: dict[str, Any], report: Report) -> None:
     """Train; see `loop.run`.
 
     Args:
-        method: `supervised`, `preference` or `reinforcement`.
+        method: `supervised`, `preference`, `reinforcement` or `distillation`.
         config: Its `TrainingConfig`, as JSON.
         report: Gets the events.
     """

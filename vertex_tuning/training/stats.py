@@ -36,6 +36,18 @@ class Tally:
         if len(self.examples) < _SHOWN_EXAMPLES and contents:
             self.examples.extend(contents)
 
+    def prompts_to_json(self, *, steps: int, dropped: Sequence[tuple[int, str]]) -> dict[str, Any]:
+        """As `DatasetStats`, of the prompts alone: the answers are not the user's."""
+        dropped = sorted([*dropped, *self.dropped])
+        return {
+            "tuningDatasetExampleCount": str(len(self.input_tokens) + len(dropped)),
+            "tuningStepCount": str(steps),
+            "userInputTokenDistribution": _plain(distribution(self.input_tokens)),
+            "contentsPerExampleDistribution": _plain(distribution([turns - 1 for turns in self.turns])),
+            "userDatasetExamples": [one for one in self.examples if one.get("role") == "user"],
+            **_dropped(dropped, "droppedExampleIndices"),
+        }
+
     def to_json(self, *, steps: int, epochs: int) -> dict[str, Any]:
         """As `SupervisedTuningDataStats`: int64 as strings. Billable is every token of every epoch."""
         billable = (sum(self.input_tokens) + sum(self.output_tokens)) * epochs

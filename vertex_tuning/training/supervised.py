@@ -12,36 +12,40 @@ from typing import Any
 import torch
 
 from vertex_tuning.training import examples, loop, rows
-from vertex_tuning.training.chat import ChatTokenizer, Encoded
-from vertex_tuning.training.config import SupervisedConfig
+from vertex_tuning.training.chat import ChatTokenizer, Encoded, Message
+from vertex_tuning.training.config import SupervisedConfig, TrainingConfig
 from vertex_tuning.training.loop import Learner, Report
 from vertex_tuning.training.stats import Tally
 
 
 def run(config: SupervisedConfig, report: Report) -> None:
     """Train; see `loop.run`."""
-    loop.run(config, lambda: _Supervised(config), report)
+    loop.run(config, lambda: Supervised(config), report)
 
 
-class _Supervised:
+class Supervised:
     """Examples, and the loss on their answers."""
 
-    def __init__(self, config: SupervisedConfig) -> None:
-        examples.check(config)
-        self._tokenizer = ChatTokenizer(Path(config.model))
+    def __init__(self, config: TrainingConfig) -> None:
+        examples.check(config, method="supervised")
+        self.tokenizer = ChatTokenizer(Path(config.model))
         self._config = config
-        self._tally = Tally()
-        self._examples = self._load(config.training, config.training_name, self._tally)
+        self.tally = Tally()
+        self._examples = self._load(config.training, config.training_name, self.tally)
         self._held_out = (
             self._load(config.validation, config.validation_name, Tally()) if config.validation else []
         )
+
+    def encode(self, chat: list[Message]) -> Encoded:
+        """A chat as tokens; every model turn is learnt."""
+        return self.tokenizer.chat(chat)
 
     def _load(self, path: str, name: str | None, tally: Tally) -> list[Encoded]:
         found: list[Encoded] = []
 
         def encode(row: dict[str, Any]) -> None:
             chat = rows.messages(row)
-            encoded = self._tokenizer.chat(chat)
+            encoded = self.encode(chat)
             if not any(encoded.learn):
                 raise ValueError("there is no model turn to learn")
             if len(encoded.ids) > self._config.max_tokens:
@@ -60,10 +64,12 @@ class _Supervised:
 
     @property
     def lengths(self) -> Sequence[int]:
+        """Tokens of each training example."""
         return [len(example.ids) for example in self._examples]
 
     def stats(self, *, steps: int, epochs: int) -> dict[str, Any]:
-        return {"supervisedTuningDataStats": self._tally.to_json(steps=steps, epochs=epochs)}
+        """The job's `tuningDataStats`."""
+        return {"supervisedTuningDataStats": self.tally.to_json(steps=steps, epochs=epochs)}
 
     def begin(self, learner: Learner) -> None:
         """Nothing is to be known of the weights before."""
@@ -71,6 +77,7 @@ class _Supervised:
     def loss(
         self, learner: Learner, numbers: Sequence[int], _step: int
     ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Of the training examples with these numbers; and the share of answer tokens that were the likeliest."""
         loss, hits, count = _forward(learner, [self._examples[number] for number in numbers])
         return loss, {"accuracy": float(hits) / count}
 

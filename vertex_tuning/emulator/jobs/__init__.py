@@ -4,6 +4,7 @@
     plan.py      a request as what the trainer is told
     service.py   the queue: one job trains, others wait; nothing that was acknowledged is lost
     run.py       one job's way from its turn to its end
+    teaching.py  in distillation: the teacher answers, before the student is trained
     trainer.py   the training child, and the process it forks per job
     ledger.py    jobs in the database: every transition with its event
     registry.py  models, versions, aliases, checkpoints, endpoints
@@ -11,7 +12,9 @@
     custom.py    weights in Cloud Storage, in and out, of open models
     measures.py  what a job measures, in Cloud Storage
     files.py     the folder of a job
-    limits.py, regions.py   how many rows; which buckets
+    served.py    what a question is put to
+    regions.py   which buckets a job can read
+    validation.py  what an answer would earn
 
 From its first RUNNING on, a job's measurements lie in Cloud Storage under its `gcsMetricsUri` (`v1beta1`):
 `gs://PROJECT-vertex-tuning-metrics/JOB/metrics.jsonl`, one JSON object per line, rewritten at most once a
@@ -21,6 +24,7 @@ second while it trains, complete when it has ended. A line of a step: `{"step", 
 completed steps and epochs, a second old at most.
 """
 
-from vertex_tuning.emulator.jobs.service import ServedModel, TuningJobs
+from vertex_tuning.emulator.jobs.served import ServedModel
+from vertex_tuning.emulator.jobs.service import TuningJobs
 
 __all__ = ["ServedModel", "TuningJobs"]

@@ -3,6 +3,8 @@
     training.jsonl, validation.jsonl   the data sets, as they were when the job was created
     initial/                           the adapter that is tuned on
     base/                              weights given by the user (`customBaseModel`)
+    teacher/                           the adapter of the teacher, in distillation
+    labelled.jsonl, ...                what the teacher has said
     output/                            what the trainer writes: checkpoints/ID/, metrics, where to resume
 
 Files are taken in as hard links where the file system allows: a link is instant, needs no room, and keeps the
@@ -28,6 +30,9 @@ class JobFolder:
         self.validation = path / "validation.jsonl"
         self.initial = path / "initial"
         self.base = path / "base"
+        self.teacher = path / "teacher"
+        self.labelled = path / "labelled.jsonl"
+        self.labelled_validation = path / "labelled_validation.jsonl"
         self.output = path / "output"
 
     def checkpoint(self, identifier: str) -> Path:

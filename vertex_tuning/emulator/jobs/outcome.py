@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
     from vertex_tuning.emulator.jobs.registry import Registry
 
-_TUNE_TYPES = {"supervised": "sft", "preference": "dpo", "reinforcement": "rl"}
+_TUNE_TYPES = {
+    "supervised": "sft",
+    "preference": "dpo",
+    "reinforcement": "rl",
+    "distillation": "distillation",
+}
 """The service's own word is known for `sft` alone."""
 _NO_LABEL = re.compile(r"[^a-z0-9_-]")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs import custom, files
 from vertex_tuning.emulator.jobs.files import JobFolder
-from vertex_tuning.emulator.jobs.request import ADAPTER_SIZES, Source, method_of, mode_of, spec_of
+from vertex_tuning.emulator.jobs.request import (
+    ADAPTER_SIZES,
+    Source,
+    method_of,
+    mode_of,
+    spec_of,
+    training_uri,
+)
 from vertex_tuning.emulator.settings import processors
 from vertex_tuning.emulator.status import ApiError, Code
 
@@ -40,6 +48,12 @@ class Plan:
     """Whether it starts from weights that the user gave."""
     method: str = "supervised"
     """As the catalog calls it."""
+    teacher: str = ""
+    """In distillation, the base model that teaches, or the one that the teacher was tuned from."""
+    teacher_stand_in: str = ""
+    """The open model that answers for it."""
+    teacher_source: str = ""
+    """Full name of the version that teaches; empty for a base model."""
 
     def to_json(self) -> dict[str, Any]:
         """For the private part of the job."""
@@ -48,7 +62,7 @@ class Plan:
 
 def stand_in_of(emulator: Emulator, base: catalog.BaseModel) -> catalog.StandIn:
     """The open model that stands in for a base model here."""
-    return catalog.stand_in(emulator.settings.stand_in or base.stand_in)
+    return catalog.stand_in_for(base, emulator.settings.stand_in)
 
 
 def weights(emulator: Emulator, stand_in: str) -> Path:
@@ -80,6 +94,16 @@ def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
     else:
         stand_in = stand_in_of(emulator, source.base).name
     weights(emulator, stand_in)
+    teaching: dict[str, str] = {}
+    if (teacher := source.teacher) is not None:
+        version = teacher.version
+        name = version.private["stand_in"] if version else stand_in_of(emulator, teacher.base).name
+        weights(emulator, name)
+        teaching = {
+            "teacher": teacher.base.id,
+            "teacher_stand_in": name,
+            "teacher_source": version.name if version else "",
+        }
     given = ADAPTER_SIZES.get(spec_of(job).get("hyperParameters", {}).get("adapterSize", ""), 0)
     return Plan(
         base_model=source.base.id,
@@ -90,6 +114,7 @@ def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
         checkpoint_id=source.checkpoint_id,
         custom=bool(job.get("customBaseModel")),
         method=method_of(job),
+        **teaching,
     )
 
 
@@ -109,14 +134,13 @@ def take_in(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pl
     spec = spec_of(job)
     folder.path.mkdir(parents=True)
     try:
-        files.take(emulator.storage.open_path(spec["trainingDatasetUri"]), folder.training)
+        files.take(emulator.storage.open_path(training_uri(job)), folder.training)
         if spec.get("validationDatasetUri"):
             files.take(emulator.storage.open_path(spec["validationDatasetUri"]), folder.validation)
         if plan.source:
-            version = emulator.db.get(plan.source)
-            assert version is not None
-            checkpoint = version.private["checkpoints"][plan.checkpoint_id]
-            files.take_tree(emulator.settings.data_dir / checkpoint["path"], folder.initial)
+            _take_checkpoint(emulator, plan.source, plan.checkpoint_id, folder.initial)
+        if plan.teacher_source:
+            _take_checkpoint(emulator, plan.teacher_source, "", folder.teacher)
         if plan.custom:
             custom.take_in(emulator.storage, job["customBaseModel"], weights(emulator, plan.stand_in), folder)
     except FileNotFoundError as error:
@@ -126,8 +150,30 @@ def take_in(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pl
         ) from error
 
 
-def config(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def _take_checkpoint(emulator: Emulator, source: str, checkpoint_id: str, target: Path) -> None:
+    """A checkpoint of a version; its default one where none is named."""
+    version = emulator.db.get(source)
+    assert version is not None
+    known = version.private["checkpoints"]
+    chosen = checkpoint_id or version.body.get("defaultCheckpointId", "") or list(known)[-1]
+    files.take_tree(emulator.settings.data_dir / known[chosen]["path"], target)
+
+
+def config(
+    emulator: Emulator,
+    folder: JobFolder,
+    job: dict[str, Any],
+    plan: Plan,
+    dropped: Sequence[tuple[int, str]] = (),
+) -> dict[str, Any]:
     """What the trainer is told, as JSON: the `TrainingConfig` of the plan's method.
+
+    Args:
+        emulator: Whose settings and weights count.
+        folder: Of the job.
+        job: Its body.
+        plan: What was decided when it was created.
+        dropped: Prompts that the teacher did not answer, in distillation: (row from 1, reason).
 
     Raises:
         ApiError: 400, the weights are not there any more.
@@ -145,11 +191,18 @@ def config(emulator: Emulator, folder: JobFolder, job: dict[str, Any], plan: Pla
             extra["beta"] = parameters["beta"]
     else:
         usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
+    if plan.method == "distillation":
+        held_out = folder.labelled_validation
+        extra = {
+            "training": str(folder.labelled),
+            "validation": str(held_out) if held_out.exists() else None,
+            "dropped": dropped,
+        }
     found = {
         "model": str(folder.base if folder.base.exists() else weights(emulator, plan.stand_in)),
         "base_model": plan.base_model,
         "training": str(folder.training),
-        "training_name": spec["trainingDatasetUri"],
+        "training_name": training_uri(job),
         "validation": str(folder.validation) if folder.validation.exists() else None,
         "validation_name": spec.get("validationDatasetUri"),
         "output": str(folder.output),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog, rewards
@@ -31,6 +31,7 @@ _SERVED = {
     "supervisedTuningSpec": "supervised",
     "preferenceOptimizationSpec": "preference",
     "reinforcementTuningSpec": "reinforcement",
+    "distillationSpec": "distillation",
 }
 """Which method of the catalog a spec asks for."""
 ADAPTER_SIZES = {
@@ -47,12 +48,10 @@ _REINFORCEMENT_NUMBERS = (
     *("maxOutputTokens", "stepCount", "thinkingBudget"),
 )
 _MOST = {"stepCount": "max_steps", "maxOutputTokens": "max_max_output_tokens"}
-_OPEN_ONLY = {"supervised": ("learningRate", "batchSize")}
+_OPEN_ONLY = dict.fromkeys(("supervised", "distillation"), ("learningRate", "batchSize"))
 _MODES = {"TUNING_MODE_FULL": "full", "TUNING_MODE_PEFT_ADAPTER": "adapter"}
-_DATASETS = (
-    ("trainingDatasetUri", "training_dataset_uri"),
-    ("validationDatasetUri", "validation_dataset_uri"),
-)
+_TRAINING = {"distillation": ("promptDatasetUri", "trainingDatasetUri")}
+"""Where the data set's URI stands: the second name is the old one."""
 _OBJECT = re.compile(r"gs://[^/]+/.+")
 _FOLDER = re.compile(r"gs://[^/]+(/.*)?")
 _MODEL_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/models/([^/@]+)(?:@([^/@]+))?")
@@ -68,6 +67,17 @@ class Source:
     """The tuned model's version that is tuned on; None for a base model."""
     checkpoint_id: str = ""
     """Its checkpoint."""
+    teacher: Teacher | None = None
+    """Who answers the prompts, in distillation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Whose answers a student learns from."""
+
+    base: catalog.BaseModel
+    version: Resource | None = None
+    """Of a tuned model; None: the base model itself."""
 
 
 def check(emulator: Emulator, parent: str, job: dict[str, Any]) -> Source:
@@ -89,6 +99,16 @@ def spec_of(job: dict[str, Any]) -> dict[str, Any]:
 def method_of(job: dict[str, Any]) -> str:
     """As the catalog calls it."""
     return next(method for name, method in _SERVED.items() if name in job)
+
+
+def training_uri(job: dict[str, Any]) -> str:
+    """Where the rows to learn from are."""
+    spec = spec_of(job)
+    return next((spec[name] for name in _training_names(method_of(job)) if spec.get(name)), "")
+
+
+def _training_names(method: str) -> tuple[str, ...]:
+    return _TRAINING.get(method, ("trainingDatasetUri",))
 
 
 def mode_of(base: catalog.BaseModel, job: dict[str, Any]) -> str:
@@ -142,6 +162,8 @@ class _Check:
             self.model(source.base)
         if self.key:
             self.datasets()
+        if source is not None and self.method == "distillation":
+            source = self.distillation(source)
         self.names()
         if self.faults or source is None:
             error = invalid(*((field, text) for _, field, text in self.faults), rule=self.faults[0][0])
@@ -168,28 +190,10 @@ class _Check:
             return None
 
     def tuned_source(self, given: dict[str, Any]) -> Source | None:
-        name = given.get("tunedModelName", "")
-        match = _MODEL_NAME.fullmatch(name)
-        if match is None:
-            self.fault(
-                "VT638",
-                "pre_tuned_model.tuned_model_name",
-                f"'{name}' is not the name of a tuned model: projects/P/locations/L/models/M[@VERSION].",
-            )
-            return None
-        project, location, model, version = match.groups()
-        full = f"projects/{self.emulator.settings.number_of(project)}/locations/{location}/models/{model}"
-        found = self.emulator.jobs.registry.version(full, version or "default")
+        found = self.version(given.get("tunedModelName", ""), "pre_tuned_model.tuned_model_name")
         if found is None:
-            raise not_found(f"The Model {name}")
+            return None
         base = catalog.base_model(found.private["base_model"])
-        # A model lives in its job's region or, from Gemini 3 on, in the multi-region round it.
-        if location not in (self.location, base.serving_location(self.location)):
-            self.fault(
-                "VT638",
-                "pre_tuned_model.tuned_model_name",
-                f"The model is in {location}, the job in {self.location}: they must be in one region.",
-            )
         known = found.private["checkpoints"]
         checkpoint = given.get("checkpointId", "")
         if checkpoint and checkpoint not in known:
@@ -200,6 +204,25 @@ class _Check:
             )
             return None
         return Source(base, found, checkpoint or found.body.get("defaultCheckpointId", "") or list(known)[-1])
+
+    def version(self, name: str, field: str) -> Resource | None:
+        """The version of a tuned model that is named, near enough to the job; None: a fault was noted."""
+        match = _MODEL_NAME.fullmatch(name)
+        if match is None:
+            text = f"'{name}' is not the name of a tuned model: projects/P/locations/L/models/M[@VERSION]."
+            self.fault("VT638", field, text)
+            return None
+        project, location, model, version = match.groups()
+        full = f"projects/{self.emulator.settings.number_of(project)}/locations/{location}/models/{model}"
+        found = self.emulator.jobs.registry.version(full, version or "default")
+        if found is None:
+            raise not_found(f"The Model {name}")
+        base = catalog.base_model(found.private["base_model"])
+        # A model lives in its job's region or, from Gemini 3 on, in the multi-region round it.
+        if location not in (self.location, base.serving_location(self.location)):
+            text = f"The model is in {location}, the job in {self.location}: they must be in one region."
+            self.fault("VT638", field, text)
+        return found
 
     # What the model takes
 
@@ -306,25 +329,67 @@ class _Check:
                 "thinkingBudget", f"thinking_budget is not supported for {base.id}; use thinking_level."
             )
 
+    def distillation(self, student: Source) -> Source:
+        """Who teaches whom."""
+        if student.version is not None:
+            self.fault("VT647", "pre_tuned_model", "A tuned model cannot be distilled into; give base_model.")
+        old = self.spec.get("studentModel", "")
+        if old and old != self.job.get("baseModel"):
+            text = "student_model is deprecated; the student is tuning_job.base_model."
+            self.fault("VT647", f"{self.path}.student_model", text)
+        if name := self.spec.get("tunedTeacherModelSource", ""):
+            field = f"{self.path}.tuned_teacher_model_source"
+            found = self.version(name, field)
+            if found is None:
+                return student
+            teacher = Teacher(catalog.base_model(found.private["base_model"]), found)
+            if teacher.base.open != student.base.open:
+                self.fault("VT647", field, f"{teacher.base.id} cannot teach {student.base.id}.")
+            return replace(student, teacher=teacher)
+        field = f"{self.path}.base_teacher_model"
+        able = ", ".join(student.base.teachers)
+        name = self.spec.get("baseTeacherModel", "")
+        if not name:
+            text = f"base_teacher_model or tuned_teacher_model_source is required; {student.base.id} learns from: {able}."
+            self.fault("VT647", f"{self.path}.teacher_model", text)
+            return student
+        try:
+            base = catalog.base_model(name)
+        except SpecError as error:
+            self.fault("VT301", field, f"Teacher model {name} is not supported. To fix: {error.fault.fix}.")
+            return student
+        if base.id not in student.base.teachers and student.base.teachers:
+            self.fault(
+                "VT647", field, f"{base.id} cannot teach {student.base.id}, which learns from: {able}."
+            )
+        return replace(student, teacher=Teacher(base))
+
     def number(self, name: str, description: str) -> None:
         self.fault("VT633", f"{self.numbers_path}.{_snake(name)}", description)
 
     def placement(self, base: catalog.BaseModel) -> None:
         output, custom = self.job.get("outputUri", ""), self.job.get("customBaseModel", "")
-        if not base.open:
-            for value, field in ((output, "output_uri"), (custom, "custom_base_model")):
-                if value:
-                    self.fault("VT636", field, f"{field} is for open models only; {base.id} is not one.")
+        # What a teacher says is written to a folder of the user's, whatever the student.
+        keeps = base.open or self.method == "distillation"
+        for value, field, allowed in (
+            (output, "output_uri", keeps),
+            (custom, "custom_base_model", base.open),
+        ):
+            if value and not allowed:
+                self.fault("VT636", field, f"{field} is for open models only; {base.id} is not one.")
+        if not keeps:
             return
-        if not output:
+        if not output and base.open:
             self.fault("VT636", "output_uri", f"output_uri is required to tune {base.id}.")
+        elif not output:
+            pass
         elif not _FOLDER.fullmatch(output):
             self.fault(
                 "VT636", "output_uri", f"'{output}' should be a Cloud Storage folder: gs://BUCKET/FOLDER."
             )
         else:
             self.bucket(output, "output_uri")
-        if custom and not _OBJECT.fullmatch(custom):
+        if custom and base.open and not _OBJECT.fullmatch(custom):
             self.fault(
                 "VT636", "custom_base_model", f"'{custom}' should be a Cloud Storage folder with weights."
             )
@@ -355,11 +420,13 @@ class _Check:
     # What it reads and writes
 
     def datasets(self) -> None:
-        for name, field in _DATASETS:
-            uri, path = self.spec.get(name, ""), f"{self.path}.{field}"
+        needed, *older = _training_names(self.method)
+        if not any(self.spec.get(name) for name in (needed, *older)):
+            self.fault("VT634", f"{self.path}.{_snake(needed)}", f"{_snake(needed)} is required.")
+        for name in (needed, *older, "validationDatasetUri"):
+            uri, field = self.spec.get(name, ""), _snake(name)
+            path = f"{self.path}.{field}"
             if not uri:
-                if name == "trainingDatasetUri":
-                    self.fault("VT634", path, f"{field} is required.")
                 continue
             if re.fullmatch(r"projects/[^/]+/locations/[^/]+/datasets/[^/]+", uri):
                 self.fault(

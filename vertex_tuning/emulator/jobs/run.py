@@ -11,16 +11,19 @@ more that had not ended.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import uuid
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.emulator.jobs import custom, files, ledger, measures, outcome, plan
+from vertex_tuning.emulator.jobs import custom, files, ledger, measures, outcome, plan, request, teaching
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.plan import Plan
+from vertex_tuning.emulator.jobs.served import ServedModel
 from vertex_tuning.emulator.jobs.trainer import Event, Exit, Trainer
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code
@@ -82,8 +85,11 @@ class Run:
             return
         if job.body["state"] != ledger.CANCELLING:
             job = self._begin(job)
-            if "trained" not in job.private:
-                await self._train(Plan(**job.private["plan"]))
+            decided = Plan(**job.private["plan"])
+            if decided.method == "distillation" and "lesson" not in job.private:
+                await self._or_cancelled(self._teach(decided))
+            if "trained" not in job.private and not self._cancelled.is_set():
+                await self._train(decided)
             await self._finish()
         if self._ledger.get(self.name).body["state"] == ledger.CANCELLING:
             self._ledger.cancelled(self.name)
@@ -107,11 +113,67 @@ class Run:
             outcome.add_experiment(self._emulator.db, job)
         return job
 
+    # The teacher, in distillation
+
+    async def _teach(self, decided: Plan) -> None:
+        """Have the prompts answered, and put the answers where the user finds them."""
+        emulator, folder = self._emulator, self._folder
+        job = self._ledger.get(self.name)
+        names = (request.training_uri(job.body), request.spec_of(job.body).get("validationDatasetUri"))
+        await asyncio.to_thread(teaching.check, folder, names, decided.base_model)
+        adapter = folder.teacher if folder.teacher.exists() else None
+        stand_in = catalog.stand_in(decided.teacher_stand_in)
+        served = ServedModel(plan.weights(emulator, stand_in.name), adapter, decided.teacher, stand_in)
+        lesson = await teaching.teach(emulator, served, folder.training, folder.labelled, self._taught)
+        if folder.validation.exists():
+            held_out = await teaching.teach(
+                emulator, served, folder.validation, folder.labelled_validation, self._taught
+            )
+            lesson.prompt_tokens += held_out.prompt_tokens
+            lesson.answer_tokens += held_out.answer_tokens
+        root = job.body.get("outputUri") or job.body["gcsMetricsUri"].rpartition("/")[0]
+        uri = f"{root.rstrip('/')}/{teaching.LABELLED}"
+        usage = {
+            "teacher_prompt_tokens": lesson.prompt_tokens,
+            "teacher_answer_tokens": lesson.answer_tokens,
+            "teacher_rows": lesson.rows,
+            "teacher_dropped": len(lesson.dropped),
+        }
+        folder.output.mkdir(parents=True, exist_ok=True)
+        (folder.output / "metrics.jsonl").write_text(
+            f"{json.dumps({'step': 0, **usage})}\n", encoding="utf-8"
+        )
+        await self._publisher.publish()
+        await asyncio.to_thread(emulator.storage.write, uri, folder.labelled, "application/jsonl")
+        self._ledger.change(
+            self.name, "teacher has answered", {"uri": uri, **usage}, private={"lesson": lesson.to_json()}
+        )
+
+    def _taught(self, lesson: teaching.Lesson) -> None:
+        if time.monotonic() - self._progressed >= _PROGRESS_EVERY:
+            self._progressed = time.monotonic()
+            done = {"rows": lesson.rows, "dropped": len(lesson.dropped)}
+            self._ledger.change(self.name, "teacher answers", done)
+
+    async def _or_cancelled(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work, which is given up where the job is cancelled."""
+        working = asyncio.create_task(work)
+        cancelled = asyncio.create_task(self._cancelled.wait())
+        try:
+            await asyncio.wait([working, cancelled], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+        finally:
+            for task in (working, cancelled):
+                task.cancel()
+            await asyncio.gather(working, cancelled, return_exceptions=True)
+
     # Training
 
     async def _train(self, decided: Plan) -> None:
         job = self._ledger.get(self.name)
-        config = plan.config(self._emulator, self._folder, job.body, decided)
+        dropped = job.private.get("lesson", {}).get("dropped", ())
+        config = plan.config(self._emulator, self._folder, job.body, decided, dropped)
         order = {"kind": decided.method, "config": config}
         publishing = asyncio.create_task(self._publisher.run())
         try:

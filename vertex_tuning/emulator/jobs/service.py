@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
@@ -20,6 +18,7 @@ from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.registry import Registry
 from vertex_tuning.emulator.jobs.run import Run
+from vertex_tuning.emulator.jobs.served import ServedModel
 from vertex_tuning.emulator.jobs.trainer import Trainer
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code, not_found
@@ -29,19 +28,6 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """What answers for a name: the weights, and the adapter on them."""
-
-    model: Path
-    """Folder of the weights."""
-    adapter: Path | None
-    """Folder of a PEFT adapter."""
-    name: str
-    """As `modelVersion` of a response shows it."""
-    stand_in: catalog.StandIn
 
 
 class TuningJobs:
@@ -137,7 +123,8 @@ class TuningJobs:
             if self._run is not None or self._waiting:
                 job["tuningJobState"] = ledger.WAITING_FOR_QUOTA
             made = Resource(name, ledger.KIND, parent, job, {"plan": decided.to_json()})
-            self._db.put(made, ledger.PENDING, {"stand_in": decided.stand_in})
+            known = {"stand_in": decided.stand_in, "teacher": decided.teacher_stand_in}
+            self._db.put(made, ledger.PENDING, {key: value for key, value in known.items() if value})
         except BaseException as error:
             folder.remove()
             if files.is_full(error):

@@ -1,0 +1,66 @@
+"""What a distillation may ask for, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vertex_tuning import Distillation, SpecError
+
+GEMINI: dict[str, Any] = {
+    "base_model": "gemini-2.5-flash",
+    "teacher": "gemini-3.1-pro",
+    "training": "prompts.jsonl",
+}
+OPEN: dict[str, Any] = {
+    "base_model": "qwen/qwen3@qwen3-4b",
+    "teacher": "deepseek-ai/deepseek-r1-0528-maas",
+    "training": "prompts.jsonl",
+    "output_uri": "gs://b/out",
+}
+TUNED = "projects/p/locations/us-central1/models/7@1"
+
+
+def test_it_becomes_googles_config():
+    assert Distillation(**GEMINI, epochs=2, adapter_size=4).options() == {
+        "method": "DISTILLATION",
+        "base_teacher_model": "gemini-3.1-pro",
+        "epoch_count": 2,
+        "adapter_size": "ADAPTER_SIZE_FOUR",
+    }
+    assert Distillation(**OPEN, mode="full", batch_size=4, learning_rate=1e-4).options() == {
+        "method": "DISTILLATION",
+        "base_teacher_model": "deepseek-ai/deepseek-r1-0528-maas",
+        "tuning_mode": "TUNING_MODE_FULL",
+        "batch_size": 4,
+        "learning_rate": 1e-4,
+        "output_uri": "gs://b/out",
+    }
+
+
+def test_a_tuned_model_may_teach():
+    assert Distillation(**{**GEMINI, "teacher": TUNED}).options()["tuned_teacher_model_source"] == TUNED
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule", "where", "fix"),
+    [
+        ({**GEMINI, "teacher": "gemini-2.5-pro"}, "VT319", "teacher", "gemini-3.1-pro"),
+        ({**GEMINI, "teacher": "gemini-3.1-por"}, "VT319", "teacher", "gemini-3.1-pro"),
+        ({**GEMINI, "base_model": TUNED}, "VT319", "base_model", "base model"),
+        ({**GEMINI, "base_model": "gemini-2.5-flash-lite"}, "VT302", "base_model", "gemini-2.5-flash"),
+        ({**GEMINI, "batch_size": 4}, "VT312", "batch_size", ""),
+        ({**GEMINI, "output_uri": "/tmp"}, "VT310", "output_uri", "gs://"),
+        ({**GEMINI, "beta": 0.1}, "VT314", "beta", ""),
+        ({**OPEN, "output_uri": None}, "VT313", "output_uri", "gs://"),
+        ({**OPEN, "mode": "adapter"}, "VT303", "mode", "full"),
+        ({**OPEN, "learning_rate": 1e-4, "learning_rate_multiplier": 2.0}, "VT307", "learning_rate", "one"),
+    ],
+)
+def test_a_fault_says_where_and_what_to_do(fields: dict[str, Any], rule: str, where: str, fix: str):
+    with pytest.raises(SpecError) as caught:
+        Distillation(**fields)
+    fault = caught.value.fault
+    assert (fault.rule, fault.where) == (rule, where)
+    assert fix in fault.fix
