@@ -89,6 +89,27 @@ class Learner:
             logits: torch.Tensor = self._head(hidden[where]).float()
         return logits
 
+    def logits_at(
+        self, ids: torch.Tensor, places: torch.Tensor, *, positions: torch.Tensor, sees: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits at places of sequences in which not everything sees all that stands before it.
+
+        Args:
+            ids: (batch, length) int64.
+            places: (places,) int64, counted over the whole batch; a place may be asked for several times.
+            positions: (batch, length) int64.
+            sees: (batch, 1, length, length) bool: what each token attends to.
+
+        Returns:
+            (places, vocabulary) float32.
+        """
+        with self.accelerator.autocast():
+            hidden = self._trunk(
+                input_ids=ids, position_ids=positions, attention_mask=sees, use_cache=False
+            ).last_hidden_state
+            logits: torch.Tensor = self._head(hidden.flatten(0, 1)[places]).float()
+        return logits
+
 
 def run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -> None:
     """Train, from the beginning or from where an earlier run of the same output folder was interrupted.

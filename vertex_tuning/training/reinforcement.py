@@ -32,8 +32,8 @@ from vertex_tuning import catalog, rewards
 from vertex_tuning.rewards import Score, sandbox, service
 from vertex_tuning.rewards.matching import text_of
 from vertex_tuning.rewards.rating import Rate
-from vertex_tuning.training import examples, loop, rows
-from vertex_tuning.training.chat import ChatTokenizer, Encoded
+from vertex_tuning.training import examples, groups, loop, rows
+from vertex_tuning.training.chat import ChatTokenizer
 from vertex_tuning.training.config import ReinforcementConfig
 from vertex_tuning.training.loop import Learner, Report
 from vertex_tuning.training.stats import PromptTally
@@ -118,12 +118,16 @@ class _Reinforcement:
 
     # Trying
 
-    def _try(self, learner: Learner, prompts: Sequence[_Prompt], seed: int) -> list[_Try]:
-        """An answer to each prompt, and what it earns. The same seed and weights try the same."""
+    def _try(self, learner: Learner, asked: Sequence[_Prompt], several: int, seed: int) -> list[_Try]:
+        """Answers to each prompt, and what they earn. The same seed and weights try the same."""
         torch.manual_seed(seed)
         answers: list[list[int]] = []
-        for start in range(0, len(prompts), _SAMPLED_AT_ONCE):
-            answers += self._sample(learner, prompts[start : start + _SAMPLED_AT_ONCE])
+        at_once = max(1, _SAMPLED_AT_ONCE // several)
+        for start in range(0, len(asked), at_once):
+            ids = [prompt.ids for prompt in asked[start : start + at_once]]
+            most = self._config.max_output_tokens
+            answers += groups.sample(learner, ids, several, ends=self._ends, most=most)
+        prompts = [prompt for prompt in asked for _ in range(several)]
         scored = list(self._pool.map(self._score, prompts, answers))
         self._calls += len(scored)
         self._failures += sum(score.failed for score, _ in scored)
@@ -139,43 +143,6 @@ class _Reinforcement:
             for prompt, answer, (score, seconds) in zip(prompts, answers, scored, strict=True)
         ]
 
-    def _sample(self, learner: Learner, prompts: Sequence[_Prompt]) -> list[list[int]]:
-        """Tokens of an answer to each prompt, the end of the turn included where it came to one."""
-        device = learner.accelerator.device
-        length = max(len(prompt.ids) for prompt in prompts)
-        ids = torch.zeros((len(prompts), length), dtype=torch.long, device=device)
-        mask = torch.zeros_like(ids)
-        for row, prompt in enumerate(
-            prompts
-        ):  # what is generated follows to the right: padding stands to the left
-            ids[row, length - len(prompt.ids) :] = torch.tensor(prompt.ids)
-            mask[row, length - len(prompt.ids) :] = 1
-        learning = learner.model.training
-        learner.model.eval()
-        with torch.no_grad(), learner.accelerator.autocast():
-            made = (
-                learner.accelerator.unwrap_model(learner.model)
-                .generate(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    use_cache=True,
-                    do_sample=True,
-                    temperature=1.0,
-                    top_k=0,
-                    top_p=1.0,
-                    max_new_tokens=self._config.max_output_tokens,
-                    eos_token_id=self._ends.tolist(),
-                    pad_token_id=int(self._ends[0]),
-                )[:, length:]
-                .cpu()
-            )
-        learner.model.train(learning)
-        answers = []
-        for tokens in made:
-            ended = torch.isin(tokens, self._ends).nonzero()
-            answers.append(tokens[: int(ended[0]) + 1 if len(ended) else len(tokens)].tolist())
-        return answers
-
     def _score(self, prompt: _Prompt, answer: list[int]) -> tuple[Score, float]:
         start = time.perf_counter()
         text = self._tokenizer.decode(answer)
@@ -187,8 +154,8 @@ class _Reinforcement:
         self, learner: Learner, numbers: Sequence[int], step: int
     ) -> tuple[torch.Tensor, dict[str, float]]:
         several = self._config.samples_per_prompt
-        prompts = [self._prompts[number] for number in numbers for _ in range(several)]
-        tries = self._try(learner, prompts, self._config.seed * 1_000_003 + step)
+        prompts = [self._prompts[number] for number in numbers]
+        tries = self._try(learner, prompts, several, self._config.seed * 1_000_003 + step)
         earned = [one.score.reward for one in tries]
         weights = [
             weight
@@ -202,24 +169,25 @@ class _Reinforcement:
         self, learner: Learner, tries: Sequence[_Try], weights: Sequence[float]
     ) -> tuple[torch.Tensor, float]:
         """In pieces that fit into memory: all but the last go back at once. Returns the last piece, and the whole loss."""
-        whole = [
-            Encoded(one.prompt.ids + one.answer, [False] * len(one.prompt.ids) + [True] * len(one.answer))
-            for one in tries
+        several = self._config.samples_per_prompt
+        packed = [
+            group
+            for start in range(0, len(tries), several)
+            for group in groups.grouped(
+                tries[start].prompt.ids, [one.answer for one in tries[start : start + several]], start
+            )
         ]
+        packed.sort(key=lambda group: group.length)
         tokens = max(1, sum(len(one.answer) for one in tries))
-        order = sorted(range(len(tries)), key=lambda number: len(whole[number].ids))
-        at_once = max(1, _TOKENS_AT_ONCE // max(len(one.ids) for one in whole))
+        weight = torch.tensor(weights, device=learner.accelerator.device)
+        at_once = max(1, _TOKENS_AT_ONCE // packed[-1].length)
         total = 0.0
         piece = torch.zeros(())
-        for start in range(0, len(order), at_once):
+        for start in range(0, len(packed), at_once):
             if start:
                 learner.accelerator.backward(piece)
-            numbers = order[start : start + at_once]
-            device = learner.accelerator.device
-            ids, before, answers = examples.tensors([whole[number] for number in numbers], device)
-            each = -torch.nn.functional.cross_entropy(learner.logits(ids, before), answers, reduction="none")
-            weight = torch.tensor([weights[number] for number in numbers], device=device)
-            piece = -(weight[before.nonzero()[:, 0]] * each).sum() / tokens
+            each, owners = groups.log_likelihoods(learner, packed[start : start + at_once])
+            piece = -(weight[owners] * each).sum() / tokens
             total += float(piece.detach())
         return piece, total
 
@@ -246,7 +214,7 @@ class _Reinforcement:
         if not self._held_out:
             return {}
         state = torch.get_rng_state()
-        measured = self._measured(self._try(learner, self._held_out, self._config.seed), "eval")
+        measured = self._measured(self._try(learner, self._held_out, 1, self._config.seed), "eval")
         torch.set_rng_state(state)
         return measured
 
