@@ -29,6 +29,12 @@ _data_dir = click.option(
 def _server_options(command: F) -> F:
     for option in (
         click.option(
+            "--speed",
+            type=_common.Number(min=1),
+            help="Of the clock of a simulation. [default: 3600, three hours in three seconds]",
+        ),
+        click.option("--simulate", is_flag=True, help="Go through the states of jobs, and train nothing."),
+        click.option(
             "--stand-in", metavar="NAME", help="Serve every base model by this one; see `models list`."
         ),
         click.option(
@@ -80,26 +86,31 @@ def start(
 ) -> None:
     """Start an emulator, and serve until Ctrl-C.
 
+    With --simulate, jobs go through their states without training, on a clock that runs faster: to try out what waits for jobs.
+
     \b
     Example:
       vertex-tuning emulator start --detach
       eval "$(vertex-tuning emulator env)"
       python any_google_program.py
     """
+    _check_speed(**rest)
     if detach:
         from vertex_tuning.emulator import control
 
-        arguments = ["--host", host, "--port", str(port), *_arguments(data_dir=data_dir, **rest)]
-        flags = {"--no-forward": no_forward, "--no-local-code": no_local_code}
-        record = control.start_detached([*arguments, *(name for name, given in flags.items() if given)])
+        flags = {"no_forward": no_forward, "no_local_code": no_local_code}
+        arguments = ["--host", host, "--port", str(port), *_arguments(data_dir=data_dir, **flags, **rest)]
+        record = control.start_detached(arguments)
         if as_json:
             _common.print_json(dict(record))
         else:
             click.echo(_ready(record))
         return
     from vertex_tuning.emulator import server
-    from vertex_tuning.emulator.settings import Settings
+    from vertex_tuning.emulator.settings import DEFAULT_SPEED, Settings
 
+    speed = rest.pop("speed") or DEFAULT_SPEED
+    rest["simulate"] = speed if rest.pop("simulate") else None
     given = {name: value for name, value in {"data_dir": data_dir, **rest}.items() if value is not None}
     for name in ("data_dir", "weights_dir"):
         if name in given:
@@ -211,6 +222,7 @@ def exec_(
     from vertex_tuning.emulator import execute
     from vertex_tuning.errors import EmulatorError
 
+    _check_speed(**rest)
     try:
         status = execute.run(command, _arguments(**rest), share_network=share_network)
     except EmulatorError as error:
@@ -321,11 +333,18 @@ def pull(name: str, accept_terms: bool, as_json: bool) -> None:
         click.echo(f"{name} is ready in {folder}")
 
 
+def _check_speed(*, simulate: bool, speed: float | None, **_: Any) -> None:
+    if speed is not None and not simulate:
+        raise click.UsageError("--speed is of the clock of a simulation: give --simulate too.")
+
+
 def _arguments(**given: Any) -> list[str]:
     """Options as the server's own command line has them."""
     found = []
     for name, value in given.items():
-        if value is not None:
+        if value is True:
+            found.append(f"--{name.replace('_', '-')}")
+        elif value is not None and value is not False:
             found += [f"--{name.replace('_', '-')}", str(value)]
     return found
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vertex_tuning.emulator import server
-from vertex_tuning.emulator.settings import Settings
+from vertex_tuning.emulator.settings import DEFAULT_SPEED, Settings
 from vertex_tuning.errors import VertexTuningError
 
 
@@ -24,6 +24,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--stand-in", help="serve every base model by this stand-in")
     found.add_argument("--no-forward", action="store_true", help="the front door lets no other host through")
     found.add_argument("--no-local-code", action="store_true", help="run no code of a user's")
+    found.add_argument("--simulate", action="store_true", help="go through jobs without training")
+    found.add_argument("--speed", type=float, default=DEFAULT_SPEED, help="of the clock of a simulation")
     found.add_argument(
         "--strict", action="store_true", help="hold every answer against Google's schema (tests)"
     )
@@ -46,6 +48,7 @@ def main() -> int:
         stand_in=options.stand_in,
         forward=not options.no_forward,
         local_code=not options.no_local_code,
+        simulate=options.speed if options.simulate else None,
         strict=options.strict,
     )
     try:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from vertex_tuning.emulator import guard, routes
 from vertex_tuning.emulator.api import Call, Route
+from vertex_tuning.emulator.clock import CLOCK
 from vertex_tuning.emulator.jobs import TuningJobs
 from vertex_tuning.emulator.keys import Keys
 from vertex_tuning.emulator.serving import Generation
@@ -51,6 +52,8 @@ class Emulator:
         self.settings = settings
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.db = Database(settings.data_dir / "emulator.sqlite")
+        if settings.simulate is not None:
+            CLOCK.quicken(settings.simulate, self.db.last_time())
         self.wire = Wire(strict=settings.strict)
         self.keys = Keys(settings)
         self.storage = Storage(settings, self.db)

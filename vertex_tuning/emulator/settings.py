@@ -13,6 +13,8 @@ DEFAULT_PORT = 8085
 DEFAULT_PROJECT = "vertex-tuning-local"
 DEFAULT_PROJECT_NUMBER = "123456789012"
 DEFAULT_LOCATION = "us-central1"
+DEFAULT_SPEED = 3600.0
+"""Of a simulation: a job of three hours in three seconds."""
 
 
 def processors() -> int:
@@ -44,6 +46,9 @@ class Settings:
 
     local_code: bool = True
     """Whether code of a user's is run (code rewards; behind walls) at all."""
+
+    simulate: float | None = None
+    """Go through jobs without training, on a clock that runs so many times as fast as the machine's; None: train."""
 
     strict: bool = False
     """Hold every answer against Google's schema; one that does not fit is an internal error. For tests."""

@@ -15,9 +15,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from vertex_tuning.emulator.clock import CLOCK
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
@@ -74,8 +76,8 @@ class Event:
 
 
 def now() -> str:
-    """The time as the wire spells it."""
-    return spelled(datetime.now(UTC))
+    """The time as the wire spells it, by the emulator's clock."""
+    return spelled(CLOCK.now())
 
 
 def spelled(moment: datetime) -> str:
@@ -202,6 +204,12 @@ class Database:
         with self._lock:
             rows = self.sql.execute(query, [after, *values, limit]).fetchall()
         return [Event(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
+
+    def last_time(self) -> float:
+        """When the last event was, in seconds since 1970; 0 where there was none."""
+        with self._lock:
+            row = self.sql.execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
+        return datetime.fromisoformat(row[0]).timestamp() if row else 0.0
 
     # Names
 

@@ -93,12 +93,15 @@ def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
         stand_in = source.version.private["stand_in"]
     else:
         stand_in = stand_in_of(emulator, source.base).name
-    weights(emulator, stand_in)
+    trains = emulator.settings.simulate is None
+    if trains:
+        weights(emulator, stand_in)
     teaching: dict[str, str] = {}
     if (teacher := source.teacher) is not None:
         version = teacher.version
         name = version.private["stand_in"] if version else stand_in_of(emulator, teacher.base).name
-        weights(emulator, name)
+        if trains:
+            weights(emulator, name)
         teaching = {
             "teacher": teacher.base.id,
             "teacher_stand_in": name,
@@ -191,15 +194,17 @@ def config(
             extra["beta"] = parameters["beta"]
     else:
         usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
-    if plan.method == "distillation":
+    if plan.method == "distillation" and emulator.settings.simulate is None:
         held_out = folder.labelled_validation
         extra = {
             "training": str(folder.labelled),
             "validation": str(held_out) if held_out.exists() else None,
             "dropped": dropped,
         }
+    simulated = emulator.settings.simulate is not None
+    model = folder.base if folder.base.exists() or simulated else weights(emulator, plan.stand_in)
     found = {
-        "model": str(folder.base if folder.base.exists() else weights(emulator, plan.stand_in)),
+        "model": str(model),
         "base_model": plan.base_model,
         "training": str(folder.training),
         "training_name": training_uri(job),

@@ -24,6 +24,7 @@ from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.plan import Plan
 from vertex_tuning.emulator.jobs.served import ServedModel
+from vertex_tuning.emulator.jobs.simulated import SimulatedTrainer
 from vertex_tuning.emulator.jobs.trainer import Event, Exit, Trainer
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code
@@ -44,7 +45,12 @@ class Run:
     """The work of one job."""
 
     def __init__(
-        self, emulator: Emulator, trainer: Trainer, registry: Registry, name: str, folder: JobFolder
+        self,
+        emulator: Emulator,
+        trainer: Trainer | SimulatedTrainer,
+        registry: Registry,
+        name: str,
+        folder: JobFolder,
     ) -> None:
         self.name = name
         self._emulator = emulator
@@ -52,6 +58,7 @@ class Run:
         self._registry = registry
         self._ledger = Ledger(emulator.db)
         self._folder = folder
+        self._trains = emulator.settings.simulate is None
         self._publisher = measures.Publisher(emulator, name, folder.output / "metrics.jsonl")
         self._cancelled = asyncio.Event()
         self._said: dict[str, Event] = {}
@@ -86,7 +93,7 @@ class Run:
         if job.body["state"] != ledger.CANCELLING:
             job = self._begin(job)
             decided = Plan(**job.private["plan"])
-            if decided.method == "distillation" and "lesson" not in job.private:
+            if decided.method == "distillation" and self._trains and "lesson" not in job.private:
                 await self._or_cancelled(self._teach(decided))
             if "trained" not in job.private and not self._cancelled.is_set():
                 await self._train(decided)
@@ -98,6 +105,9 @@ class Run:
     def _begin(self, job: Resource) -> Resource:
         stamp = "".join(char for char in job.body["createTime"] if char.isdigit())
         experiment = f"{job.parent}/metadataStores/default/contexts/tuning-experiment-{stamp}"
+        # Of a job that is simulated nothing is measured.
+        uri = measures.uri_of(self._emulator, self.name)
+        more: dict[str, Any] = {"gcsMetricsUri": uri} if self._trains else {}
         with self._emulator.db.transaction():
             job = self._ledger.change(
                 self.name,
@@ -108,7 +118,7 @@ class Run:
                 else ledger.PROCESSING_DATASET,
                 startTime=job.body.get("startTime", now()),
                 experiment=job.body.get("experiment", experiment),
-                gcsMetricsUri=measures.uri_of(self._emulator, self.name),
+                **more,
             )
             outcome.add_experiment(self._emulator.db, job)
         return job
@@ -175,7 +185,7 @@ class Run:
         dropped = job.private.get("lesson", {}).get("dropped", ())
         config = plan.config(self._emulator, self._folder, job.body, decided, dropped)
         order = {"kind": decided.method, "config": config}
-        publishing = asyncio.create_task(self._publisher.run())
+        publishing = asyncio.create_task(self._publisher.run() if self._trains else asyncio.sleep(0))
         try:
             while not self._cancelled.is_set():
                 ended = await self._attempt(order)
@@ -255,7 +265,8 @@ class Run:
             self._step(event)
 
     def _step(self, event: Event) -> None:
-        data = {key: event[key] for key in ("step", "steps", "epoch", "loss")}
+        shown = ("step", "steps", "epoch", "loss")
+        data: dict[str, Any] = {key: event[key] for key in shown if key in event}
         if "step" not in self._said:
             self._said["step"] = event
             private = {}
@@ -273,7 +284,7 @@ class Run:
     # The end
 
     async def _finish(self) -> None:
-        await self._publisher.publish()
+        await self._publish()
         if self._cancelled.is_set():
             return
         job = self._ledger.get(self.name)
@@ -298,9 +309,13 @@ class Run:
         )
         await asyncio.to_thread(self._folder.remove if base.open else self._folder.keep_checkpoints)
 
+    async def _publish(self) -> None:
+        if self._trains:
+            await self._publisher.publish()
+
     async def _fail(self, error: ApiError) -> None:
         """A job that fails because the disk is full cannot write that down at once: it stays until it can."""
-        await self._publisher.publish()
+        await self._publish()
         while True:
             try:
                 self._ledger.fail(self.name, error.status())

@@ -1,4 +1,4 @@
-"""The queue of tuning jobs: one trains, the others wait in PENDING, in the order in which they came.
+"""The queue of tuning jobs: one trains, the others wait in PENDING, in the order in which they came. All are simulated at once.
 
 Two of them on a small machine take longer than one after the other. After a crash `start` takes up what was
 left; what was running comes first.
@@ -13,12 +13,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.emulator.jobs import files, ledger, plan, request
+from vertex_tuning.emulator.jobs import files, ledger, plan, request, simulated
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.registry import Registry
 from vertex_tuning.emulator.jobs.run import Run
 from vertex_tuning.emulator.jobs.served import ServedModel
+from vertex_tuning.emulator.jobs.simulated import SimulatedTrainer
 from vertex_tuning.emulator.jobs.trainer import Trainer
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code, not_found
@@ -39,10 +40,15 @@ class TuningJobs:
         self._ledger = Ledger(emulator.db)
         self._folder = emulator.settings.data_dir / "jobs"
         self.registry = Registry(emulator.db, lambda job: self._folder_of(job).remove())
-        self._trainer = Trainer(emulator.settings.data_dir / "logs" / "trainer.log")
+        self._simulate = emulator.settings.simulate is not None
+        self._trainer: Trainer | SimulatedTrainer = (
+            SimulatedTrainer()
+            if self._simulate
+            else Trainer(emulator.settings.data_dir / "logs" / "trainer.log")
+        )
         self._waiting: deque[str] = deque()
         self._wake = asyncio.Event()
-        self._run: Run | None = None
+        self._runs: dict[str, Run] = {}
         self._work: asyncio.Task[None] | None = None
 
     @property
@@ -73,7 +79,6 @@ class TuningJobs:
         """Stop all work and forget all files; the emulator forgets the resources."""
         await self.stop()
         self._waiting.clear()
-        self._run = None
         await asyncio.to_thread(files.remove, self._folder)
         self._work = asyncio.create_task(self._serve())
 
@@ -85,19 +90,27 @@ class TuningJobs:
                 files.remove(path)
 
     async def _serve(self) -> None:
-        while True:
-            while not self._waiting:
-                self._wake.clear()
-                await self._wake.wait()
-            name = self._waiting.popleft()
-            self._run = Run(self._emulator, self._trainer, self.registry, name, self._folder_of(name))
-            try:
-                await self._run.go()
-            except Exception:
-                # The run has said what it could; the others must not wait for it.
-                log.exception("%s", name)
-            finally:
-                self._run = None
+        async with asyncio.TaskGroup() as running:
+            while True:
+                while not self._waiting:
+                    self._wake.clear()
+                    await self._wake.wait()
+                name = self._waiting.popleft()
+                if self._simulate:
+                    running.create_task(self._go(name))
+                else:
+                    await self._go(name)
+
+    async def _go(self, name: str) -> None:
+        run = Run(self._emulator, self._trainer, self.registry, name, self._folder_of(name))
+        self._runs[name] = run
+        try:
+            await run.go()
+        except Exception:
+            # The run has said what it could; the others must not wait for it.
+            log.exception("%s", name)
+        finally:
+            del self._runs[name]
 
     def _folder_of(self, name: str) -> JobFolder:
         return JobFolder(self._folder / identifier(name))
@@ -116,11 +129,13 @@ class TuningJobs:
         folder = self._folder_of(name)
         created = now()
         job = {**body, "name": name, "state": ledger.PENDING, "createTime": created, "updateTime": created}
+        if self._simulate:
+            job["labels"] = {**job.get("labels", {}), simulated.LABEL: "true"}
         if source.version is not None:
             job["preTunedModel"] = {**body["preTunedModel"], "baseModel": source.base.id}
         try:
             await asyncio.to_thread(plan.take_in, self._emulator, folder, body, decided)
-            if self._run is not None or self._waiting:
+            if not self._simulate and (self._runs or self._waiting):
                 job["tuningJobState"] = ledger.WAITING_FOR_QUOTA
             made = Resource(name, ledger.KIND, parent, job, {"plan": decided.to_json()})
             known = {"stand_in": decided.stand_in, "teacher": decided.teacher_stand_in}
@@ -157,8 +172,8 @@ class TuningJobs:
             )
         if state != ledger.CANCELLING:
             self._ledger.begin_cancel(name)
-        if self._run is not None and self._run.name == name:
-            self._run.cancel()
+        if name in self._runs:
+            self._runs[name].cancel()
             return
         with contextlib.suppress(ValueError):
             self._waiting.remove(name)
@@ -199,7 +214,7 @@ class TuningJobs:
         )
         return ServedModel(
             plan.weights(self._emulator, made["stand_in"]),
-            checkpoint,
+            None if (checkpoint / simulated.NOTE).exists() else checkpoint,
             made["base_model"],
             catalog.stand_in(made["stand_in"]),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 from dataclasses import asdict
@@ -11,11 +12,14 @@ from typing import Any
 import vertex_tuning
 from vertex_tuning.emulator import environment
 from vertex_tuning.emulator.api import Call, Routes
-from vertex_tuning.emulator.status import invalid
+from vertex_tuning.emulator.clock import CLOCK
+from vertex_tuning.emulator.state import now
+from vertex_tuning.emulator.status import ApiError, Code, invalid
 
 routes = Routes()
 
 _MAX_EVENTS = 10_000
+_MOST_SECONDS = 31_536_000
 
 
 def resident_bytes(pid: int) -> int:
@@ -44,6 +48,7 @@ async def status(call: Call) -> dict[str, Any]:
         "project": emulator.settings.project,
         "location": emulator.settings.location,
         "stand_in": emulator.settings.stand_in,
+        "simulate": emulator.settings.simulate,
         "version": vertex_tuning.__version__,
         "jobs": emulator.jobs.counts(),
         "resident_bytes": resident_bytes(os.getpid()),
@@ -77,6 +82,29 @@ async def events(call: Call) -> dict[str, Any]:
         call.query.get("resource"), after=numbers["after"], limit=min(numbers["limit"], _MAX_EVENTS)
     )
     return {"events": [asdict(event) for event in found]}
+
+
+@routes.get("emulator/clock")
+async def clock(_: Call) -> dict[str, Any]:
+    """What time it is here, and how fast it runs."""
+    return {"now": now(), "speed": CLOCK.speed}
+
+
+@routes.post("emulator/clock")
+async def advance(call: Call) -> dict[str, Any]:
+    """Put the clock of a simulation forward: `?advance=SECONDS`."""
+    try:
+        seconds = float(call.query.get("advance", ""))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise invalid(("advance", f"advance is a number of seconds: 0 to {_MOST_SECONDS:,}."))
+    if call.emulator.settings.simulate is None:
+        raise ApiError(
+            Code.FAILED_PRECONDITION, "Time is real here: start the emulator with --simulate.", rule="VT412"
+        )
+    CLOCK.advance(seconds)
+    return {"now": now(), "speed": CLOCK.speed}
 
 
 @routes.post("emulator/reset")
