@@ -117,7 +117,8 @@ def _refuse(fits: Sequence[Fit], of_one_model: bool, as_json: bool) -> int:
     """Say no: why, since when, and what is nearest."""
     from vertex_tuning.errors import SpecError
 
-    fit = min(fits, key=lambda fit: len(fit.faults))
+    # Where the model is not the trouble, the answer is nearer.
+    fit = min(fits, key=lambda fit: (fit.nearest.model != fit.asked.model, len(fit.faults)))
     what = f"not on offer: {fit.asked}" if of_one_model else "no model offers that"
     error = SpecError("VT372", what, fix=f"the nearest on offer: {fit.nearest}", faults=fit.faults)
     if as_json:
