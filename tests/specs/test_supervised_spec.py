@@ -166,7 +166,7 @@ def test_the_nearest_names_are_offered():
     ("fields", "nearest"),
     [
         ({"base_model": "gemini-3.1-pro"}, "gemini-2.5-pro"),
-        ({"base_model": GEMINI, "adapter_size": 32}, "adapter_size=16; on offer: 1, 2, 4, 8, 16"),
+        ({"base_model": GEMINI, "adapter_size": 32}, "adapter_size=16; one of: 1, 2, 4, 8, 16"),
         ({"base_model": "gemini-2.5-pro", "adapter_size": 16}, "adapter_size=8;"),
         ({"base_model": "translation-llm-002", "adapter_size": 16}, "adapter_size=4"),
         ({"base_model": GEMINI, "mode": "full"}, 'mode="adapter"'),

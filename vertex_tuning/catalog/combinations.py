@@ -120,7 +120,7 @@ def _mended(base: BaseModel, asked: Combination) -> tuple[list[Fault], Combinati
         if asked.method in base.method_regions:
             what = f"{base.id} does not take {tuning(asked.method)} in {asked.region}"
         name = f"{asked.method}_regions" if asked.method in base.method_regions else "regions"
-        fix = f"location={near.region}" + (f"; on offer: {', '.join(there)}" if len(there) > 1 else "")
+        fix = f"location={near.region}" + (f"; one of: {', '.join(there)}" if len(there) > 1 else "")
         faults.append(Fault("VT305", what, "location", _said(cell(base.id, name)), fix))
     if asked.mode is not None and asked.mode not in base.modes:
         near = replace(near, mode=base.modes[0])
@@ -138,7 +138,7 @@ def _mended(base: BaseModel, asked: Combination) -> tuple[list[Fault], Combinati
         size = min(base.adapter_sizes, key=lambda size: abs(size - wanted))
         near = replace(near, adapter_size=size)
         what = f"there is no adapter of size {wanted} for {base.id}"
-        fix = f"adapter_size={size}; on offer: {', '.join(map(str, base.adapter_sizes))}"
+        fix = f"adapter_size={size}; one of: {', '.join(map(str, base.adapter_sizes))}"
         why = f"The service would refuse the job, or answer 404. {_said(cell(base.id, 'adapter_sizes'))}"
         faults.append(Fault("VT304", what, "adapter_size", why, fix))
     return faults, near
