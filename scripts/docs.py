@@ -104,7 +104,12 @@ class _Offers:
         for model in models:
             cells = catalog.cells(model.id)
             self.note(model.id, cells)
-            yield _row([f"`{model.id}`", *(self.cell(cells[name]) for name in fields)])
+            label = (
+                f"`{model.id}`, retired [{self.number(cells['retired'])}]"
+                if model.retired
+                else f"`{model.id}`"
+            )
+            yield _row([label, *(self.cell(cells[name]) for name in fields)])
 
     def teachers(self) -> Iterator[str]:
         yield from _head(["student", "teachers"])
@@ -177,8 +182,10 @@ class _Offers:
             yield f"- {names}, {field}: {note}"
 
     def cell(self, cell: catalog.Cell, *, money: bool = False) -> str:
-        number = self.numbers.setdefault(cell.source.name, len(self.numbers) + 1)
-        return f"{f'{cell.value:.2f}' if money and cell.value else _plain(cell.value)} [{number}]"
+        return f"{f'{cell.value:.2f}' if money and cell.value else _plain(cell.value)} [{self.number(cell)}]"
+
+    def number(self, cell: catalog.Cell) -> int:
+        return self.numbers.setdefault(cell.source.name, len(self.numbers) + 1)
 
     def note(self, of: str, cells: dict[str, catalog.Cell]) -> None:
         for name, cell in cells.items():

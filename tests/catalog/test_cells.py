@@ -33,6 +33,7 @@ def test_every_cell_of_a_model_has_a_date_and_a_source(model):
     assert [name for name in catalog.METHODS if found[name].value] == list(base.methods)
     wanted = {"adapter_sizes", "modes", "regions", "serving", "max_tokens", "cmek", "thinking"}
     assert (wanted <= set(found)) == bool(base.methods)
+    assert ("retired" in found) == base.retired
     for name in wanted & set(found):
         assert found[name].value == getattr(base, name)
 

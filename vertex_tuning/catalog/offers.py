@@ -163,6 +163,8 @@ def _cells(base: BaseModel) -> dict[str, Cell]:
         said["adapter_sizes"] = said.get("modes")
         notes.pop("adapter_sizes", None)
     values: dict[str, Any] = {method: method in base.methods for method in METHODS}
+    if base.retired:
+        values["retired"] = True
     if base.methods:
         values |= {"teachers": base.teachers} if base.teachers else {}
         values |= {"adapter_sizes": base.adapter_sizes, "modes": base.modes, "regions": base.regions}

@@ -142,7 +142,7 @@ def _overview(base: BaseModel) -> tuple[str, ...]:
     regions = " ".join(base.regions) if len(base.regions) < 3 else f"{len(base.regions)} regions"
     return (
         base.id,
-        ", ".join(base.methods),
+        ", ".join(base.methods) + (" (retired)" if base.retired else ""),
         " ".join(base.modes),
         " ".join(map(str, base.adapter_sizes)),
         regions,
