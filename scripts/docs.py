@@ -1,4 +1,4 @@
-"""Rebuild what is generated in the docs: the command reference, the rules, and tables between markers.
+"""Rebuild what is generated in the docs: the command reference, the rules, the catalog, and tables between markers.
 
 python scripts/docs.py            write
 python scripts/docs.py --check    exit status 1 where something is stale
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -59,6 +60,159 @@ def rules() -> str:
     return "\n".join(lines)
 
 
+def offers() -> str:
+    """Everything that the catalog says of Vertex AI, each cell with the number of its source."""
+    return "\n".join(_Offers().page())
+
+
+class _Offers:
+    """The page of the catalog. Sources are numbered as they are met."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.noted: dict[tuple[str, str], list[str]] = {}
+
+    def page(self) -> Iterator[str]:
+        models = list(catalog.models().values())
+        yield "# What Vertex AI offers"
+        yield ""
+        yield "Models, ways of tuning, regions, adapter sizes, limits and prices, as far as they are known. The number"
+        yield "in brackets behind a cell leads to its source and date, at the end of this page; so does"
+        yield "`vertex-tuning catalog`, which also names what is nearest where something is not on offer. Generated from"
+        yield "`vertex_tuning/catalog/*.toml`: `make docs`."
+        yield from self.section(
+            "Gemini", self.models(model for model in models if model.methods and not model.open)
+        )
+        yield from self.section(
+            "Open models", self.models(model for model in models if model.methods and model.open)
+        )
+        yield from self.section("Distillation", self.teachers())
+        yield from self.section("Regions", self.regions())
+        yield from self.section("Limits", self.limits())
+        yield from self.section("Prices", self.prices())
+        yield from self.section("Notes", self.notes())
+        yield from self.section("Sources", self.sources())
+        yield ""
+
+    @staticmethod
+    def section(title: str, lines: Iterable[str]) -> Iterator[str]:
+        yield from ("", f"## {title}", "", *lines)
+
+    def models(self, models: Iterable[catalog.BaseModel]) -> Iterator[str]:
+        fields = [*catalog.METHODS, "modes", "adapter_sizes", "max_tokens", "cmek", "thinking", "serving"]
+        yield from _head(["model", *(name.replace("_", " ") for name in fields)])
+        for model in models:
+            cells = catalog.cells(model.id)
+            self.note(model.id, cells)
+            label = (
+                f"`{model.id}`, retired [{self.number(cells['retired'])}]"
+                if model.retired
+                else f"`{model.id}`"
+            )
+            yield _row([label, *(self.cell(cells[name]) for name in fields)])
+
+    def teachers(self) -> Iterator[str]:
+        yield from _head(["student", "teachers"])
+        for model in catalog.models().values():
+            if model.teachers:
+                yield _row([f"`{model.id}`", self.cell(catalog.cell(model.id, "teachers"))])
+            elif model.teaches:
+                self.note(model.id, catalog.cells(model.id))
+
+    def regions(self) -> Iterator[str]:
+        """Models that are tuned in the same regions, by the same source, share a row."""
+        rows: dict[tuple[str, str], list[str]] = {}
+        for model in catalog.models().values():
+            cells = catalog.cells(model.id)
+            for name in ("regions", *(f"{method}_regions" for method in model.method_regions)):
+                if name in cells:
+                    of = "" if name == "regions" else f", {catalog.tuning(name.removesuffix('_regions'))}"
+                    key = (self.cell(cells[name]), model.group if not of else model.id)
+                    rows.setdefault(key, []).append(f"`{model.id}`{of}")
+        yield from _head(["tuned in", "models"])
+        for (regions, _), names in rows.items():
+            yield _row([regions, ", ".join(names)])
+
+    def limits(self) -> Iterator[str]:
+        yield from _head(["of", "limit", "value"])
+        for of, cells in catalog.limit_cells().items():
+            self.note(of, cells)
+            for name, cell in cells.items():
+                yield _row([of.replace("_", " "), name.replace("_", " "), self.cell(cell)])
+
+    def prices(self) -> Iterator[str]:
+        models = [model for model in catalog.models().values() if model.methods]
+        yield "USD per million training tokens; `-`: not offered. What a tuned model answers costs its base model's price"
+        yield "times the factor. What is known of prices here is a third party's copy: hold it against Google's own page"
+        yield "before you spend by it."
+        yield ""
+        yield from _head(["model", *map(catalog.tuning, catalog.METHODS), "factor"])
+        for model in models:
+            prices = {method: catalog.price(model.id, method) for method in model.methods}
+            self.note(model.id, {f"price of {catalog.tuning(name)}": cell for name, cell in prices.items()})
+            factor = catalog.inference_factor(model.id)
+            self.note(model.id, {"factor": factor})
+            cells = [
+                self.cell(prices[method], money=True) if method in prices else "-"
+                for method in catalog.METHODS
+            ]
+            yield _row([f"`{model.id}`", *cells, self.cell(factor)])
+        yield ""
+        yield "What is counted:"
+        yield ""
+        for method in catalog.METHODS:
+            self.note(method, {"what is counted": catalog.counted(method)})
+            yield f"- {catalog.tuning(method)}: {self.cell(catalog.counted(method))}"
+        yield ""
+        self.note("Gemini", {"batch inference": catalog.batch_discount()})
+        yield f"Batch inference saves this share of Gemini's price: {self.cell(catalog.batch_discount())}."
+
+    def sources(self) -> Iterator[str]:
+        yield from _head(["", "source", "date", "kind", "note"])
+        for name, number in self.numbers.items():
+            source = catalog.sources()[name]
+            title = f"[{source.title}]({source.page})" if source.page else source.title
+            yield _row([f"{number}", title, str(source.date), source.kind, source.note])
+
+    def notes(self) -> Iterator[str]:
+        for (field, note), of in self.noted.items():
+            groups = {catalog.models()[name].group for name in of if name in catalog.models()}
+            whole = len(of) > 2 and len(groups) == 1
+            names = f"{groups.pop()} models" if whole else ", ".join(f"`{name}`" for name in of)
+            yield f"- {names}, {field}: {note}"
+
+    def cell(self, cell: catalog.Cell, *, money: bool = False) -> str:
+        return f"{f'{cell.value:.2f}' if money and cell.value else _plain(cell.value)} [{self.number(cell)}]"
+
+    def number(self, cell: catalog.Cell) -> int:
+        return self.numbers.setdefault(cell.source.name, len(self.numbers) + 1)
+
+    def note(self, of: str, cells: dict[str, catalog.Cell]) -> None:
+        for name, cell in cells.items():
+            if cell.note:
+                self.noted.setdefault((name.replace("_", " "), cell.note), []).append(of)
+
+
+def _head(columns: Sequence[str]) -> Iterator[str]:
+    yield _row(columns)
+    yield "|" + "---|" * len(columns)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | dict):
+        names = [f"`{item}`" if "/" in str(item) else str(item) for item in value]
+        return ", ".join(names) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def stand_ins() -> str:
     """The open models that stand in for Vertex AI's."""
     lines = ["| name | model | parameters | licence | weights |", "|---|---|---|---|---|"]
@@ -79,7 +233,11 @@ def learning() -> str:
     return (ROOT / "benchmarks" / "learning.md").read_text(encoding="utf-8")
 
 
-PAGES: dict[str, Callable[[], str]] = {"docs/commands.md": commands, "docs/rules.md": rules}
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/catalog.md": offers,
+    "docs/commands.md": commands,
+    "docs/rules.md": rules,
+}
 BLOCKS: dict[str, Callable[[], str]] = {
     "benchmarks": benchmarks,
     "learning": learning,

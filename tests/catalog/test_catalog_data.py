@@ -13,7 +13,9 @@ import vertex_tuning
 from vertex_tuning import SpecError, WeightsError, catalog
 
 FOLDER = Path(catalog.__file__).parent
-DATED = ["models.toml", "limits.toml", "stand_ins.toml", "datasets.toml"]
+CELLS = ["models.toml", "limits.toml", "prices.toml", "sources.toml"]
+"""Every cell of these has a source of its own (test_cells.py)."""
+DATED = [*CELLS, "stand_ins.toml", "datasets.toml"]
 TINY = Path(vertex_tuning.__file__).parent / "training" / "tiny"
 
 
@@ -25,7 +27,7 @@ def read(name: str) -> dict[str, object]:
 def test_what_is_said_of_the_world_has_a_date_and_a_source(name):
     found = read(name)
     assert datetime.date(2026, 1, 1) < found["checked"] <= datetime.date.today()
-    assert len(found["source"]) > 20
+    assert name in CELLS or len(found["source"]) > 20
 
 
 def test_there_is_no_other_data():
@@ -35,7 +37,9 @@ def test_there_is_no_other_data():
 @pytest.mark.parametrize("model", catalog.models().values(), ids=lambda model: model.id)
 def test_a_model_is_whole(model):
     assert model.title
-    assert set(model.methods) <= {"supervised", "preference", "distillation", "reinforcement"}
+    assert set(model.methods) <= set(catalog.METHODS)
+    assert model.methods or model.teaches
+    assert bool(model.teachers) == ("distillation" in model.methods)
     assert model.modes
     assert set(model.modes) <= {"adapter", "full"}
     assert set(model.adapter_sizes) <= {1, 2, 4, 8, 16, 32}
@@ -46,8 +50,9 @@ def test_a_model_is_whole(model):
     assert all(re.fullmatch(r"global|[a-z]+-[a-z]+\d+", region) for region in model.regions)
     assert len(set(model.regions)) == len(model.regions)
     assert ("global" in model.regions) == model.open  # `global` cannot tune Gemini
-    assert catalog.stand_in(model.stand_in).max_tokens <= model.max_tokens
-    assert 1_000 < model.max_tokens <= catalog.limits("supervised")["max_tokens_per_example"]
+    assert set(model.method_regions) <= set(model.methods)
+    assert all(set(model.regions_for(method)) <= set(model.regions) for method in model.methods)
+    assert 1_000 <= model.max_tokens <= catalog.limits("supervised")["max_tokens_per_example"]
     assert model.publisher == (model.id.split("/")[0] if model.open else "google")
     assert all(model.serving_location(region) for region in model.regions)
 
@@ -62,6 +67,26 @@ def test_a_model_is_whole(model):
 )
 def test_gemini_3_is_served_in_the_multi_region(model, region, served):
     assert catalog.base_model(model).serving_location(region) == served
+
+
+def test_who_teaches_whom_is_known_from_both_sides():
+    teachers = {name for model in catalog.models().values() for name in model.teachers}
+    assert teachers == {model.id for model in catalog.models().values() if model.teaches}
+    for name in teachers:
+        assert all(
+            name in catalog.base_model(student).teachers for student in catalog.base_model(name).teaches
+        )
+        # Gemini teaches Gemini, open models teach open ones.
+        assert {catalog.base_model(student).open for student in catalog.base_model(name).teaches} == {
+            catalog.base_model(name).open
+        }
+    assert catalog.base_model("gemini-2.5-flash").teachers == ("gemini-3.1-pro",)
+
+
+def test_an_early_method_is_offered_in_fewer_regions():
+    assert catalog.base_model("gemini-2.5-flash").regions_for("distillation") == ("us-central1",)
+    assert catalog.base_model("gemini-3.5-flash").regions_for("reinforcement") == ("us-central1",)
+    assert "europe-west4" in catalog.base_model("gemini-3.5-flash").regions_for("supervised")
 
 
 @pytest.mark.parametrize("model", catalog.models())
@@ -158,13 +183,14 @@ def test_every_limit_is_held_somewhere():
     """A limit that nobody reads is a promise that nobody keeps."""
     package = Path(vertex_tuning.__file__).parent
     code = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    names = [name for table in read("limits.toml").values() if isinstance(table, dict) for name in table]
+    names = [name for cells in catalog.limit_cells().values() for name in cells]
     assert [name for name in names if f'"{name}"' not in code] == []
     assert len(names) > 10
 
 
 def test_limits_are_numbers_that_make_sense():
     limits = catalog.limits("supervised")
+    assert "source" not in limits
     assert limits["max_examples_multimodal"] < limits["max_examples"]
     assert limits["validation_share_from"] < limits["max_validation_examples"]
     assert 0 < limits["max_dropped_share"] < limits["max_validation_share"] < 1

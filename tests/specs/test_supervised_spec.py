@@ -105,11 +105,11 @@ def test_a_fault_is_told_alone_with_its_rule_its_field_and_a_way_out(base, rule,
 
 
 def test_every_rule_that_a_spec_can_break_has_a_test():
-    sources = [path.read_text(encoding="utf-8") for path in Path(specs.__file__).parent.glob("*.py")]
-    given = set(re.findall(r'"(VT3\d\d)"', "".join(sources)))
+    # What is a matter of model, mode and size is found by the catalog.
+    files = [*Path(specs.__file__).parent.glob("*.py"), *Path(catalog.__file__).parent.glob("*.py")]
+    given = set(re.findall(r'"(VT3[0-6]\d)"', "".join(path.read_text(encoding="utf-8") for path in files)))
     tested = {fault[0] for fault in (*GEMINI_FAULTS, *OPEN_FAULTS, *TUNED_FAULTS)}
-    # VT301 is the catalog's, VT319 belongs to distillation.
-    assert given == {*tested, "VT300", "VT305", "VT319"} - {"VT301"}
+    assert given == {*tested, "VT300", "VT305", "VT319"}  # VT319 belongs to distillation.
 
 
 def test_all_faults_are_told_at_once_those_of_kind_and_those_of_the_catalog():
@@ -160,6 +160,47 @@ def test_a_misspelt_field_is_told_what_is_meant():
 
 def test_the_nearest_names_are_offered():
     assert "gemini-2.5-flash" in refused(base_model="gemini-2.5-flsh", training="t.jsonl").fault.fix
+
+
+@pytest.mark.parametrize(
+    ("fields", "nearest"),
+    [
+        ({"base_model": "gemini-3.1-pro"}, "gemini-2.5-pro"),
+        ({"base_model": GEMINI, "adapter_size": 32}, "adapter_size=16; one of: 1, 2, 4, 8, 16"),
+        ({"base_model": "gemini-2.5-pro", "adapter_size": 16}, "adapter_size=8;"),
+        ({"base_model": "translation-llm-002", "adapter_size": 16}, "adapter_size=4"),
+        ({"base_model": GEMINI, "mode": "full"}, 'mode="adapter"'),
+        ({"base_model": "gemini-3.5-flash", "kms_key": KEY}, "leave it out, or take gemini-2.5-flash"),
+    ],
+)
+def test_what_is_nearest_stands_first(fields, nearest):
+    error = refused(**fields, training="t.jsonl")
+    assert nearest in error.fault.fix, error
+
+
+def test_a_refusal_says_since_when_and_who_says_so():
+    fault = refused(base_model="gemini-3.1-pro", training="t.jsonl").fault
+    source = catalog.cell("gemini-3.1-pro", "supervised").source
+    assert str(source.date) in fault.why
+    assert source.title in fault.why
+
+
+@pytest.mark.parametrize(
+    ("model", "region", "nearest"),
+    [
+        ("gemini-3.5-flash", "europe-west1", "europe-west4"),
+        ("gemini-3.5-flash", "us-east4", "us-central1"),
+        ("gemini-3.5-flash", "eu", "europe-west4"),
+        (GEMINI, "global", "us-central1"),
+        (GEMINI, "asia-northeast2", "asia-northeast1"),
+        (BOTH, "us-west4", "us-west1"),
+    ],
+)
+def test_the_nearest_region_is_on_the_same_continent_where_there_is_one(model, region, nearest):
+    output = {"output_uri": OUT} if "/" in model else {}
+    with pytest.raises(SpecError) as caught:
+        SupervisedTuning(base_model=model, training="t.jsonl", **output).check_location(region)
+    assert caught.value.fault.fix.startswith(f"location={nearest}")
 
 
 @pytest.mark.parametrize(

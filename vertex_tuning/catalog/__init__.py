@@ -2,80 +2,68 @@
 
 models.toml     models x methods x regions x adapter sizes
 limits.toml     how much of what a data set may hold
+prices.toml     what tuning costs, as far as that is known
+sources.toml    where each cell of these three comes from, and of which day it is
 stand_ins.toml  open models that the emulator trains and serves in their place
 datasets.toml   labelled data for the demo and the benchmarks
 rules.toml      every rule id: what it says, why, what to do
+
+`cells` and `cell` give a figure with its date and its source; `fit` says whether a combination is on offer, and the nearest one
+that is.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
 
-from vertex_tuning.errors import SpecError, WeightsError
+from vertex_tuning.catalog.combinations import Combination, Fit, fit, tuning
+from vertex_tuning.catalog.figures import (
+    batch_discount,
+    counted,
+    inference_factor,
+    limit_cells,
+    limits,
+    price,
+    training_prices,
+)
+from vertex_tuning.catalog.offers import METHODS, MODES, BaseModel, base_model, cell, cells, models
+from vertex_tuning.catalog.sourced import KINDS, Cell, Source, read, sources
+from vertex_tuning.errors import WeightsError
 
 __all__ = [
+    "KINDS",
+    "METHODS",
+    "MODES",
     "BaseModel",
+    "Cell",
+    "Combination",
+    "Fit",
     "LabelledData",
+    "Source",
     "StandIn",
     "WeightPackage",
     "base_model",
+    "batch_discount",
+    "cell",
+    "cells",
+    "counted",
     "families",
+    "fit",
+    "inference_factor",
     "labelled_data",
+    "limit_cells",
     "limits",
     "models",
+    "price",
     "rules",
+    "sources",
     "stand_in",
     "stand_in_for",
     "stand_ins",
+    "training_prices",
+    "tuning",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class BaseModel:
-    """A model that Vertex AI can tune."""
-
-    id: str
-    """As `baseModel` has it: `gemini-2.5-flash`, `meta/llama3_1@llama-3.1-8b-instruct`."""
-    title: str
-    methods: tuple[str, ...]
-    """Of `supervised`, `preference`, `distillation`, `reinforcement`."""
-    adapter_sizes: tuple[int, ...]
-    """LoRA ranks on offer; empty where only full tuning is."""
-    modes: tuple[str, ...]
-    """Of `adapter`, `full`."""
-    regions: tuple[str, ...]
-    """Locations in which a job may run."""
-    size: str
-    """Size class that picks the stand-in: `small`, `medium`, `large`."""
-    stand_in: str
-    """Name of the stand-in that the emulator uses unless told otherwise."""
-    max_tokens: int
-    """Tokens per example, input and output together."""
-    cmek: bool
-    """Whether customer-managed encryption keys work."""
-    teachers: tuple[str, ...] = ()
-    """Ids of the base models that may teach it, in distillation."""
-
-    @property
-    def open(self) -> bool:
-        """Open weights: another publisher path, its own hyperparameters, no endpoint."""
-        return "/" in self.id
-
-    @property
-    def publisher(self) -> str:
-        """`google`, or the publisher of an open model."""
-        return self.id.split("/", 1)[0] if self.open else "google"
-
-    def serving_location(self, location: str) -> str:
-        """Where a model tuned in `location` is served: 3.x models live in the multi-region `us` or `eu`."""
-        if not self.id.startswith("gemini-3"):
-            return location
-        return "eu" if location.startswith("europe-") else "us"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,63 +111,11 @@ class StandIn:
     packages: tuple[WeightPackage, ...]
 
 
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((Path(__file__).parent / name).read_text(encoding="utf-8"))
-
-
-@cache
-def models() -> dict[str, BaseModel]:
-    """Every model in the catalog, by id."""
-    data, sizes = _read("models.toml"), _read("stand_ins.toml")["sizes"]
-    found = {}
-    for name, row in data["models"].items():
-        found[name] = BaseModel(
-            id=name,
-            title=row["title"],
-            methods=tuple(row["methods"]),
-            adapter_sizes=tuple(row["adapter_sizes"]),
-            modes=tuple(row.get("modes", ["adapter"])),
-            regions=tuple(data["regions"][row["regions"]]),
-            size=row["size"],
-            stand_in=sizes[row["size"]],
-            max_tokens=row.get("max_tokens", limits("supervised")["max_tokens_per_example"]),
-            cmek=row.get("cmek", True),
-            teachers=tuple(row.get("teachers", ())),
-        )
-    return found
-
-
-def base_model(name: str) -> BaseModel:
-    """The model of this id; `publishers/P/models/M` and `models/M` are understood too.
-
-    Raises:
-        SpecError: VT301, with the nearest names.
-    """
-    short = name.removeprefix("publishers/").replace("/models/", "/", 1).removeprefix("models/")
-    found = models().get(short) or models().get(short.removeprefix("google/"))
-    if found is None:
-        near = difflib.get_close_matches(short, models(), n=3, cutoff=0.5)
-        raise SpecError(
-            "VT301",
-            f'"{name}" is not a model that Vertex AI tunes, as far as this catalog knows',
-            where="base_model",
-            why=f"The catalog is of {_read('models.toml')['checked']}.",
-            fix=f"use {' or '.join(near)}" if near else "vertex-tuning models list --base",
-        )
-    return found
-
-
-@cache
-def limits(method: str) -> dict[str, Any]:
-    """Limits of a method (`supervised`), or of a kind of field (`labels`, `display_name`)."""
-    return dict(_read("limits.toml")[method])
-
-
 @cache
 def stand_ins() -> dict[str, StandIn]:
     """Every stand-in, by name."""
     found = {}
-    for name, row in _read("stand_ins.toml")["stand_ins"].items():
+    for name, row in read("stand_ins.toml")["stand_ins"].items():
         found[name] = StandIn(
             name=name,
             title=row["title"],
@@ -217,7 +153,7 @@ def stand_in(name: str) -> StandIn:
 @cache
 def families() -> dict[str, dict[str, str]]:
     """Mappings of size classes to stand-ins other than the usual one, by name."""
-    return dict(_read("stand_ins.toml")["families"])
+    return dict(read("stand_ins.toml")["families"])
 
 
 def stand_in_for(base: BaseModel, wish: str | None = None) -> StandIn:
@@ -237,7 +173,7 @@ def stand_in_for(base: BaseModel, wish: str | None = None) -> StandIn:
 
 def labelled_data(name: str) -> LabelledData:
     """A labelled data set, by name."""
-    row = _read("datasets.toml")["datasets"][name]
+    row = read("datasets.toml")["datasets"][name]
     return LabelledData(
         title=row["title"],
         package=WeightPackage(**row["package"]),
@@ -250,4 +186,4 @@ def labelled_data(name: str) -> LabelledData:
 @cache
 def rules() -> dict[str, dict[str, str]]:
     """Every rule id: `title`, `why`, `fix`."""
-    return dict(_read("rules.toml"))
+    return dict(read("rules.toml"))

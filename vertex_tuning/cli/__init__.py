@@ -29,6 +29,10 @@ _COMMANDS = {
         "vertex_tuning.cli.emulator:emulator",
         "A Vertex AI on this machine: start it, use it, stop it.",
     ),
+    "catalog": (
+        "vertex_tuning.cli.catalog:catalog",
+        "What Vertex AI offers: models, ways of tuning, regions, sizes, prices.",
+    ),
     "data": ("vertex_tuning.cli.data:data", "Look at data sets before they cost anything."),
     "reward": ("vertex_tuning.cli.reward:reward", "Try rewards for reinforcement tuning."),
     "tune": ("vertex_tuning.cli.tune:tune", "Tune a model."),

@@ -28,6 +28,8 @@ def models() -> None:
 def list_models(base: bool, limit: int, where: dict[str, str], as_json: bool) -> None:
     """List tuned models, newest first; with --base, what can be tuned.
 
+    `vertex-tuning catalog` says more of what can be tuned: where, since when, for how much, and who says so.
+
     \b
     Example:
       vertex-tuning models list --base

@@ -108,14 +108,8 @@ class Spec(BaseModel):
                 why="A model is tuned on in its own region.",
                 fix=f"location={tuned[1]}",
             )
-        base = catalog.base_model(self.base_model)
-        if location not in base.regions:
-            raise SpecError(
-                "VT305",
-                f"{base.id} cannot be tuned in {location}",
-                where="location",
-                fix=f"one of: {', '.join(base.regions)}",
-            )
+        for fault in catalog.fit(self.base_model, self.method, region=location).faults:
+            raise _refusal([fault])
 
     def _faults(self, wrong: set[Any]) -> list[Fault]:
         faults: list[Fault] = []
@@ -147,31 +141,30 @@ class Spec(BaseModel):
         return faults
 
     def _model_faults(self, base: catalog.BaseModel) -> list[Fault]:
-        if self.method not in base.methods:
-            return [
-                Fault(
-                    "VT302",
-                    f"{base.id} does not take {self.title}",
-                    "base_model",
-                    fix=self._other_models(base),
-                )
-            ]
-        faults = self._adapter_faults(base.adapter_sizes, f" for {base.id}")
-        if self.kms_key and not base.cmek:
+        found = catalog.fit(
+            base.id, self.method, mode=getattr(self, "mode", None), adapter_size=self.adapter_size
+        )
+        faults = list(found.faults)
+        if self.kms_key and self.method in base.methods and not base.cmek:
             what = f"{base.id} does not take customer-managed keys"
-            faults.append(Fault("VT311", what, "kms_key", fix="leave it out, or take another model"))
+            faults.append(Fault("VT311", what, "kms_key", fix=self._without_key(base)))
         return faults
 
-    def _other_models(self, base: catalog.BaseModel) -> str:
-        """The models that take this way of tuning, the likeliest to be meant first."""
-        able = [model.id for model in catalog.models().values() if self.method in model.methods]
-        near = difflib.get_close_matches(base.id, able, n=3, cutoff=0.0)
-        return f"use {' or '.join(near)}"
+    def _without_key(self, base: catalog.BaseModel) -> str:
+        """What to do where a model takes no key of the customer's."""
+        able = [
+            model.id
+            for model in catalog.models().values()
+            if self.method in model.methods and model.cmek and not model.retired
+        ]
+        near = difflib.get_close_matches(base.id, able, n=1, cutoff=0.0)
+        return f"leave it out, or take {near[0]}" if near else "leave it out"
 
-    def _adapter_faults(self, sizes: Sequence[int], whose: str = "") -> list[Fault]:
+    def _adapter_faults(self, sizes: Sequence[int]) -> list[Fault]:
+        """Of a tuned model to tune on: which model it was made from is not known here."""
         if self.adapter_size is None or self.adapter_size in sizes:
             return []
-        what = f"there is no adapter of size {self.adapter_size}{whose}"
+        what = f"there is no adapter of size {self.adapter_size}"
         fix = f"one of: {', '.join(str(size) for size in sizes)}"
         return [Fault("VT304", what, "adapter_size", "The service would refuse the job, or answer 404.", fix)]
 

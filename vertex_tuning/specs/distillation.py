@@ -71,9 +71,6 @@ class Distillation(Spec):
         if self.method not in base.methods:
             return faults
         faults += self._teacher_faults(base)
-        if self.mode and self.mode not in base.modes:
-            what = f"{base.id} takes {' and '.join(base.modes)} tuning, not {self.mode}"
-            faults.append(Fault("VT303", what, "mode", fix=f'mode="{base.modes[0]}"'))
         if not base.open:
             faults += [
                 Fault("VT312", f"only open models take it, not {base.id}", name, fix=fix)

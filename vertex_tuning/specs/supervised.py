@@ -64,9 +64,6 @@ class SupervisedTuning(Spec):
 
     def _model_faults(self, base: catalog.BaseModel) -> list[Fault]:
         faults = super()._model_faults(base)
-        if self.method in base.methods and self.mode and self.mode not in base.modes:
-            what = f"{base.id} takes {' and '.join(base.modes)} tuning, not {self.mode}"
-            faults.append(Fault("VT303", what, "mode", fix=f'mode="{base.modes[0]}"'))
         if not base.open:
             faults += [
                 Fault("VT312", f"only open models take it, not {base.id}", name, fix=fix)
@@ -78,10 +75,9 @@ class SupervisedTuning(Spec):
             faults.append(Fault("VT313", what, "output_uri", fix="gs://bucket/folder"))
         return faults
 
-    def _adapter_faults(self, sizes: Sequence[int], whose: str = "") -> list[Fault]:
-        # A model without sizes is tuned in full, whether that is said or not.
-        if self.adapter_size is None or (self.mode != "full" and sizes):
-            return super()._adapter_faults(sizes, whose)
-        fix = "leave it out" if not sizes else 'leave it out, or mode="adapter"'
+    def _adapter_faults(self, sizes: Sequence[int]) -> list[Fault]:
+        if self.adapter_size is None or self.mode != "full":
+            return super()._adapter_faults(sizes)
         why = "The service would refuse the job, or answer 404."
+        fix = 'leave it out, or mode="adapter"'
         return [Fault("VT304", "full tuning makes no adapter", "adapter_size", why, fix)]
