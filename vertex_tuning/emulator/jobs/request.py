@@ -230,8 +230,9 @@ class _Check:
         if self.method not in base.methods:
             what = SPECS.get(self.key, "tuning")
             self.fault("VT631", "base_model", f"{base.id} does not support {what}.")
-        if self.location not in base.regions:
-            several = ", ".join(base.regions[:6]) + (", ..." if len(base.regions) > 6 else "")
+        regions = base.regions_for(self.method)
+        if self.location not in regions:
+            several = ", ".join(regions[:6]) + (", ..." if len(regions) > 6 else "")
             self.fault(
                 "VT632",
                 "base_model",
