@@ -71,17 +71,17 @@ class Model:
         Raises:
             ServiceError: VT501 refused, VT502 no answer, VT503 trouble that did not pass.
         """
-        config = _config(options)
+        config = config_of(options)
         response = again(
             lambda: self._client.models.generate_content(
                 model=self.served_as, contents=_contents(prompt), config=config
             )
         )
-        return _answer(response)
+        return answer_of(response)
 
     def stream(self, prompt: Prompt, **options: Any) -> Iterator[str]:
         """Ask the model, and yield the answer's text as it comes; options as `generate` has them."""
-        config = _config(options)
+        config = config_of(options)
         with translated():
             for chunk in self._client.models.generate_content_stream(
                 model=self.served_as, contents=_contents(prompt), config=config
@@ -342,7 +342,8 @@ def _contents(prompt: Prompt) -> Any:
     return prompt if isinstance(prompt, str) else [dict(turn) for turn in prompt]
 
 
-def _config(options: dict[str, Any]) -> Any:
+def config_of(options: dict[str, Any]) -> Any:
+    """Options of `Model.generate` as google-genai takes them."""
     from google.genai import types
 
     given = dict(options)
@@ -360,7 +361,8 @@ def _config(options: dict[str, Any]) -> Any:
     return types.GenerateContentConfig(**given)
 
 
-def _answer(response: types.GenerateContentResponse) -> Answer:
+def answer_of(response: types.GenerateContentResponse) -> Answer:
+    """A response of google-genai as an answer."""
     candidate = (response.candidates or [None])[0]
     usage = response.usage_metadata
     parts = (candidate.content.parts if candidate and candidate.content else None) or []
