@@ -9,6 +9,7 @@ import tempfile
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from vertex_tuning import catalog, data
@@ -16,7 +17,16 @@ from vertex_tuning.data.requests import ID, prepare
 from vertex_tuning.errors import ServiceError, SpecError
 from vertex_tuning.jobs import ENDED, SUCCEEDED, failure, followed, name_of, seconds
 from vertex_tuning.journal import LABEL
-from vertex_tuning.models import Answer, Checkpoint, Model, Models, TunedModel, answer_of, config_of
+from vertex_tuning.models import (
+    Answer,
+    Checkpoint,
+    Model,
+    Models,
+    TunedModel,
+    answer_of,
+    config_of,
+    locations,
+)
 from vertex_tuning.retries import again
 
 if TYPE_CHECKING:
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
 FOLDER = "vertex-tuning/batches"
 _JOB = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/batchPredictionJobs/[^/]+")
 _TUNED = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/models/[^/]+")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _CREATE_TIMEOUT = 120.0
 """Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
 
@@ -271,17 +282,36 @@ class Batches:
                 f'"{name}" is not the name of a batch prediction job',
                 fix="projects/PROJECT/locations/LOCATION/batchPredictionJobs/ID, or its ID; see: vertex-tuning batch list",
             )
-        client = _client(self._connection, name)
-        return BatchJob(self._connection, again(lambda: client.batches.get(name=name)))
+        if not name.isdigit():
+            client = _client(self._connection, name)
+            return BatchJob(self._connection, again(lambda: client.batches.get(name=name)))
+        *others, last = locations(self._connection)
+        for location in others:
+            try:
+                return self._in(location, name)
+            except ServiceError as error:
+                if error.code != 404:
+                    raise
+        return self._in(last, name)
+
+    def _in(self, location: str, identifier: str) -> BatchJob:
+        client = self._connection.genai_in(location)
+        return BatchJob(self._connection, again(lambda: client.batches.get(name=identifier)))
 
     def list(self, *, filter: str = "", limit: int | None = None) -> list[BatchJob]:
-        """Jobs in the connection's location, newest first.
+        """Jobs, newest first: in the connection's location, and in the multi-region of models tuned there from Gemini 3.x.
 
         Args:
             filter: As the service understands it: `state="JOB_STATE_RUNNING"`, `display_name="a"`.
             limit: No more than these.
         """
-        return jobs_in(self._connection, self._connection.location, filter=filter, limit=limit)
+        found = [
+            job
+            for location in locations(self._connection)
+            for job in jobs_in(self._connection, location, filter=filter, limit=limit)
+        ]
+        found.sort(key=lambda job: job.resource.create_time or _NEVER, reverse=True)
+        return found[:limit]
 
 
 def jobs_in(

@@ -293,7 +293,7 @@ class Models:
     def list(self, *, limit: int | None = None) -> list[TunedModel]:
         """Tuned models, newest first."""
         found: list[TunedModel] = []
-        for location in self._locations():
+        for location in locations(self._connection):
             pages = again(
                 lambda location=location: self._connection.genai_in(location).models.list(  # type: ignore[misc]
                     config={"query_base": False, "page_size": 100}
@@ -307,17 +307,18 @@ class Models:
                     break
         return found[:limit]
 
-    def _locations(self) -> Iterator[str]:
-        """The connection's own, and the multi-region in which models tuned there from Gemini 3.x live."""
-        yield self._connection.location
-        multi = "eu" if self._connection.location.startswith("europe-") else "us"
-        if self._connection.location not in ("us", "eu", "global"):
-            yield multi
-
     def _of(self, item: types.Model, name: str) -> TunedModel:
         endpoints = item.endpoints or []
         endpoint = (endpoints[0].name if endpoints else "") or ""
         return TunedModel(self._connection, f"{name}@{item.version or '1'}", endpoint)
+
+
+def locations(connection: Connection) -> Iterator[str]:
+    """The connection's own, and the multi-region in which models tuned there from Gemini 3.x live."""
+    yield connection.location
+    multi = "eu" if connection.location.startswith("europe-") else "us"
+    if connection.location not in ("us", "eu", "global"):
+        yield multi
 
 
 def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:

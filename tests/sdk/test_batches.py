@@ -8,12 +8,14 @@ import uuid
 
 import pytest
 
+from tests.sdk.conftest import rows
 from vertex_tuning import (
     DatasetError,
     JobCancelledError,
     JobTimeoutError,
     ServiceError,
     SpecError,
+    SupervisedTuning,
     aconnect,
 )
 
@@ -48,7 +50,7 @@ def test_prompts_come_back_in_the_order_in_which_they_were_asked(client):
 
 
 def test_rows_in_every_form_keep_their_ids_and_keys(client, write):
-    rows = [
+    questions = [
         "Say red.",
         turns("Say red."),
         {"id": "p", "prompt": "Say red.", "colour": "red"},
@@ -56,7 +58,7 @@ def test_rows_in_every_form_keep_their_ids_and_keys(client, write):
         {"id": "c", "contents": turns("Say red."), "key": "k", "generation_config": {"maxOutputTokens": 3}},
         {"id": "r", "request": {"contents": turns("Say red."), "generationConfig": {"temperature": 1}}},
     ]
-    job = client.batch_predict(write(rows, "rows.jsonl"), model=BASE, system="Be brief.", **SHORT)
+    job = client.batch_predict(write(questions, "rows.jsonl"), model=BASE, system="Be brief.", **SHORT)
     results = job.results()
     assert [result.id for result in results] == ["1", "2", "p", "7", "c", "r"]
     assert results[2].to_json()["colour"] == "red"
@@ -80,9 +82,20 @@ def test_a_tuned_model_answers_and_labels_are_chosen_from(client, tuned):
     assert labelled[0].text in ("cold", "dry")
 
 
+def test_a_model_in_a_multi_region_answers_there(client):
+    spec = SupervisedTuning(base_model="gemini-3.5-flash", training=rows(tag=" multi"), epochs=1)
+    model = client.tune(spec).result()
+    assert "/locations/us/" in model.name
+    job = client.batch_predict(["Opposite of hot?"], model=model, **SHORT)
+    assert "/locations/us/" in job.name
+    assert job.results()[0].text == model.generate("Opposite of hot?", **SHORT).text
+    assert client.batches.get(job.id).name == job.name
+    assert job.name in [found.name for found in client.batches.list(limit=20)]
+
+
 def test_a_row_that_is_refused_says_why_and_the_others_are_answered(client):
-    rows = ["Say red.", {"contents": turns("x"), "generationConfig": {"temperature": 9}}, "Say blue."]
-    job = client.batch_predict(rows, model=BASE, max_output_tokens=4)
+    questions = ["Say red.", {"contents": turns("x"), "generationConfig": {"temperature": 9}}, "Say blue."]
+    job = client.batch_predict(questions, model=BASE, max_output_tokens=4)
     results = job.results()
     assert [result.answer is not None for result in results] == [True, False, True]
     assert "temperature" in results[1].error
@@ -91,7 +104,7 @@ def test_a_row_that_is_refused_says_why_and_the_others_are_answered(client):
 
 
 def test_every_fault_of_the_rows_is_told_before_anything_is_sent(client):
-    rows = [
+    questions = [
         "",
         7,
         {"id": "a"},
@@ -104,7 +117,7 @@ def test_every_fault_of_the_rows_is_told_before_anything_is_sent(client):
         {"prompt": "x", "score": float("nan")},
     ]
     with pytest.raises(DatasetError) as refused:
-        client.batch_predict(rows, model=BASE)
+        client.batch_predict(questions, model=BASE)
     rules = {fault.rule for fault in refused.value.faults}
     assert rules == {"VT203", "VT206", "VT212", "VT223", "VT340", "VT341", "VT342"}
     assert "rows line 6, id" in str(refused.value)
@@ -161,13 +174,13 @@ def test_requests_in_cloud_storage_are_sent_as_they_are(client, write):
 
 
 def test_the_same_program_run_again_takes_up_its_job(open_client):
-    rows = long_rows(tag="again")
-    job = open_client().batch_predict(rows, model=BASE, max_output_tokens=100)
+    asked = long_rows(tag="again")
+    job = open_client().batch_predict(asked, model=BASE, max_output_tokens=100)
     second = open_client()
-    assert second.batch_predict(rows, model=BASE, max_output_tokens=100).name == job.name
-    other = second.batch_predict(rows, model=BASE, max_output_tokens=100, again=True)
+    assert second.batch_predict(asked, model=BASE, max_output_tokens=100).name == job.name
+    other = second.batch_predict(asked, model=BASE, max_output_tokens=100, again=True)
     assert other.name != job.name
-    different = second.batch_predict(rows, model=BASE, max_output_tokens=101)
+    different = second.batch_predict(asked, model=BASE, max_output_tokens=101)
     assert different.name not in (job.name, other.name)
     for found in (job, other, different):
         found.cancel()
