@@ -72,6 +72,13 @@ def test_a_row_that_is_refused_is_counted_and_does_not_hurt(cli, tmp_path):
     assert done.err.splitlines()[-1] == "1 answer, 1 row without one"
 
 
+def test_answers_that_cannot_be_written_are_not_asked_for(cli, prompts, tmp_path):
+    for path in (tmp_path / "nowhere" / "answers.jsonl", tmp_path):
+        done = cli("batch", "run", str(prompts), "--model", BASE, "--output", str(path))
+        assert (done.status, done.out) == (2, "")
+        assert "--output" in done.err
+
+
 def test_a_file_with_faults_is_not_sent(cli, tmp_path):
     path = write_rows(tmp_path / "rows.jsonl", [7, {"id": "a"}, {"prompt": ""}])
     done = cli("batch", "run", str(path), "--model", BASE)

@@ -14,9 +14,18 @@ from vertex_tuning.cli._lazy import Group
 if TYPE_CHECKING:
     from vertex_tuning.batches import BatchJob
 
+
+def _writable(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Where the answers cannot be written, that is said before they are asked for."""
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.parent}")
+    return path
+
+
 _output = click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_writable,
     help="File for the answers. [default: print them]",
 )
 
