@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vertex_tuning.aio import (
+        AsyncBatchJob,
         AsyncCheckpoint,
         AsyncModel,
         AsyncTunedModel,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         AsyncTuningJob,
         aconnect,
     )
+    from vertex_tuning.batches import BatchJob, BatchProgress, BatchResult
     from vertex_tuning.client import TuningClient, connect
     from vertex_tuning.data import DataReport
     from vertex_tuning.errors import (
@@ -48,6 +50,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "aio": (
+        "AsyncBatchJob",
         "AsyncCheckpoint",
         "AsyncModel",
         "AsyncTunedModel",
@@ -55,6 +58,7 @@ _HOMES = {
         "AsyncTuningJob",
         "aconnect",
     ),
+    "batches": ("BatchJob", "BatchProgress", "BatchResult"),
     "client": ("TuningClient", "connect"),
     "data": ("DataReport",),
     "errors": (
@@ -80,11 +84,15 @@ _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Answer",
+    "AsyncBatchJob",
     "AsyncCheckpoint",
     "AsyncModel",
     "AsyncTunedModel",
     "AsyncTuningClient",
     "AsyncTuningJob",
+    "BatchJob",
+    "BatchProgress",
+    "BatchResult",
     "Checkpoint",
     "ConfigurationError",
     "DataReport",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vertex_tuning import client as sync
 from vertex_tuning import data
+from vertex_tuning.batches import Batches, BatchJob, BatchProgress, BatchResult
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
 from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
 from vertex_tuning.specs import Spec
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
+    "AsyncBatchJob",
     "AsyncCheckpoint",
     "AsyncModel",
     "AsyncTunedModel",
@@ -55,6 +57,7 @@ class AsyncTuningClient:
         self.connection = client.connection
         self.jobs = AsyncJobs(client.jobs)
         self.models = AsyncModels(client.models)
+        self.batches = AsyncBatches(client.batches)
 
     async def __aenter__(self) -> AsyncTuningClient:
         return self
@@ -98,6 +101,14 @@ class AsyncTuningClient:
         """`TuningClient.tune`, awaited."""
         job = await asyncio.to_thread(lambda: self._client.tune(spec, again=again, progress=progress))
         return AsyncTuningJob(job)
+
+    async def batch_predict(
+        self, rows: Any, *, model: AsyncModel | Model | str, **options: Any
+    ) -> AsyncBatchJob:
+        """`TuningClient.batch_predict`, awaited; options as there."""
+        asked = model.sync if isinstance(model, AsyncModel) else model
+        job = await asyncio.to_thread(lambda: self._client.batch_predict(rows, model=asked, **options))
+        return AsyncBatchJob(job)
 
 
 class AsyncJobs:
@@ -165,6 +176,73 @@ class AsyncTuningJob:
     async def cancel(self) -> None:
         """`TuningJob.cancel`, awaited."""
         await asyncio.to_thread(self.sync.cancel)
+
+
+class AsyncBatches:
+    """`Batches`, awaited."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    async def get(self, name: str) -> AsyncBatchJob:
+        """`Batches.get`, awaited."""
+        return AsyncBatchJob(await asyncio.to_thread(self._batches.get, name))
+
+    async def list(self, *, filter: str = "", limit: int | None = None) -> list[AsyncBatchJob]:
+        """`Batches.list`, awaited."""
+        found = await asyncio.to_thread(lambda: self._batches.list(filter=filter, limit=limit))
+        return [AsyncBatchJob(job) for job in found]
+
+
+class AsyncBatchJob:
+    """`BatchJob`, awaited. What is known already is read without waiting: `job.sync.output_uri`, `job.state`."""
+
+    def __init__(self, job: BatchJob) -> None:
+        self.sync = job
+        """The job itself."""
+
+    def __repr__(self) -> str:
+        return f"<AsyncBatchJob {self.name} {self.state}>"
+
+    @property
+    def name(self) -> str:
+        """Resource name."""
+        return self.sync.name
+
+    @property
+    def state(self) -> str:
+        """State, as of the last answer."""
+        return self.sync.state
+
+    async def refresh(self) -> AsyncBatchJob:
+        """`BatchJob.refresh`, awaited."""
+        await asyncio.to_thread(self.sync.refresh)
+        return self
+
+    async def follow(self, *, timeout: float | None = None) -> AsyncIterator[BatchProgress]:
+        """`BatchJob.follow`, as an asynchronous iterator."""
+        async for progress in _iterate(lambda: self.sync.follow(timeout=timeout)):
+            yield progress
+
+    async def wait(self, *, timeout: float | None = None) -> AsyncBatchJob:
+        """`BatchJob.wait`, awaited."""
+        async for _ in self.follow(timeout=timeout):
+            pass
+        return self
+
+    async def results(self, *, timeout: float | None = None, partial: bool = False) -> list[BatchResult]:
+        """`BatchJob.results`, awaited."""
+        if not self.sync.ended and not partial:
+            await self.wait(timeout=timeout)
+        return await asyncio.to_thread(lambda: self.sync.results(partial=partial))
+
+    async def cancel(self) -> None:
+        """`BatchJob.cancel`, awaited."""
+        await asyncio.to_thread(self.sync.cancel)
+
+    async def delete(self) -> None:
+        """`BatchJob.delete`, awaited."""
+        await asyncio.to_thread(self.sync.delete)
 
 
 class AsyncModels:

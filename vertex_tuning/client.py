@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from vertex_tuning import batches, data
 from vertex_tuning import config as settings
-from vertex_tuning import data
 from vertex_tuning.connection import Connection, open_connection
-from vertex_tuning.errors import ServiceError
 from vertex_tuning.jobs import Jobs, TuningJob
-from vertex_tuning.journal import LABEL, Entry, Journal
-from vertex_tuning.models import Models
-from vertex_tuning.retries import ATTEMPTS, is_passing, translated
+from vertex_tuning.journal import LABEL, Journal
+from vertex_tuning.models import Model, Models
+from vertex_tuning.once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,10 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOOKS = 3
-"""How often a job is looked for by its key before it is asked for again."""
-_FIRST_WAIT = 0.5
-_LONGEST_WAIT = 15.0
 _CREATE_TIMEOUT = 120.0
 """Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
 
@@ -72,6 +66,7 @@ class TuningClient:
         """Google's clients, for what is not here: `client.connection.genai`, `.storage`."""
         self.jobs = Jobs(connection)
         self.models = Models(connection)
+        self.batches = batches.Batches(connection)
         self._journal = Journal(settings.home() / "journal")
 
     def __enter__(self) -> TuningClient:
@@ -173,10 +168,12 @@ class TuningClient:
         training, validation = self._data_sets(spec, progress)
         digest = _digest(spec, training, validation)
         if not again:
-            found = self._identical(digest)
+            found = self._once.identical(digest)
             if found is not None:
                 return found
-        return self._create(spec, training, validation, digest)
+        return self._once.create(
+            digest, lambda key: TuningJob(self.connection, self._ask(spec, training, validation, key))
+        )
 
     def _data_sets(self, spec: Spec, progress: data.UploadProgress | None) -> tuple[str, str | None]:
         """Both sets, checked before the first byte is sent, as `gs://` URIs."""
@@ -196,74 +193,66 @@ class TuningClient:
         ]
         return uris[0], uris[1] if len(uris) > 1 else None
 
-    # One job per tune(), whatever happens on the way
+    def batch_predict(
+        self,
+        rows: Any,
+        *,
+        model: Model | str,
+        display_name: str | None = None,
+        output_uri: str | None = None,
+        again: bool = False,
+        progress: data.UploadProgress | None = None,
+        **options: Any,
+    ) -> batches.BatchJob:
+        """Ask a model many things in one job.
+
+        An identical job that still runs, because an earlier run of this program was interrupted, is taken up instead of paid
+        for twice, as `tune` does.
+
+        Args:
+            rows: Prompts (texts), turns, or GenerateContent requests, each with an `id` where one is wanted:
+                `{"id": "a", "prompt": "..."}`; the path of a JSONL file of such rows; or a `gs://` URI of lines as the
+                service takes them, which are sent as they are.
+            model: A model of the catalog, a tuned model, or the name of one.
+            display_name: What the job is called.
+            output_uri: `gs://` folder for the answers. Left out: one in the bucket for data sets.
+            again: Start another job even where an identical one runs.
+            progress: Told how the upload goes: (bytes done, bytes in all).
+            **options: As `Model.generate` has them: `system`, `labels`, `schema`, `temperature`, `max_output_tokens`... What
+                a row says itself comes first.
+
+        Raises:
+            SpecError: VT301, VT316, VT344 not a model that can answer; VT345 options for rows that are in Cloud Storage.
+            DatasetError: Every fault of the rows.
+            ServiceError: The service refused the job.
+            ConfigurationError: VT111, the journal cannot be written: no job without its key.
+        """
+        order = batches.order(
+            self.connection,
+            rows,
+            model,
+            display_name=display_name or "",
+            output_uri=output_uri or "",
+            progress=progress,
+            options=options,
+        )
+        connection, location = self.connection, order.location
+        once = Once(
+            self._journal,
+            self._place(location),
+            lambda key: batches.jobs_in(connection, location, filter=f'labels.{LABEL}="{key}"'),
+        )
+        found = None if again else once.identical(order.digest)
+        return found or once.create(order.digest, lambda key: order.ask(connection, key))
+
+    def _place(self, location: str) -> str:
+        return f"{self.connection.address or 'vertex'} {self.connection.project} {location}"
 
     @property
-    def _place(self) -> str:
-        where = self.connection
-        return f"{where.address or 'vertex'} {where.project} {where.location}"
-
-    def _identical(self, digest: str) -> TuningJob | None:
-        for entry in self._journal.find(digest, self._place):
-            job = self._by_key(entry)
-            if job is None:
-                continue
-            if not job.ended:
-                self._journal.close(entry, job.name)
-                log.warning("an identical job is running already and is taken up again: %s", job.name)
-                return job
-            log.warning("an identical job ended earlier in %s: %s; starting another", job.state, job.name)
-            return None
-        return None
-
-    def _by_key(self, entry: Entry) -> TuningJob | None:
-        """The job of an entry; where a request that was thought lost arrived after all, there are two: the later one goes."""
-        found = self.jobs.list(filter=f'labels.{LABEL}="{entry.key}"')
-        if not found:
-            return None
-        *doubles, job = found
-        for double in doubles:
-            if not double.ended:
-                log.warning("asked for twice, made twice: cancelling %s", double.name)
-                double.cancel()
-        return job
-
-    def _create(self, spec: Spec, training: str, validation: str | None, digest: str) -> TuningJob:
-        entry = self._journal.open(digest, self._place)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                with translated():
-                    created = self._ask(spec, training, validation, entry.key)
-                job = TuningJob(self.connection, created)
-                break
-            except ServiceError as error:
-                if not is_passing(error):
-                    self._journal.forget(entry)
-                    raise
-                found = self._after_all(entry, error, attempt)
-                if found is not None:
-                    job = found
-                    break
-                if attempt == ATTEMPTS:
-                    raise
-        if attempt > 1:
-            job = self._by_key(entry) or job
-        self._journal.close(entry, job.name)
-        return job
-
-    def _after_all(self, entry: Entry, error: ServiceError, attempt: int) -> TuningJob | None:
-        """The job that was made although no answer, or a bad one, came; None: it may be asked for again.
-
-        Where nobody answered, the request may still be on its way: it is looked for more than once.
-        """
-        looks = 1 if error.code == 429 else _LOOKS
-        for look in range(looks):
-            time.sleep(min(_FIRST_WAIT * 2 ** (attempt - 1 + look), _LONGEST_WAIT))
-            found = self._by_key(entry)
-            if found is not None:
-                log.warning("no good answer came, but the job was made: %s", found.name)
-                return found
-        return None
+    def _once(self) -> Once[TuningJob]:
+        """One job per `tune()`, whatever happens on the way."""
+        place = self._place(self.connection.location)
+        return Once(self._journal, place, lambda key: self.jobs.list(filter=f'labels.{LABEL}="{key}"'))
 
     def _ask(self, spec: Spec, training: str, validation: str | None, key: str) -> types.TuningJob:
         from google.genai import types

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from vertex_tuning.errors import JobCancelledError, JobFailedError, JobTimeoutError, ServiceError
 from vertex_tuning.retries import again, is_passing, translated
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from vertex_tuning.connection import Connection
     from vertex_tuning.models import TunedModel
+
+P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
 
 # An explicit list of what ends a job: a state that we do not know goes on.
 ENDED = frozenset(
@@ -99,7 +102,7 @@ class TuningJob:
     @property
     def state(self) -> str:
         """`JOB_STATE_...`, as of the last answer; see `refresh`."""
-        return _name(self._resource.state)
+        return name_of(self._resource.state)
 
     @property
     def ended(self) -> bool:
@@ -150,34 +153,7 @@ class TuningJob:
             JobTimeoutError: VT603. The job goes on.
             ServiceError: VT501 refused; VT502, nobody has answered for two minutes.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        wait, last = _FIRST_WAIT, None
-        heard = time.monotonic()
-        while True:
-            try:
-                self.refresh()
-                heard = time.monotonic()
-            except ServiceError as error:
-                if error.code:
-                    heard = time.monotonic()
-                if not is_passing(error) or time.monotonic() - heard > _PATIENCE:
-                    raise
-            now = self.progress()
-            if now != last:
-                wait, last = _FIRST_WAIT, now
-                yield now
-            if now.ended:
-                return
-            if deadline is not None and time.monotonic() >= deadline:
-                raise JobTimeoutError(
-                    "VT603",
-                    f"the job is still in {self.state} after {timeout:g} s",
-                    job=self.name,
-                    fix=f"it goes on; follow it later: vertex-tuning jobs watch {self.name}",
-                )
-            left = wait if deadline is None else min(wait, max(0.0, deadline - time.monotonic()))
-            time.sleep(left)
-            wait = min(wait * _BACK_OFF, _LONGEST_WAIT)
+        yield from followed(self, timeout, "jobs watch")
 
     def progress(self) -> Progress:
         """How it does, as of the last answer."""
@@ -188,13 +164,13 @@ class TuningJob:
         steps = getattr(stats, "tuning_step_count", None) or latest.get("steps")
         return Progress(
             state=self.state,
-            sub_state=_name(resource.tuning_job_state),
+            sub_state=name_of(resource.tuning_job_state),
             step=int(done) if done is not None else latest.get("step"),
             steps=int(steps) if steps is not None else None,
             epoch=latest.get("epoch"),
             loss=latest.get("loss"),
             tokens_per_second=latest.get("tokens_per_second"),
-            elapsed=_seconds(resource.start_time, resource.end_time),
+            elapsed=seconds(resource.start_time, resource.end_time),
         )
 
     def _latest_measure(self) -> dict[str, Any]:
@@ -255,25 +231,8 @@ class TuningJob:
         if not self.ended:
             self.wait(timeout=timeout)
         if self.state not in SUCCEEDED:
-            raise self._failure()
+            raise failure(self.name, self.state, self._resource.error)
         return TunedModel.of_job(self._connection, self._resource)
-
-    def _failure(self) -> JobFailedError | JobCancelledError:
-        error = self._resource.error
-        code = int(getattr(error, "code", None) or 0)
-        words = getattr(error, "message", None) or "no reason was given"
-        if self.state == "JOB_STATE_CANCELLED":
-            return JobCancelledError(
-                "VT602", "the job was cancelled", where=self.name, job=self.name, code=code
-            )
-        return JobFailedError(
-            "VT601",
-            f"the job ended in {self.state}: {words}",
-            where=self.name,
-            job=self.name,
-            code=code,
-            fix=_CURES.get(code, ""),
-        )
 
     def cancel(self) -> None:
         """Ask it to end; `wait()` tells when it has."""
@@ -313,6 +272,77 @@ class Jobs:
                 return found
 
 
+class _Followed(Protocol[P_co]):
+    """What can be followed."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def ended(self) -> bool: ...
+
+    def refresh(self) -> Any: ...
+
+    def progress(self) -> P_co: ...
+
+
+def followed(job: _Followed[P], timeout: float | None, command: str) -> Iterator[P]:
+    """Yield the progress of a job whenever it changed, until it has ended; see `TuningJob.follow`.
+
+    Args:
+        job: To be followed.
+        timeout: Seconds.
+        command: Of ours, by which it can be followed later: `jobs watch`.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    wait, last = _FIRST_WAIT, None
+    heard = time.monotonic()
+    while True:
+        try:
+            job.refresh()
+            heard = time.monotonic()
+        except ServiceError as error:
+            if error.code:
+                heard = time.monotonic()
+            if not is_passing(error) or time.monotonic() - heard > _PATIENCE:
+                raise
+        now = job.progress()
+        if now != last:
+            wait, last = _FIRST_WAIT, now
+            yield now
+        if job.ended:
+            return
+        if deadline is not None and time.monotonic() >= deadline:
+            raise JobTimeoutError(
+                "VT603",
+                f"the job is still in {job.state} after {timeout:g} s",
+                job=job.name,
+                fix=f"it goes on; follow it later: vertex-tuning {command} {job.name}",
+            )
+        left = wait if deadline is None else min(wait, max(0.0, deadline - time.monotonic()))
+        time.sleep(left)
+        wait = min(wait * _BACK_OFF, _LONGEST_WAIT)
+
+
+def failure(name: str, state: str, error: Any) -> JobFailedError | JobCancelledError:
+    """What a job that ended badly says."""
+    code = int(getattr(error, "code", None) or 0)
+    words = getattr(error, "message", None) or "no reason was given"
+    if state == "JOB_STATE_CANCELLED":
+        return JobCancelledError("VT602", "the job was cancelled", where=name, job=name, code=code)
+    return JobFailedError(
+        "VT601",
+        f"the job ended in {state}: {words}",
+        where=name,
+        job=name,
+        code=code,
+        fix=_CURES.get(code, ""),
+    )
+
+
 def _json_objects(text: str) -> Iterator[dict[str, Any]]:
     """Lines that are JSON objects; what else a service may put there is not ours to judge."""
     for line in text.splitlines():
@@ -333,9 +363,11 @@ def _data_stats(resource: types.TuningJob) -> Any:
     return getattr(found, "training_dataset_stats", found)
 
 
-def _name(value: Any) -> str:
+def name_of(value: Any) -> str:
+    """The name of an enum's member, or of one that google-genai does not know."""
     return str(getattr(value, "value", value) or "")
 
 
-def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+def seconds(start: datetime | None, end: datetime | None) -> float | None:
+    """From one time to another; None where either is not known."""
     return round((end - start).total_seconds(), 1) if start and end else None

@@ -71,17 +71,17 @@ class Model:
         Raises:
             ServiceError: VT501 refused, VT502 no answer, VT503 trouble that did not pass.
         """
-        config = _config(options)
+        config = config_of(options)
         response = again(
             lambda: self._client.models.generate_content(
                 model=self.served_as, contents=_contents(prompt), config=config
             )
         )
-        return _answer(response)
+        return answer_of(response)
 
     def stream(self, prompt: Prompt, **options: Any) -> Iterator[str]:
         """Ask the model, and yield the answer's text as it comes; options as `generate` has them."""
-        config = _config(options)
+        config = config_of(options)
         with translated():
             for chunk in self._client.models.generate_content_stream(
                 model=self.served_as, contents=_contents(prompt), config=config
@@ -293,7 +293,7 @@ class Models:
     def list(self, *, limit: int | None = None) -> list[TunedModel]:
         """Tuned models, newest first."""
         found: list[TunedModel] = []
-        for location in self._locations():
+        for location in locations(self._connection):
             pages = again(
                 lambda location=location: self._connection.genai_in(location).models.list(  # type: ignore[misc]
                     config={"query_base": False, "page_size": 100}
@@ -307,17 +307,18 @@ class Models:
                     break
         return found[:limit]
 
-    def _locations(self) -> Iterator[str]:
-        """The connection's own, and the multi-region in which models tuned there from Gemini 3.x live."""
-        yield self._connection.location
-        multi = "eu" if self._connection.location.startswith("europe-") else "us"
-        if self._connection.location not in ("us", "eu", "global"):
-            yield multi
-
     def _of(self, item: types.Model, name: str) -> TunedModel:
         endpoints = item.endpoints or []
         endpoint = (endpoints[0].name if endpoints else "") or ""
         return TunedModel(self._connection, f"{name}@{item.version or '1'}", endpoint)
+
+
+def locations(connection: Connection) -> Iterator[str]:
+    """The connection's own, and the multi-region in which models tuned there from Gemini 3.x live."""
+    yield connection.location
+    multi = "eu" if connection.location.startswith("europe-") else "us"
+    if connection.location not in ("us", "eu", "global"):
+        yield multi
 
 
 def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:
@@ -342,7 +343,8 @@ def _contents(prompt: Prompt) -> Any:
     return prompt if isinstance(prompt, str) else [dict(turn) for turn in prompt]
 
 
-def _config(options: dict[str, Any]) -> Any:
+def config_of(options: dict[str, Any]) -> Any:
+    """Options of `Model.generate` as google-genai takes them."""
     from google.genai import types
 
     given = dict(options)
@@ -360,7 +362,8 @@ def _config(options: dict[str, Any]) -> Any:
     return types.GenerateContentConfig(**given)
 
 
-def _answer(response: types.GenerateContentResponse) -> Answer:
+def answer_of(response: types.GenerateContentResponse) -> Answer:
+    """A response of google-genai as an answer."""
     candidate = (response.candidates or [None])[0]
     usage = response.usage_metadata
     parts = (candidate.content.parts if candidate and candidate.content else None) or []

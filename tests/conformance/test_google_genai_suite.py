@@ -1,5 +1,5 @@
-"""Google's own tests of `client.tunings`, as they ship inside google-genai, against the emulator: unmodified, in API mode,
-pointed at it by nothing but the environment."""
+"""Google's own tests of `client.tunings` and `client.batches`, as they ship inside google-genai, against the emulator:
+unmodified, in API mode, pointed at it by nothing but the environment."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ SUITE = Path(google.genai.tests.__path__[0])
 TINY = HERE.parents[1] / "vertex_tuning" / "training" / "tiny" / "tiny-0.1m"
 BUCKET = "nathreya-oss-tuning-sdk-test"
 """Google's tests of open models read from this bucket; anybody may have one of that name here."""
+BATCHES = "unified-genai-tests"
+"""... and those of batches from this one."""
+FOLDERS = ("tunings", "batches")
+NOT_WHOLE = "batches/test_create_with_inlined_requests.py"
+"""It reads a picture that is not in the package, and is about the Gemini API."""
 
 
 @pytest.fixture(scope="module")
 def outcome(emulator, tmp_path_factory):
-    """How each test of the suite ended: {"test_tune::test_x": "passed" | the fault}."""
+    """How each test ended: {"test_tune::test_x": "passed" | the fault}; of batches: "batches/test_get::test_x"."""
     _fill_bucket(emulator.address)
     report = tmp_path_factory.mktemp("suite") / "report.xml"
     environment = {
@@ -48,7 +53,7 @@ def outcome(emulator, tmp_path_factory):
     ]
     command += ["--import-mode=importlib", "-W", "ignore", "--rootdir", str(SUITE), f"--junitxml={report}"]
     done = subprocess.run(
-        [*command, str(SUITE / "tunings")],
+        [*command, *(str(SUITE / folder) for folder in FOLDERS), f"--ignore={SUITE / NOT_WHOLE}"],
         env=environment,
         cwd=SUITE,
         capture_output=True,
@@ -60,8 +65,10 @@ def outcome(emulator, tmp_path_factory):
     for case in ET.parse(report).getroot().iter("testcase"):
         if case.find("skipped") is not None:
             continue  # the half of the suite that is about the Gemini API
-        module = case.get("classname", "").rpartition(".")[2]
-        name = f"{module}::{case.get('name', '').partition('[')[0]}"
+        *_, folder, module = case.get("classname", "").split(".")
+        name = (
+            f"{'' if folder == 'tunings' else folder + '/'}{module}::{case.get('name', '').partition('[')[0]}"
+        )
         fault = case.find("failure")
         if fault is None:
             fault = case.find("error")
@@ -86,6 +93,14 @@ def _fill_bucket(address: str) -> None:
     weights = "ayushagra-distillation-test-folder/postprocess/node-0/checkpoints/final"
     for path in TINY.iterdir():
         bucket.blob(f"{weights}/{path.name}").upload_from_filename(path)
+    questions = [
+        {"request": {"contents": [{"role": "user", "parts": [{"text": f"Say {number}."}]}]}}
+        for number in range(4)
+    ]
+    folder = client.create_bucket(BATCHES, location="us-central1")
+    for name in ("generate_content_requests.jsonl", "embedding_requests.jsonl"):
+        text = "".join(json.dumps(question) + "\n" for question in questions)
+        folder.blob(f"batches/input/{name}").upload_from_string(text)
 
 
 def expected_failures() -> dict[str, str]:

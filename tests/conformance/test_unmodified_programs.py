@@ -41,6 +41,12 @@ def test_vertexai_tunes_over_grpc(emulator):
     assert "succeeded" in run(emulator, "vertexai_sft.py")
 
 
+def test_batches_are_answered_over_rest_and_grpc(emulator):
+    said = run(emulator, "vertexai_batch.py")
+    assert "google-genai 12" in said
+    assert "vertexai 12" in said
+
+
 @pytest.mark.slow
 def test_cloud_storage_moves_a_hundred_mebibytes(emulator):
     assert "stored" in run(emulator, "cloud_storage.py")

@@ -69,6 +69,7 @@ def test_everything_public_says_what_it_is(name):
     [
         ("AsyncTuningClient", "TuningClient"),
         ("AsyncTuningJob", "TuningJob"),
+        ("AsyncBatchJob", "BatchJob"),
         ("AsyncTunedModel", "TunedModel"),
     ],
 )

@@ -19,6 +19,7 @@ SAYS = {
     "06_plain_google_genai.py": ["JOB_STATE_SUCCEEDED", "/endpoints/"],
     "07_async.py": ["multiplier 2.0: validation loss"],
     "08_preference.py": ["preferred, before: ", "preferred, after:  1.00"],
+    "09_batch.py": ["20 answered, 0 refused", "ticket-19: ", "/prediction-model-"],
 }
 
 

@@ -22,10 +22,11 @@ from vertex_tuning import ServiceError, SupervisedTuning, connect
 
 BASE = "gemini-2.5-flash"
 CREATE = b"POST /v1beta1/projects/"
+CREATED = (b"/tuningJobs HTTP/1.1", b"/batchPredictionJobs HTTP/1.1")
 
 
 class Proxy:
-    """Stands between a client and the emulator, and does something to answers to `tuningJobs.create`."""
+    """Stands between a client and the emulator, and does something to answers to requests that create jobs."""
 
     def __init__(self, port: int, fate: Callable[[int], str]) -> None:
         self._port = port
@@ -47,7 +48,8 @@ class Proxy:
     def _serve(self, near: socket.socket) -> None:
         with near, contextlib.suppress(OSError):
             while request := _message(near):
-                is_create = request.startswith(CREATE) and b"/tuningJobs HTTP/1.1" in request
+                line = request.partition(b"\r\n")[0]
+                is_create = line.startswith(CREATE) and line.endswith(CREATED)
                 fate = "passed on"
                 if is_create:
                     self.creates += 1
@@ -121,6 +123,17 @@ def test_a_lost_answer_does_not_start_a_second_job(through, fate):
         assert job.result().endpoint
 
 
+@pytest.mark.parametrize("fate", ["swallowed", "spoiled", "busy"])
+def test_a_lost_answer_does_not_start_a_second_batch(through, fate):
+    proxy = through(lambda n: fate if n == 1 else "passed on")
+    with connect("local") as client:
+        job = client.batch_predict(["Say red."], model=BASE, display_name=f"lost {fate}", max_output_tokens=4)
+        found = client.batches.list(filter=f'display_name="lost {fate}"')
+        assert [item.name for item in found] == [job.name]
+        assert proxy.creates == (2 if fate == "busy" else 1)
+        assert job.results()[0].answer
+
+
 def test_a_request_that_never_arrived_is_sent_again(through):
     proxy = through(lambda n: "busy" if n <= 2 else "passed on")
     with connect("local") as client:
@@ -151,7 +164,7 @@ def test_a_request_that_arrives_late_leaves_one_job_that_runs(through):
 
 
 def test_a_service_that_stays_away_is_an_error_and_the_key_is_kept(through, monkeypatch, tmp_path):
-    monkeypatch.setattr("vertex_tuning.client._FIRST_WAIT", 0.01)
+    monkeypatch.setattr("vertex_tuning.once._FIRST_WAIT", 0.01)
     proxy = through(lambda _: "busy")
     with connect("local") as client:
         spec = SupervisedTuning(base_model=BASE, training=rows(tag=" away"), epochs=1)

@@ -37,6 +37,7 @@ _COMMANDS = {
     "reward": ("vertex_tuning.cli.reward:reward", "Try rewards for reinforcement tuning."),
     "tune": ("vertex_tuning.cli.tune:tune", "Tune a model."),
     "jobs": ("vertex_tuning.cli.jobs:jobs", "List, show, watch and cancel tuning jobs."),
+    "batch": ("vertex_tuning.cli.batch:batch", "Ask a model many things in one job."),
     "models": ("vertex_tuning.cli.models:models", "List and show models, and ask them."),
 }
 

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vertex_tuning.batches import BatchProgress
 from vertex_tuning.cli import _common
 
 if TYPE_CHECKING:
+    from vertex_tuning.batches import BatchJob
     from vertex_tuning.jobs import Progress, TuningJob
+
+    AnyJob = TuningJob | BatchJob
+    AnyProgress = Progress | BatchProgress
 
 INTERRUPTED = 130
 
@@ -27,7 +32,7 @@ Clock = Callable[[], float]
 
 
 def follow(
-    job: TuningJob, *, as_json: bool, timeout: float | None = None, where: Mapping[str, str] | None = None
+    job: AnyJob, *, as_json: bool, timeout: float | None = None, where: Mapping[str, str] | None = None
 ) -> None:
     """Show how a job does until it has ended.
 
@@ -67,9 +72,9 @@ class Pace:
         self._first: tuple[float, int] | None = None
         self._ends: float | None = None
 
-    def see(self, progress: Progress) -> None:
+    def see(self, progress: AnyProgress) -> None:
         """Take note of how it does."""
-        step, steps, now = progress.step or 0, progress.steps or 0, self._clock()
+        (step, steps), now = _done(progress), self._clock()
         if not steps or progress.ended:
             self._first = self._ends = None
         elif self._first is None or step < self._first[1]:
@@ -94,19 +99,17 @@ class Lines:
         self._time = 0.0
         self._step = 0
 
-    def line(self, progress: Progress) -> str:
+    def line(self, progress: AnyProgress) -> str:
         """What to say; empty: nothing."""
         self._pace.see(progress)
-        now, step, stage = self._clock(), progress.step or 0, _stage(progress)
-        if stage == self._stage and (
-            now - self._time < _LINE_EVERY or step - self._step < _LINE_PER * (progress.steps or 0)
-        ):
+        now, (step, steps), stage = self._clock(), _done(progress), _stage(progress)
+        if stage == self._stage and (now - self._time < _LINE_EVERY or step - self._step < _LINE_PER * steps):
             return ""
         self._stage, self._time, self._step = stage, now, step
         return describe(progress, left=self._pace.left)
 
 
-def _draw(job: TuningJob, timeout: float | None) -> None:
+def _draw(job: AnyJob, timeout: float | None) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, ProgressColumn, TimeElapsedColumn
     from rich.progress import Progress as Screen
@@ -121,7 +124,7 @@ def _draw(job: TuningJob, timeout: float | None) -> None:
         """As many of them as there is room for."""
 
         def render(self, task: Row) -> Text:
-            found: Progress = task.fields["progress"]
+            found: AnyProgress = task.fields["progress"]
             room = console.width - len(_stage(found)) - _bar_width(console.width) - len(" 0:00:00") - 3
             parts = _details(found, pace.left)
             while len(parts) > 1 and len(", ".join(parts)) > room:
@@ -142,7 +145,8 @@ def _draw(job: TuningJob, timeout: float | None) -> None:
         row = screen.add_task("", total=None, progress=job.progress())
         for progress in job.follow(timeout=timeout):
             pace.see(progress)
-            screen.update(row, total=progress.steps, completed=progress.step or 0, progress=progress)
+            done, total = _done(progress)
+            screen.update(row, total=total or None, completed=done, progress=progress)
     _common.say(describe(job.progress()))
 
 
@@ -178,22 +182,34 @@ def upload_progress() -> Iterator[Callable[[int, int], None] | None]:
         yield told
 
 
-def describe(progress: Progress, *, left: float | None = None) -> str:
+def describe(progress: AnyProgress, *, left: float | None = None) -> str:
     """How a job does, in a line; `left`: seconds."""
     return ", ".join([_stage(progress), *_details(progress, left)])
 
 
-def _details(progress: Progress, left: float | None) -> list[str]:
+def _done(progress: AnyProgress) -> tuple[int, int]:
+    """Steps or rows that are done, and all of them; 0 where that is not known."""
+    if isinstance(progress, BatchProgress):
+        return progress.answered + progress.refused, progress.total or 0
+    return progress.step or 0, progress.steps or 0
+
+
+def _details(progress: AnyProgress, left: float | None) -> list[str]:
     """What there is to tell, the most wanted first."""
     parts = []
-    if progress.steps:
-        parts.append(f"step {progress.step or 0}/{progress.steps}")
+    done, total = _done(progress)
+    if total:
+        parts.append(f"{'row' if isinstance(progress, BatchProgress) else 'step'} {done}/{total}")
     if left is not None:
         parts.append(f"{duration(left)} left")
-    if progress.loss is not None:
-        parts.append(f"loss {progress.loss:.3f}")
-    if progress.tokens_per_second is not None:
-        parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
+    if isinstance(progress, BatchProgress):
+        if progress.refused:
+            parts.append(f"{progress.refused} refused")
+    else:
+        if progress.loss is not None:
+            parts.append(f"loss {progress.loss:.3f}")
+        if progress.tokens_per_second is not None:
+            parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
     if progress.elapsed is not None:
         parts.append(f"took {duration(progress.elapsed)}")
     return parts
@@ -209,8 +225,8 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def _stage(progress: Progress) -> str:
-    return words(progress.sub_state or progress.state)
+def _stage(progress: AnyProgress) -> str:
+    return words(getattr(progress, "sub_state", "") or progress.state)
 
 
 def words(state: str) -> str:
@@ -219,21 +235,22 @@ def words(state: str) -> str:
     return short.replace("_", " ").lower() or "unknown"
 
 
-def _interrupted(job: TuningJob, *, ask: bool, where: Mapping[str, str]) -> None:
+def _interrupted(job: AnyJob, *, ask: bool, where: Mapping[str, str]) -> None:
     try:
         if ask and click.confirm(f"\nCancel {job.id}? (No: it goes on without you)", default=False, err=True):
             _cancel(job)
             return
     except (click.Abort, KeyboardInterrupt):  # Ctrl-C once more: whoever presses it wants to be out
         _common.say("")
+    group = "batch" if "/batchPredictionJobs/" in job.name else "jobs"
     _common.say(
         f"{job.name} goes on.\n"
-        f"To follow it again: {_common.again(f'jobs watch {job.name}', where)}\n"
-        f"To cancel it:       {_common.again(f'jobs cancel {job.name}', where)}"
+        f"To follow it again: {_common.again(f'{group} watch {job.name}', where)}\n"
+        f"To cancel it:       {_common.again(f'{group} cancel {job.name}', where)}"
     )
 
 
-def _cancel(job: TuningJob) -> None:
+def _cancel(job: AnyJob) -> None:
     from vertex_tuning.errors import JobTimeoutError, ServiceError
 
     try:

@@ -227,7 +227,7 @@ def fields_of(value: dict[str, Any], path: str, note: Note) -> dict[str, str]:
     """Names in camelCase, and how each is written; one that stands there in both ways is noted."""
     fields: dict[str, str] = {}
     for written in value:
-        name = _camel(written)
+        name = camel(written)
         if name in fields:
             note("VT205", at(path, written), f"the same field as {fields[name]}", fix="write it once")
         fields[name] = written
@@ -247,7 +247,8 @@ def role_of(content: dict[str, Any]) -> Any:
     return "user" if role is None else role
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """`system_instruction` -> `systemInstruction`."""
     if "_" not in name:
         return name
     head, *rest = name.split("_")

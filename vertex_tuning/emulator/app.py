@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from vertex_tuning.emulator import guard, routes
 from vertex_tuning.emulator.api import Call, Route
+from vertex_tuning.emulator.batches import BatchJobs
 from vertex_tuning.emulator.clock import CLOCK
 from vertex_tuning.emulator.jobs import TuningJobs
 from vertex_tuning.emulator.keys import Keys
@@ -60,6 +61,7 @@ class Emulator:
         self.weights = WeightsStore(settings.weights_dir)
         self.jobs = TuningJobs(self)
         self.generation = Generation(self)
+        self.batches = BatchJobs(self)
         self.grpc = GrpcChild(self)
         self.record: dict[str, Any] = {}
         """What `run.json` holds; filled once the port is open."""
@@ -73,9 +75,11 @@ class Emulator:
     async def start(self) -> None:
         """Take up the work that a former process left."""
         await self.jobs.start()
+        await self.batches.start()
 
     async def stop(self) -> None:
         """End the children and close the database; what runs goes on at the next start."""
+        await self.batches.stop()
         await self.jobs.stop()
         await self.generation.stop()
         await self.grpc.stop()
@@ -84,6 +88,7 @@ class Emulator:
 
     async def reset(self) -> None:
         """Forget every resource and object; what is there from the start comes back."""
+        await self.batches.reset()
         await self.jobs.reset()
         await self.generation.reset()
         with self.db.transaction() as sql:

@@ -173,7 +173,14 @@ def _has(found: Any, value: str) -> bool:
         return True
     if isinstance(found, dict | list):
         return value in found
+    if "*" in value:
+        return _like(str(found).lower(), value.lower())
     return value.lower() in str(found).lower()
+
+
+def _like(found: str, value: str) -> bool:
+    pattern = ".*".join(re.escape(part) for part in value.split("*"))
+    return re.fullmatch(pattern, found, re.DOTALL) is not None
 
 
 def _equals(found: Any, value: str) -> bool:
@@ -182,8 +189,7 @@ def _equals(found: Any, value: str) -> bool:
     if isinstance(found, bool):
         return value.lower() == str(found).lower()
     if "*" in value:
-        pattern = ".*".join(re.escape(part) for part in value.split("*"))
-        return re.fullmatch(pattern, str(found), re.DOTALL) is not None
+        return _like(str(found), value)
     if isinstance(found, str) and found != value:
         left, right = _time(found), _time(value)
         return left is not None and left == right

@@ -44,6 +44,8 @@ JOB = {
         ('tuned_model_display_name="my \\"best\\" model"', True),
         ('tunedModelDisplayName="my*model"', True),
         ('tunedModelDisplayName:"BEST"', True),
+        ('tunedModelDisplayName:"MY*"', True),
+        ('tunedModelDisplayName:"best*"', False),
         ('create_time > "2026-11-23T09:59:59Z"', True),
         ('createTime>="2026-11-23T11:00:00.000001+01:00"', True),
         ('createTime="2026-11-23T10:00:00.000001000Z"', True),

@@ -1,4 +1,4 @@
-"""Tuning jobs in the database. A transition and the event that tells of it are one transaction."""
+"""Jobs in the database. A transition and the event that tells of it are one transaction."""
 
 from __future__ import annotations
 
@@ -30,15 +30,23 @@ def identifier(name: str) -> str:
 
 
 class Ledger:
-    """Reads jobs, and writes their transitions."""
+    """Reads jobs, and writes their transitions.
 
-    def __init__(self, db: Database) -> None:
+    Args:
+        db: Where they are.
+        kind: Their collection.
+        title: What one is called where it is not found.
+    """
+
+    def __init__(self, db: Database, kind: str = KIND, title: str = "TuningJob") -> None:
         self.db = db
+        self.kind = kind
+        self._title = title
 
     def find(self, name: str) -> Resource | None:
         """A job, or None."""
         found = self.db.get(name)
-        return found if found is not None and found.kind == KIND else None
+        return found if found is not None and found.kind == self.kind else None
 
     def get(self, name: str) -> Resource:
         """A job.
@@ -48,12 +56,12 @@ class Ledger:
         """
         found = self.find(name)
         if found is None:
-            raise not_found(f"TuningJob {name}")
+            raise not_found(f"{self._title} {name}")
         return found
 
     def unfinished(self) -> list[Resource]:
         """The jobs that have not ended, oldest first."""
-        found = self.db.list(KIND, newest_first=False)
+        found = self.db.list(self.kind, newest_first=False)
         return [job for job in found if job.body["state"] not in ENDED]
 
     def change(
@@ -100,11 +108,9 @@ class Ledger:
         """-> FAILED, with a `google.rpc.Status`."""
         self._end_with(name, FAILED, error)
 
-    def cancelled(self, name: str) -> None:
+    def cancelled(self, name: str, words: str = "The tuning job was cancelled.") -> None:
         """-> CANCELLED."""
-        self._end_with(
-            name, CANCELLED, {"code": Code.CANCELLED.number, "message": "The tuning job was cancelled."}
-        )
+        self._end_with(name, CANCELLED, {"code": Code.CANCELLED.number, "message": words})
 
     def _end_with(self, name: str, state: str, error: dict[str, Any]) -> None:
         with self.db.transaction():

@@ -453,20 +453,11 @@ class _Check:
 
     def bucket(self, uri: str, path: str) -> bool:
         """Whether the bucket of a URI is there, and near enough."""
-        name = uri.removeprefix("gs://").partition("/")[0]
-        found = self.emulator.storage.bucket(name)
-        if found is None:
-            self.fault("VT634", path, f"The bucket {name} does not exist.")
-            return False
-        if not regions.holds(found, self.location):
-            self.fault(
-                "VT635",
-                path,
-                f"Bucket {name} is in {found.get('location')}, the job in {self.location}. Use a bucket in "
-                f"{self.location}, or in a multi-region that contains it.",
-            )
-            return False
-        return True
+        found = regions.fault(self.emulator.storage, uri, self.location)
+        if found is not None:
+            rule, text = found
+            self.fault(rule, path, text)
+        return found is None
 
     # What it is called
 

@@ -208,10 +208,16 @@ class TuningJobs:
             raise ApiError(
                 Code.FAILED_PRECONDITION, f"Endpoint `{name}` has no model deployed.", rule="VT645"
             )
+        return self.served_version(version, endpoint.private["checkpoint_id"])
+
+    def served_version(self, version: Resource, checkpoint_id: str) -> ServedModel:
+        """What answers for a checkpoint of a tuned model's version, deployed or not.
+
+        Raises:
+            ApiError: 400 where weights are missing.
+        """
         made = version.private
-        checkpoint = (
-            self._emulator.settings.data_dir / made["checkpoints"][endpoint.private["checkpoint_id"]]["path"]
-        )
+        checkpoint = self._emulator.settings.data_dir / made["checkpoints"][checkpoint_id]["path"]
         return ServedModel(
             plan.weights(self._emulator, made["stand_in"]),
             None if (checkpoint / simulated.NOTE).exists() else checkpoint,

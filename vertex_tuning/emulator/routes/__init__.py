@@ -3,6 +3,7 @@
 from vertex_tuning.emulator.api import Route
 from vertex_tuning.emulator.routes import (
     admin,
+    batch_prediction_jobs,
     endpoints,
     generation,
     identity,
@@ -14,6 +15,7 @@ from vertex_tuning.emulator.routes import (
 
 VERTEX: tuple[Route, ...] = (
     *tuning_jobs.routes.all,
+    *batch_prediction_jobs.routes.all,
     *generation.routes.all,
     *models.routes.all,
     *endpoints.routes.all,

@@ -1,7 +1,8 @@
 """The buckets that Google's samples read from, filled with rows of our own in the same format.
 
 `gs://cloud-samples-data/ai-platform/generative_ai/**/sft_train_data.jsonl` and `sft_validation_data.jsonl`:
-short local notices, each with the headline that sums it up. The rows are put together from parts, by a fixed
+short local notices, each with the headline that sums it up. `batch/prompt_for_batch_gemini_predict.jsonl`: some
+of the notices as requests of a batch. The rows are put together from parts, by a fixed
 random sequence, so that every emulator has the same ones; none is in both sets.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from vertex_tuning.emulator.state import Database
 from vertex_tuning.emulator.storage.blobs import BlobStore
@@ -20,7 +22,9 @@ BUCKET = "cloud-samples-data"
 FOLDERS = ("", "gemini/", "gemini/text/", "gemini-1_5/text/", "gemini-2_0/text/", "gemini-2_5/text/")
 TRAINING_ROWS = 320
 VALIDATION_ROWS = 48
-_VERSION = "1"
+BATCH = "batch/prompt_for_batch_gemini_predict.jsonl"
+BATCH_ROWS = 12
+_VERSION = "2"
 """Raise it when the rows change: emulators with older ones take the new."""
 
 _INSTRUCTION = (
@@ -133,6 +137,7 @@ def plant(db: Database, buckets: Buckets, objects: Objects, blobs: BlobStore) ->
         "sft_train_data.jsonl": blobs.put(_jsonl(every[:TRAINING_ROWS])),
         "sft_validation_data.jsonl": blobs.put(_jsonl(every[TRAINING_ROWS:])),
     }
+    requests = blobs.put(_jsonl([_request(row) for row in every[TRAINING_ROWS:][:BATCH_ROWS]]))
     with db.transaction() as sql:
         sql.execute("DELETE FROM storage_buckets WHERE name = ?", (BUCKET,))
         buckets.insert("0", {"name": BUCKET, "location": "us", "labels": labels}, frozen=True)
@@ -141,13 +146,19 @@ def plant(db: Database, buckets: Buckets, objects: Objects, blobs: BlobStore) ->
                 path = f"ai-platform/generative_ai/{folder}{name}"
                 members = {"contentType": "application/jsonl"}
                 objects.insert(BUCKET, path, blob, digest, members, frozen=True)
+        objects.insert(BUCKET, BATCH, *requests, {"contentType": "application/jsonl"}, frozen=True)
 
 
-def _jsonl(rows: list[dict[str, object]]) -> bytes:
+def _jsonl(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def _rows(count: int) -> Iterator[dict[str, object]]:
+def _request(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without its answer, as a line of a batch."""
+    return {"request": {**row, "contents": row["contents"][:1], "generationConfig": {"maxOutputTokens": 32}}}
+
+
+def _rows(count: int) -> Iterator[dict[str, Any]]:
     """Different rows, always the same."""
     source = random.Random("headlines")
     seen: set[str] = set()
