@@ -43,20 +43,24 @@ def score(uri: str, example: Any, response: Any, parsed: str | None) -> Score:
     # The page spells the id in one way, the schema in another.
     metadata = {"step": 0, "tuning_job_id": 0, "tuningJobId": 0}
     body = json.dumps({"example": example, "response": response, "metadata": metadata}).encode()
-    seconds = float(catalog.limits("reward_cloud_run")["max_seconds"])
+    limits = catalog.limits("reward_cloud_run")
     try:
-        status, said = _post(urlsplit(uri), body, seconds)
+        status, said = _post(urlsplit(uri), body, float(limits["max_seconds"]))
     except _NotReachedError as error:
         return scoring.failed("VT926", f"{uri}: {error}", parsed=parsed)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return scoring.failed("VT927", f"{uri}: {type(error).__name__}: {error}", parsed=parsed)
+        # Refused, reset, cut off or too late: that may pass. A certificate, or an address that is none, stays as it is.
+        passing = isinstance(error, ConnectionError | TimeoutError | http.client.HTTPException)
+        what = f"{uri}: {type(error).__name__}: {error}"
+        return scoring.failed("VT927", what, parsed=parsed, passing=passing)
     if status != 200:
         more = (
             "; redirects are not followed"
             if 300 <= status < 400
             else f": {said[:200].decode(errors='replace')}"
         )
-        return scoring.failed("VT927", f"{uri} answered {status}{more}", parsed=parsed)
+        passing = status in limits["retry_statuses"]
+        return scoring.failed("VT927", f"{uri} answered {status}{more}", parsed=parsed, passing=passing)
     return _read(uri, said, parsed)
 
 
@@ -85,7 +89,13 @@ def _post(uri: SplitResult, body: bytes, seconds: float) -> tuple[int, bytes]:
     port = uri.port or (443 if secure else 80)
     sock: socket.socket = socket.create_connection((_address(host, port), port), seconds)
     # Limits of single reads do not bound a service that sends a letter at a time.
-    watch = threading.Timer(seconds, lambda: _shut(sock))
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        _shut(sock)
+
+    watch = threading.Timer(seconds, cut)
     watch.daemon = True
     watch.start()
     try:
@@ -96,10 +106,17 @@ def _post(uri: SplitResult, body: bytes, seconds: float) -> tuple[int, bytes]:
         path = (uri.path or "/") + (f"?{uri.query}" if uri.query else "")
         connection.request("POST", path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        return answer.status, answer.read(_MOST + 1)
+        status, said = answer.status, answer.read(_MOST + 1)
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError(f"no answer within {seconds:g} seconds") from error
+        raise
     finally:
         watch.cancel()
         sock.close()
+    if late.is_set():  # what was cut off looks whole where nobody said how long it would be
+        raise TimeoutError(f"no answer within {seconds:g} seconds")
+    return status, said
 
 
 def _shut(sock: socket.socket) -> None:

@@ -7,7 +7,7 @@ how much more it earned than the others to the same prompt:
     loss      = - sum(advantage * log p(token)) / tokens            over all tokens of all answers
 
 Answers are sampled by the very weights that learn from them, and used once: the ratio of the two policies is one, and nothing is
-to be clipped. An answer without a reward (its reward failed) is left out.
+to be clipped. An answer without a reward (its reward failed, and failed again: `rewards/calling.py`) is left out.
 
 Source: Shao et al., DeepSeekMath (arXiv 2402.03300), section 4.1; averaged over the tokens of the batch as in Yu et al., DAPO
 (arXiv 2503.14476), equation 8.
@@ -19,8 +19,7 @@ import json
 import statistics
 import time
 import urllib.request
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ import torch
 
 from vertex_tuning import catalog, rewards
 from vertex_tuning.rewards import Score, sandbox, service
+from vertex_tuning.rewards.calling import Calls, Standing
 from vertex_tuning.rewards.matching import text_of
 from vertex_tuning.rewards.rating import Rate
 from vertex_tuning.training import examples, loop, rows
@@ -38,16 +38,16 @@ from vertex_tuning.training.config import ReinforcementConfig
 from vertex_tuning.training.loop import Learner, Report
 from vertex_tuning.training.stats import PromptTally
 
-_AT_ONCE = 8
 _SAMPLED_AT_ONCE = 64
 _TOKENS_AT_ONCE = 4096
 """Logits of so many places are held at a time."""
 _FIRST_CALLS = 16
+_TOLD_EVERY = 10.0
 
 
 def run(config: ReinforcementConfig, report: Report) -> None:
     """Train; see `loop.run`."""
-    loop.run(config, lambda: _Reinforcement(config), report)
+    loop.run(config, lambda: _Reinforcement(config, report), report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +71,22 @@ class _Try:
 class _Reinforcement:
     """Prompts, answers to them, and the loss on those."""
 
-    def __init__(self, config: ReinforcementConfig) -> None:
+    def __init__(self, config: ReinforcementConfig, report: Report) -> None:
         examples.check(config)
         self._config = config
+        self._report = report
         # What the server may not do in a user's name, we may not either.
         if config.judge is not None:
             service.close_port(urlsplit(config.judge).port or 80)
         if not config.local_code:
             sandbox.switch_off()
         self._reward = rewards.from_json(config.reward)
-        self._rate = None if config.judge is None else _judge(config.judge, config.judge_token)
+        rate = None if config.judge is None else _judge(config.judge, config.judge_token)
+        self._calls = Calls(self._reward, rate=rate)
         self._tokenizer = ChatTokenizer(Path(config.model))
         self._ends = torch.tensor(sorted(self._tokenizer.end_ids))
-        self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._calls = self._failures = 0
+        self._scored = self._failed = 0
+        self._why = ""
         self._tally = PromptTally()
         self._prompts = self._load(config.training, config.training_name, self._tally)
         self._held_out = (
@@ -124,16 +126,11 @@ class _Reinforcement:
         answers: list[list[int]] = []
         for start in range(0, len(prompts), _SAMPLED_AT_ONCE):
             answers += self._sample(learner, prompts[start : start + _SAMPLED_AT_ONCE])
-        scored = list(self._pool.map(self._score, prompts, answers))
-        self._calls += len(scored)
-        self._failures += sum(score.failed for score, _ in scored)
-        most = catalog.limits("reinforcement")["max_failed_share"]
-        if self._calls >= _FIRST_CALLS and self._failures > most * self._calls:
-            why = next(score.failure for score, _ in scored if score.failure is not None)
-            raise examples.DataFaultError(
-                f"{self._failures} of {self._calls} calls of the reward failed, more than {most:.0%}: "
-                f"{why.rule} {why.message}"
-            )
+        texts = map(self._tokenizer.decode, answers)
+        pairs = [(prompt.row, text) for prompt, text in zip(prompts, texts, strict=True)]
+        scored = self._calls.score(pairs, self._watch(learner))
+        self._scored += len(scored)
+        self._failed += sum(score.failed for score, _ in scored)
         return [
             _Try(prompt, answer, score, seconds)
             for prompt, answer, (score, seconds) in zip(prompts, answers, scored, strict=True)
@@ -176,10 +173,28 @@ class _Reinforcement:
             answers.append(tokens[: int(ended[0]) + 1 if len(ended) else len(tokens)].tolist())
         return answers
 
-    def _score(self, prompt: _Prompt, answer: list[int]) -> tuple[Score, float]:
-        start = time.perf_counter()
-        text = self._tokenizer.decode(answer)
-        return self._reward.score(prompt.row, text, rate=self._rate), time.perf_counter() - start
+    def _watch(self, learner: Learner) -> Callable[[Standing], None]:
+        """Stops where nearly every reward fails, and tells how long ones go on: whoever hears nothing takes us for dead."""
+        most = catalog.limits("reinforcement")["max_failed_share"]
+        told, waited = time.monotonic(), False
+
+        def watch(stands: Standing) -> None:
+            nonlocal told, waited
+            if stands.failure is not None:
+                self._why = f"{stands.failure.rule} {stands.failure.message}"
+            # As if all that are not settled yet would be paid for.
+            failed, scored = self._failed + stands.failed, self._scored + stands.answers
+            if scored >= _FIRST_CALLS and failed > most * scored:
+                raise examples.DataFaultError(
+                    f"The rewards of {failed} of {scored} answers failed, more than {most:.0%}: {self._why}"
+                )
+            late = time.monotonic() - told > _TOLD_EVERY
+            if (late or (stands.waiting and not waited)) and learner.accelerator.is_main_process:
+                told, waited = time.monotonic(), waited or stands.waiting > 0
+                settled = {"answers": stands.answers, "settled": stands.settled, "failed": stands.failed}
+                self._report({"event": "rewards", **settled, "waiting": stands.waiting, "failure": self._why})
+
+        return watch
 
     # Learning
 
@@ -229,15 +244,19 @@ class _Reinforcement:
         paid = [one for one in tries if not one.score.failed]
         if paid:
             found[f"/{which}_mean_reward"] = statistics.fmean(one.score.reward for one in paid)
-            for name in paid[0].score.parts:
-                found[f"{name}/{which}_mean_reward"] = statistics.fmean(
-                    one.score.parts[name].reward for one in paid
-                )
         times = sorted(one.seconds for one in tries)
         found[f"/{which}_mean_reward_latency"] = statistics.fmean(times)
         if which == "train":
             found["/train_p95_reward_latency"] = times[min(len(times) - 1, int(0.95 * len(times)))]
-            found["failed_rewards"] = float(len(tries) - len(paid))
+        found["failed_rewards"] = float(len(tries) - len(paid))
+        found["reward_calls"] = float(sum(one.score.calls for one in tries))
+        for name in tries[0].score.parts:
+            parts = [one.score.parts[name] for one in tries]
+            known = [part.reward for part in parts if not part.failed]
+            if known:
+                found[f"{name}/{which}_mean_reward"] = statistics.fmean(known)
+            found[f"{name}/failed_rewards"] = float(len(parts) - len(known))
+            found[f"{name}/reward_calls"] = float(sum(part.calls for part in parts))
         return found
 
     def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:

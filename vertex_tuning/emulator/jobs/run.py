@@ -189,6 +189,9 @@ class Run:
                 private={"deaths": 0},
                 tuningJobMetadata=_completed(event["epoch"], event["step"]),
             )
+        elif kind == "rewards":
+            data = {key: value for key, value in event.items() if key not in ("event", "job")}
+            self._emulator.db.record(self.name, "rewards awaited", data)
         elif kind == "step":
             self._step(event)
 
