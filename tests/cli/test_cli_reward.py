@@ -107,6 +107,19 @@ def test_each_call_is_made_once_and_it_is_said_what_a_job_would_make_again(cli, 
     assert "right: -1.000 on average" in done.out, "each reward is told by itself"
 
 
+def test_a_reward_in_the_cloud_is_rehearsed(cli, files):
+    stand_in = Service(lambda *_: (200, b'{"reward": 1}'))
+    reward = {"cloudRunRewardScorer": {"cloudRunUri": "https://tried-abc-uc.a.run.app/score"}}
+    Path(files[0]).write_text(json.dumps(reward), encoding="utf-8")
+    options = ("--rows", "1", "--answers", "1", "--max-output-tokens", "4", "--json")
+    found = cli("reward", "test", *files, *options).json
+    assert "--map tried-abc-uc.a.run.app=" in next(iter(found["failures"]))
+    mapped = f"tried-abc-uc.a.run.app=http://127.0.0.1:{stand_in.port}"
+    assert cli("reward", "test", *files, *options, "--map", mapped).json["mean"] == 1.0
+    assert cli("reward", "test", *files, *options, "--map", "x").json["error"]["rule"] == "VT940"
+    stand_in.close()
+
+
 def test_with_retry_calls_are_made_as_in_a_job_and_counted_by_reward(cli, files, busy):
     done = cli(
         *("reward", "test", *files, "--rows", "2", "--answers", "1"),

@@ -28,6 +28,7 @@ _data_dir = click.option(
 
 def _server_options(command: F) -> F:
     for option in (
+        _common.map_option,
         click.option(
             "--stand-in", metavar="NAME", help="Serve every base model by this one; see `models list`."
         ),
@@ -86,6 +87,9 @@ def start(
       eval "$(vertex-tuning emulator env)"
       python any_google_program.py
     """
+    from vertex_tuning.rewards import maps
+
+    mapped = maps.read(rest["map"], own_port=port)  # before anything is started
     if detach:
         from vertex_tuning.emulator import control
 
@@ -101,9 +105,11 @@ def start(
     from vertex_tuning.emulator.settings import Settings
 
     given = {name: value for name, value in {"data_dir": data_dir, **rest}.items() if value is not None}
+    given["maps"] = mapped
     for name in ("data_dir", "weights_dir"):
         if name in given:
             given[name] = given[name].absolute()
+    del given["map"]
     settings = Settings(host=host, port=port, forward=not no_forward, local_code=not no_local_code)
     server.main(dataclasses.replace(settings, **given), ready_json=as_json)
 
@@ -156,6 +162,8 @@ def status(data_dir: Path | None, as_json: bool) -> None:
     click.echo(f"The emulator answers at {found['address']}")
     click.echo(f"  data       {found['data_dir']}")
     click.echo(f"  project    {found['project']}, {found['location']}")
+    for host, target in found["maps"].items():
+        click.echo(f"  map        {host} -> {target}")
     click.echo(f"  jobs       {jobs or 'none'}")
     for name, process in processes.items():
         click.echo(f"  {name:<10} pid {process['pid']}, {process['resident_bytes'] / 2**20:.0f} MiB")
@@ -209,11 +217,13 @@ def exec_(
       vertex-tuning emulator exec -- pytest tests/
     """
     from vertex_tuning.emulator import execute
-    from vertex_tuning.errors import EmulatorError
+    from vertex_tuning.errors import EmulatorError, RewardError
+    from vertex_tuning.rewards import maps
 
     try:
+        maps.read(rest["map"])
         status = execute.run(command, _arguments(**rest), share_network=share_network)
-    except EmulatorError as error:
+    except (EmulatorError, RewardError) as error:
         # Said here, where it is known whether JSON was asked of us or of the command.
         status = _common.report(error, as_json=as_json)
         if error.rule == "VT411":
@@ -325,8 +335,8 @@ def _arguments(**given: Any) -> list[str]:
     """Options as the server's own command line has them."""
     found = []
     for name, value in given.items():
-        if value is not None:
-            found += [f"--{name.replace('_', '-')}", str(value)]
+        for one in value if isinstance(value, tuple) else () if value is None else (value,):
+            found += [f"--{name.replace('_', '-')}", str(one)]
     return found
 
 

@@ -40,6 +40,7 @@ def reward() -> None:
     "--temperature", type=_common.Number(min=0), default=1.0, show_default=True, help="How varied they are."
 )
 @click.option("--max-output-tokens", type=click.IntRange(1), default=64, show_default=True, help="Of each.")
+@_common.map_option
 @click.option(
     "--retry", is_flag=True, help="Call the reward again as a job does, where it fails for a passing reason."
 )
@@ -53,6 +54,7 @@ def test(
     temperature: float,
     max_output_tokens: int,
     retry: bool,
+    map: tuple[str, ...],
     where: dict[str, str],
     as_json: bool,
 ) -> None:
@@ -68,6 +70,9 @@ def test(
     Example:
       vertex-tuning reward test reward.json prompts.jsonl --model gemini-2.5-flash --rows 20
     """
+    from vertex_tuning.rewards import maps, service
+
+    service.map_hosts(maps.read(map))
     asked = read_reward(reward_file)
     with _common.open_client(where) as client:
         trial = client.try_reward(

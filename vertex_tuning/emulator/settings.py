@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +45,9 @@ class Settings:
 
     local_code: bool = True
     """Whether code of a user's is run (code rewards; behind walls) at all."""
+
+    maps: Mapping[str, str] = field(default_factory=dict)
+    """Hosts of rewards in the cloud, and the addresses on this machine that stand in for them; see `rewards.maps`."""
 
     strict: bool = False
     """Hold every answer against Google's schema; one that does not fit is an internal error. For tests."""

@@ -2,9 +2,9 @@
 
 It is sent `{"example": row, "response": turn, "metadata": {...}}` and answers `{"reward": number}`.
 
-From here services on this machine alone are reached. The address is looked up once and checked before anything is sent to it; no
-redirect is followed, no proxy is asked, and the answer is bounded in size and time. So a reward cannot be made to look into a
-network for somebody else.
+From here services on this machine alone are reached: by their own names, or by the cloud's where these are mapped (`maps.py`).
+The address is looked up once and checked before anything is sent to it; no redirect is followed, no proxy is asked, and the
+answer is bounded in size and time. So a reward cannot be made to look into a network for somebody else.
 
 Source: Google Cloud documentation, "Reward functions" (2026-09-25).
 """
@@ -18,20 +18,27 @@ import json
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from vertex_tuning import catalog
-from vertex_tuning.rewards import scoring
+from vertex_tuning.rewards import maps, scoring
 from vertex_tuning.rewards.scoring import Score
 
 _MOST = 64 * 1024
 _closed: set[int] = set()
+_mapped: dict[str, tuple[str, int]] = {}
 
 
 def close_port(port: int) -> None:
     """Never reach this port: the emulator's own, which would be asked in its own name."""
     _closed.add(port)
+
+
+def map_hosts(given: Mapping[str, str]) -> None:
+    """From now on, in this process, reach these hosts at the addresses that stand in for them; see `maps.read`."""
+    _mapped.update({host: maps.address(target) for host, target in given.items()})
 
 
 class _NotReachedError(Exception):
@@ -87,7 +94,10 @@ def _read(uri: str, said: bytes, parsed: str | None) -> Score:
 def _post(uri: SplitResult, body: bytes, seconds: float) -> tuple[int, bytes]:
     secure, host = uri.scheme == "https", uri.hostname or ""
     port = uri.port or (443 if secure else 80)
-    sock: socket.socket = socket.create_connection((_address(host, port), port), seconds)
+    mapped = _mapped.get(host.rstrip("."))
+    at, at_port = mapped or (host, port)
+    secure = secure and mapped is None
+    sock: socket.socket = socket.create_connection((_address(at, at_port), at_port), seconds)
     # Limits of single reads do not bound a service that sends a letter at a time.
     late = threading.Event()
 
@@ -104,7 +114,8 @@ def _post(uri: SplitResult, body: bytes, seconds: float) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(host, port, timeout=seconds)
         connection.sock = sock
         path = (uri.path or "/") + (f"?{uri.query}" if uri.query else "")
-        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        named = uri.netloc.rpartition("@")[2] if uri.port else host
+        connection.request("POST", path, body, {"Host": named, "Content-Type": "application/json"})
         answer = connection.getresponse()
         status, said = answer.status, answer.read(_MOST + 1)
     except (OSError, http.client.HTTPException) as error:
@@ -131,11 +142,19 @@ def _address(host: str, port: int) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise _NotReachedError(f"the host is not found ({error.strerror or error})") from error
+        what = f"the host is not found ({error.strerror or error})"
+        raise _NotReachedError(f"{what}; {_cure(host)}") from error
     addresses = [str(item[4][0]) for item in found]
     for address in addresses:
         if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-            raise _NotReachedError(
-                f"{address} is not on this machine; only services here are reached from here"
-            )
+            what = f"{address} is not on this machine; only services here are reached from here"
+            raise _NotReachedError(what if host == address else f"{what}; {_cure(host)}")
     return addresses[0]
+
+
+def _cure(host: str) -> str:
+    """How a service that is meant for the cloud is rehearsed."""
+    return (
+        f"to rehearse it with a service on this machine: --map {host}=http://127.0.0.1:PORT "
+        "(of `emulator start`, `emulator exec` and `reward test`)"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
 
@@ -103,6 +103,8 @@ class ReinforcementConfig(TrainingConfig):
     """What it wants to see on every call, where it listens beyond loopback."""
     local_code: bool = True
     """Whether code rewards are run at all."""
+    maps: dict[str, str] = field(default_factory=dict)
+    """Hosts of rewards in the cloud, and the addresses on this machine that stand in for them."""
 
     def usual_epochs(self, rows: int, batch_size: int) -> int:
         """As the service decides: up to ten passes, some 110 steps. Source: "Hyperparameters" (2026-09-25)."""

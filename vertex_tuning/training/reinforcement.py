@@ -80,6 +80,7 @@ class _Reinforcement:
             service.close_port(urlsplit(config.judge).port or 80)
         if not config.local_code:
             sandbox.switch_off()
+        service.map_hosts(config.maps)
         self._reward = rewards.from_json(config.reward)
         rate = None if config.judge is None else _judge(config.judge, config.judge_token)
         self._calls = Calls(self._reward, rate=rate)

@@ -190,3 +190,25 @@ def test_a_job_that_waits_for_a_service_says_so_and_is_cancelled_at_once(bench: 
         assert time.monotonic() - start < 2
     finally:
         gone.close()
+
+
+def test_a_reward_in_the_cloud_is_rehearsed_by_the_trainer_too(own_bench: Any) -> None:
+    """The trainer is another process: it knows the map as well."""
+    stand_in = Service(lambda _, text: (200, b'{"reward": %d}' % (len(text) % 2)))
+    host = "my-reward-abc-uc.a.run.app"
+    try:
+        bench = own_bench("--map", f"{host}=http://127.0.0.1:{stand_in.port}")
+        assert bench.call("GET", "/emulator/status")["maps"] == {host: f"http://127.0.0.1:{stand_in.port}"}
+        reward = rewards.cloud_run(f"https://{host}/v1/score?kind=a").request()
+        request = {**reward, "example": PROMPTS[0], "sampleResponse": {"parts": [{"text": "red"}]}}
+        asked = bench.call(
+            "POST", f"/v1beta1/{LOCATION}/tuningJobs:validateReinforcementTuningReward", request
+        )
+        assert asked["overallReward"] == 1.0
+        spec = {"spec": reward, "parameters": {"stepCount": 1}}
+        job = bench.wait(bench.post(body(bench.upload(PROMPTS), **spec))["name"])
+    finally:
+        stand_in.close()
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    assert set(stand_in.requests) == {("/v1/score?kind=a", host)}
+    assert len(stand_in.requests) > 16

@@ -192,4 +192,5 @@ def _reinforcement(emulator: Emulator, spec: dict[str, Any], parameters: dict[st
         "judge": emulator.address,
         "judge_token": emulator.settings.token,
         "local_code": emulator.settings.local_code,
+        "maps": dict(emulator.settings.maps),
     }

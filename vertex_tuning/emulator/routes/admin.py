@@ -44,6 +44,7 @@ async def status(call: Call) -> dict[str, Any]:
         "project": emulator.settings.project,
         "location": emulator.settings.location,
         "stand_in": emulator.settings.stand_in,
+        "maps": dict(emulator.settings.maps),
         "version": vertex_tuning.__version__,
         "jobs": emulator.jobs.counts(),
         "resident_bytes": resident_bytes(os.getpid()),
