@@ -97,6 +97,8 @@ class ReinforcementConfig(TrainingConfig):
     """Answers to each prompt in a step."""
     max_output_tokens: int = 64
     """Of an answer."""
+    split_validation: bool = False
+    """Without a validation set, split one off the training set, as the service does."""
     judge: str | None = None
     """Address of the emulator, whose models judge where the reward asks for it."""
     judge_token: str | None = None

@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 import torch
 
 from vertex_tuning import catalog, rewards
+from vertex_tuning.data import splitting
 from vertex_tuning.rewards import Score, sandbox, service
 from vertex_tuning.rewards.calling import Calls, Standing
 from vertex_tuning.rewards.matching import text_of
@@ -56,6 +57,7 @@ class _Prompt:
 
     ids: list[int]
     row: dict[str, Any]
+    turns: int
 
 
 @dataclass(slots=True)
@@ -89,12 +91,17 @@ class _Reinforcement:
         self._scored = self._failed = 0
         self._why = ""
         self._tally = PromptTally()
-        self._prompts = self._load(config.training, config.training_name, self._tally)
+        self._prompts = self._load(config.training, config.training_name, self._tally.dropped)
         self._held_out = (
-            self._load(config.validation, config.validation_name, PromptTally()) if config.validation else []
+            self._load(config.validation, config.validation_name, []) if config.validation else []
         )
+        self._split = config.split_validation and not config.validation
+        if self._split:
+            self._prompts, self._held_out = _split(self._prompts, config.seed)
+        for prompt in self._prompts:
+            self._tally.add(prompt.row, input_tokens=len(prompt.ids), turns=prompt.turns)
 
-    def _load(self, path: str, name: str | None, tally: PromptTally) -> list[_Prompt]:
+    def _load(self, path: str, name: str | None, dropped: list[tuple[int, str]]) -> list[_Prompt]:
         found: list[_Prompt] = []
 
         def encode(row: dict[str, Any]) -> None:
@@ -102,10 +109,9 @@ class _Reinforcement:
             ids = self._tokenizer.prompt(chat)
             if len(ids) + self._config.max_output_tokens > self._config.max_tokens:
                 raise examples.TooLongError(len(ids) + self._config.max_output_tokens)
-            tally.add(row, input_tokens=len(ids), turns=len(chat))
-            found.append(_Prompt(ids, row))
+            found.append(_Prompt(ids, row, len(chat)))
 
-        examples.read(path, name, encode, config=self._config, dropped=tally.dropped)
+        examples.read(path, name, encode, config=self._config, dropped=dropped)
         return found
 
     @property
@@ -117,7 +123,10 @@ class _Reinforcement:
         return {"reinforcementTuningDataStats": self._tally.to_json(steps=steps)}
 
     def begin(self, learner: Learner) -> None:
-        """Nothing is to be known of the weights before."""
+        """Nothing is to be known of the weights before; what became of the data is told."""
+        if self._split and learner.accelerator.is_main_process:
+            sides = {"training": len(self._prompts), "validation": len(self._held_out)}
+            self._report({"event": "split", **sides})
 
     # Trying
 
@@ -269,6 +278,19 @@ class _Reinforcement:
         measured = self._measured(self._try(learner, self._held_out, self._config.seed), "eval")
         torch.set_rng_state(state)
         return measured
+
+
+def _split(prompts: list[_Prompt], seed: int) -> tuple[list[_Prompt], list[_Prompt]]:
+    """Training and validation prompts, as the service splits a set off; copies of one prompt stay on one side."""
+    limits = catalog.limits("reinforcement")
+    wanted = max(int(limits["split_share"] * len(prompts)), limits["split_examples"])
+    most = int(limits["max_split_share"] * len(prompts))
+    ranks = [splitting.rank_of(prompt.row, seed) for prompt in prompts]
+    chosen = splitting.held_out(ranks, min(wanted, most))
+    sides: tuple[list[_Prompt], list[_Prompt]] = ([], [])
+    for prompt, rank in zip(prompts, ranks, strict=True):
+        sides[rank in chosen].append(prompt)
+    return sides
 
 
 def advantages(earned: Sequence[float]) -> list[float]:

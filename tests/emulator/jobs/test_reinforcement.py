@@ -212,3 +212,19 @@ def test_a_reward_in_the_cloud_is_rehearsed_by_the_trainer_too(own_bench: Any) -
     assert job["state"] == "JOB_STATE_SUCCEEDED", job
     assert set(stand_in.requests) == {("/v1/score?kind=a", host)}
     assert len(stand_in.requests) > 16
+
+
+def test_a_job_without_a_validation_set_holds_some_prompts_out_itself_and_says_so(bench: Bench) -> None:
+    prompts = [
+        {**PROMPTS[0], "contents": [{"role": "user", "parts": [{"text": f"Say {n}."}]}]} for n in range(40)
+    ]
+    job = bench.wait(bench.post(body(bench.upload(prompts), parameters={"stepCount": 1}))["name"])
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    told = [
+        event["data"] for event in bench.events(job["name"]) if event["kind"] == "validation set split off"
+    ]
+    assert told == [{"training": 20, "validation": 20}]
+    stats = job["tuningDataStats"]["reinforcementTuningDataStats"]
+    assert stats["tuningDatasetExampleCount"] == "20"
+    lines = [json.loads(line) for line in bench.download(job["gcsMetricsUri"]).splitlines()]
+    assert "/eval_mean_reward" in lines[-1]
