@@ -19,6 +19,10 @@ SAYS = {
     "06_plain_google_genai.py": ["JOB_STATE_SUCCEEDED", "/endpoints/"],
     "07_async.py": ["multiplier 2.0: validation loss"],
     "08_preference.py": ["preferred, before: ", "preferred, after:  1.00"],
+    "09_reinforcement.py": [
+        *("128 answers to 16 prompts", "step 16: ", "one word: "),
+        *("mean reward on held-out prompts: ", " before, ", " after"),
+    ],
 }
 
 

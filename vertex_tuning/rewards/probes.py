@@ -33,10 +33,11 @@ def _right(example: Example) -> str:
     return " ".join(str(value) for value in (example.get("references") or {}).values())
 
 
+_KEYWORDED = "every reference of the set"
 _CHEATS: dict[str, Callable[[Example, str], str]] = {
     "an empty answer": lambda _example, _all: "",
     "the prompt, repeated": lambda example, _all: _prompt(example),
-    "every reference of the set": lambda _example, every: every,
+    _KEYWORDED: lambda _example, every: every,
     "a very long answer": lambda example, _all: (
         (_prompt(example) + " ") * (_LONG // (len(_prompt(example)) + 1))
     ),
@@ -237,6 +238,8 @@ def _probe(
 ) -> None:
     every = " ".join(list(dict.fromkeys(_right(example) for example in examples))[:_KEYWORDS])
     kinds = {**_CHEATS, **_FORMS}
+    if not every:  # there are no references to speak of
+        kinds = {kind: make for kind, make in _CHEATS.items() if kind != _KEYWORDED}
     pairs = [(example, make(example, every)) for make in kinds.values() for example in examples]
     left = iter(score(pairs))
     earned = {kind: [next(left)[0].reward for _ in examples] for kind in kinds}
