@@ -23,7 +23,6 @@ def helper(text: str) -> str:
 def whole(example: dict[str, Any], response: dict[str, Any]) -> float:
     """All that it needs it has: imports, functions, constants, comprehensions; annotations are not looked at."""
     import re
-
     from math import sqrt
 
     words = {"four": 4}
