@@ -111,6 +111,7 @@ class TuningClient:
         answers: int = 4,
         rows: int = 50,
         progress: Callable[[int, int], None] | None = None,
+        retry: bool = False,
         **options: Any,
     ) -> rewards.Trial:
         """Try a reward out before it is paid for: on answers sampled from a model, and on answers that try to cheat.
@@ -122,6 +123,8 @@ class TuningClient:
             answers: To each prompt. Of one alone nobody can tell whether the reward tells answers apart.
             rows: The first of the set.
             progress: Told how far it is: (answers there, answers in all).
+            retry: Make calls of the reward again that failed for a passing reason, after the waits of a tuning job, about a
+                minute in all. Else each is made once, and `passing` of the trial says how many a job would make again.
             **options: As `Model.generate` has them: `temperature`, `max_output_tokens`...
 
         Raises:
@@ -138,6 +141,7 @@ class TuningClient:
             answers=answers,
             rows=rows,
             progress=progress,
+            retry=retry,
             options=options,
         )
 

@@ -59,6 +59,7 @@ def try_reward(
     answers: int,
     rows: int,
     progress: Callable[[int, int], None] | None,
+    retry: bool,
     options: Mapping[str, Any],
 ) -> rewards.Trial:
     """Sample answers, and score them; see `TuningClient.try_reward`."""
@@ -83,7 +84,7 @@ def try_reward(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return rewards.try_out(reward, examples, said, rate=_judge(connection))
+    return rewards.try_out(reward, examples, said, rate=_judge(connection), retry=retry)
 
 
 def _judge(connection: Connection) -> Rate:

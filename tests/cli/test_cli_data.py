@@ -97,3 +97,15 @@ def test_held_out_rows_are_checked_beside_the_others(cli, train, tmp_path):
     assert "VT226" in done.out  # the first row stands in both
     found = cli("data", "check", str(train), "--validation", str(tmp_path / "valid.jsonl"), "--json").json
     assert (found["training"]["ok"], found["validation"]["ok"]) == (True, False)
+
+
+def test_a_set_is_split(cli, train, tmp_path):
+    done = cli("data", "split", str(train), "--validation", "0.25", "--output-dir", "out", "--json")
+    assert done.status == 0, done.err
+    assert (done.json["training_rows"], done.json["validation_rows"]) == (75, 25)
+    assert (tmp_path / done.json["validation"]).read_text(encoding="utf-8").count("\n") == 25
+    again = cli("data", "split", str(train), "--output-dir", "out")
+    assert (again.status, again.rule) == (1, "VT240")
+    told = cli("data", "split", str(train), "--seed", "7")
+    assert "train-validation.jsonl  10 rows, 10 different prompts" in told.out
+    assert cli("data", "split", str(train), "--validation", "2", "--output-dir", "new").rule == "VT241"

@@ -55,6 +55,22 @@ def test_a_life_from_start_to_stop(cli, detached, home):
         assert done.json["error"]["fix"] == "vertex-tuning emulator start --detach"
 
 
+@pytest.mark.parametrize("how", [["start", "--detach"], ["start"], ["exec", "--", "true"]], ids=" ".join)
+def test_maps_that_make_no_sense_are_all_told_before_anything_starts(command, alone, tmp_path, how):
+    wrong = ["--map", "x", "--map", "a.run.app=http://10.0.0.1:1"]
+    done = command("emulator", how[0], "--json", *wrong, *how[1:])
+    assert done.status == 1
+    assert [fault["rule"] for fault in done.json["faults"]] == ["VT940", "VT941"]
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_map_does_not_lead_to_the_emulator_itself(command, alone):
+    done = command(
+        "emulator", "start", "--port", "18099", "--map", "a.run.app=http://127.0.0.1:18099", "--json"
+    )
+    assert (done.status, done.json["error"]["rule"]) == (1, "VT942")
+
+
 def test_status_counts_jobs_by_their_state(cli, job):
     assert cli("emulator", "status", "--json").json["jobs"]["JOB_STATE_SUCCEEDED"] >= 1
     assert " succeeded" in cli("emulator", "status").out

@@ -263,3 +263,26 @@ def test_ctrl_c_without_a_terminal_is_for_all_that_the_command_started(running, 
     until((tmp_path / "ready").exists)
     interrupt(process)
     assert process.wait(60) == 128 + signal.SIGINT
+
+
+def test_a_reward_in_the_cloud_is_rehearsed_with_a_service_of_the_commands_own(command, tmp_path):
+    (tmp_path / "reward.json").write_text(
+        '{"stringMatchRewardScorer": {"correctAnswerReward": 1, '
+        '"stringMatchExpression": {"matchOperation": "EXACT_MATCH", "expression": "4"}}}',
+        encoding="utf-8",
+    )
+    (tmp_path / "program.py").write_text(
+        "import subprocess\n"
+        "from vertex_tuning import connect, rewards\n"
+        f"serve = [{COMMAND!r}, 'reward', 'serve', 'reward.json', '--port', '9177']\n"
+        "with subprocess.Popen(serve, stdout=subprocess.PIPE) as service, connect('local') as client:\n"
+        "    service.stdout.readline()\n"
+        "    reward = rewards.cloud_run('https://my-reward-abc-uc.a.run.app')\n"
+        "    row = {'contents': [{'role': 'user', 'parts': [{'text': '2 + 2?'}]}]}\n"
+        "    print(client.validate_reward(reward, row, '4').reward)\n"
+        "    service.terminate()\n",
+        encoding="utf-8",
+    )
+    mapped = ("--map", "my-reward-abc-uc.a.run.app=http://127.0.0.1:9177")
+    done = command(*EXEC, *mapped, "--", sys.executable, "program.py")
+    assert (done.status, done.out) == (0, "1.0\n"), done.err

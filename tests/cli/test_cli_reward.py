@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+
+from tests.rewards.services import Service
 
 REWARD = {
     "singleRewardConfig": {
@@ -75,3 +78,54 @@ def test_a_set_can_be_checked_for_it(cli, files):
     done = cli("data", "check", files[1], "--method", "reinforcement", "--json")
     assert done.status == 0
     assert done.json["form"] == "contents and references"
+
+
+@pytest.fixture
+def busy(files):
+    """A reward of two, one of which is busy when it is first asked about an answer."""
+    service = Service(lambda time_, _: (503, b"busy") if time_ == 1 else (200, b'{"reward": 1}'))
+    several = [
+        {
+            "rewardConfig": {"rewardName": "busy", "cloudRunRewardScorer": {"cloudRunUri": service.uri}},
+            "weight": 1,
+        },
+        {"rewardConfig": REWARD["singleRewardConfig"], "weight": 1},
+    ]
+    Path(files[0]).write_text(
+        json.dumps({"compositeRewardConfig": {"weightedRewardConfigs": several}}), encoding="utf-8"
+    )
+    yield service
+    service.close()
+
+
+def test_each_call_is_made_once_and_it_is_said_what_a_job_would_make_again(cli, files, busy):
+    done = cli("reward", "test", *files, "--rows", "2", "--answers", "1", "--max-output-tokens", "4")
+    assert (
+        "of them may pass: each call was made once here, a job makes it again after 2, 4, 8, 16 and 32"
+        in done.out
+    )
+    assert "right: -1.000 on average" in done.out, "each reward is told by itself"
+
+
+def test_a_reward_in_the_cloud_is_rehearsed(cli, files):
+    stand_in = Service(lambda *_: (200, b'{"reward": 1}'))
+    reward = {"cloudRunRewardScorer": {"cloudRunUri": "https://tried-abc-uc.a.run.app/score"}}
+    Path(files[0]).write_text(json.dumps(reward), encoding="utf-8")
+    options = ("--rows", "1", "--answers", "1", "--max-output-tokens", "4", "--json")
+    found = cli("reward", "test", *files, *options).json
+    assert "--map tried-abc-uc.a.run.app=" in next(iter(found["failures"]))
+    mapped = f"tried-abc-uc.a.run.app=http://127.0.0.1:{stand_in.port}"
+    assert cli("reward", "test", *files, *options, "--map", mapped).json["mean"] == 1.0
+    assert cli("reward", "test", *files, *options, "--map", "x").json["error"]["rule"] == "VT940"
+    stand_in.close()
+
+
+def test_with_retry_calls_are_made_as_in_a_job_and_counted_by_reward(cli, files, busy):
+    done = cli(
+        *("reward", "test", *files, "--rows", "2", "--answers", "1"),
+        *("--max-output-tokens", "4", "--retry", "--json"),
+    )
+    found = done.json
+    assert (found["failed"], found["passing"]) == (0, 0)
+    assert found["rewards"]["busy"]["calls"] > found["rewards"]["right"]["calls"] == 2
+    assert found["calls"] == found["rewards"]["busy"]["calls"] + 2

@@ -275,3 +275,13 @@ def test_without_any_answer_the_probes_still_tell():
     assert trial.answers == 0
     assert {probe.kind for probe in trial.probes} >= {"an empty answer", "the right answer, bare"}
     assert json.loads(json.dumps(trial.to_json()))["mean"] is None
+
+
+def test_where_rows_have_no_references_none_are_tried_out():
+    rows = [{"contents": [{"role": "user", "parts": [{"text": f"Name {number}."}]}]} for number in range(4)]
+    trial = rewards.try_out(rewards.regex("^[a-z]+$"), rows, [["tea", "Tea time"]] * 4)
+    assert {probe.kind for probe in trial.probes} == {
+        "an empty answer",
+        "the prompt, repeated",
+        "a very long answer",
+    }

@@ -161,3 +161,42 @@ def test_where_nobody_says_there_are_as_many_passes_as_the_service_makes():
         return ReinforcementConfig(**settings).usual_epochs(rows, batch)
 
     assert [usual(100, 32), usual(1000, 32), usual(5000, 32), usual(10, 8)] == [10, 3, 1, 10]
+
+
+@pytest.mark.parametrize(("rows", "held_out"), [(4, 2), (60, 30), (120, 50), (400, 100), (1, 0)])
+def test_without_a_validation_set_one_is_split_off_as_by_the_service(tiny, tmp_path, rows, held_out):
+    """25 % of the set or 50 rows, whichever is more; of a small set never more than a half."""
+    asked = [
+        {"contents": [{"role": "user", "parts": [{"text": f"{number}?"}]}], "references": {"answer": "1"}}
+        for number in range(rows)
+    ]
+    training = {"training": write(tmp_path / "t.jsonl", asked)}
+    settings = config(training, tiny, tmp_path / "out", steps=1, batch_size=1, split_validation=True)
+    events = run(settings)
+    split = next(event for event in events if event["event"] == "split")
+    assert (split["training"], split["validation"]) == (rows - held_out, held_out)
+    stats = next(event["stats"] for event in events if event["event"] == "dataset")
+    assert stats["reinforcementTuningDataStats"]["tuningDatasetExampleCount"] == str(rows - held_out)
+    evaluated = [event for event in events if event["event"] == "eval"]
+    assert bool(evaluated) == bool(held_out)
+    assert all("/eval_mean_reward" in event for event in evaluated)
+
+
+def test_what_is_split_off_is_new_to_the_model_and_the_same_every_time(data, tiny, tmp_path):
+    from vertex_tuning.training import reinforcement
+
+    text = Path(data["training"]).read_text(encoding="utf-8")
+    twice = tmp_path / "twice.jsonl"
+    twice.write_text(text + text, encoding="utf-8")
+    sides = []
+    for output in ("a", "b"):
+        settings = config({"training": str(twice)}, tiny, tmp_path / output, split_validation=True)
+        found = reinforcement._Reinforcement(settings, lambda _: None)
+        sides.append(
+            [[prompt.row["contents"] for prompt in side] for side in (found._prompts, found._held_out)]
+        )
+    assert sides[0] == sides[1]
+    training, validation = ({json.dumps(contents) for contents in side} for side in sides[0])
+    assert training
+    assert validation
+    assert not training & validation

@@ -27,6 +27,12 @@ _GAP = "  "
 _TRACEBACK = "VERTEX_TUNING_TRACEBACK"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+map_option = click.option(
+    "--map",
+    multiple=True,
+    metavar="HOST=http://127.0.0.1:PORT",
+    help="Rehearse a Cloud Run reward: what names HOST is sent there instead. May be given several times.",
+)
 
 
 class Number(click.FloatRange):

@@ -14,7 +14,7 @@ _STDIN = Path("/dev/stdin")
 
 @click.group(cls=Group)
 def data() -> None:
-    """Check data sets before anything is spent on them.
+    """Check data sets before anything is spent on them, and split them.
 
     \b
     Example:
@@ -57,3 +57,45 @@ def check(file: Path, validation: Path | None, method: str, base_model: str, as_
     else:
         click.echo("\n".join(map(str, reports)))
     raise SystemExit(0 if all(report.ok for report in reports) else 1)
+
+
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--validation",
+    type=_common.Number(),
+    default=0.1,
+    show_default=True,
+    help="Share of the rows to hold out, up to 0.5.",
+)
+@click.option("--seed", type=int, default=42, show_default=True, help="Another one holds others out.")
+@click.option(
+    "--output-dir", type=click.Path(path_type=Path), help="Where the two files go. [default: beside FILE]"
+)
+@click.option(
+    "--method",
+    type=click.Choice(["supervised", "preference", "reinforcement"]),
+    default="supervised",
+    show_default=True,
+    help="What it is for: the service takes no more than so many rows for validation.",
+)
+@_common.json_option
+def split(
+    file: Path, validation: float, seed: int, output_dir: Path | None, method: str, as_json: bool
+) -> None:
+    """Split a validation set off a JSONL file.
+
+    FILE-train.jsonl and FILE-validation.jsonl get its lines, as they are. Copies of one prompt stay on one side. The same seed
+    splits in the same way; nothing is overwritten.
+
+    \b
+    Example:
+      vertex-tuning data split tickets.jsonl --validation 0.1
+    """
+    from vertex_tuning.data import split as split_off
+
+    done = split_off(file, validation=validation, seed=seed, output_dir=output_dir, method=method)
+    if as_json:
+        _common.print_json(done.to_json())
+    else:
+        click.echo(str(done))

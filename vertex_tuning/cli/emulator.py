@@ -28,6 +28,7 @@ _data_dir = click.option(
 
 def _server_options(command: F) -> F:
     for option in (
+        _common.map_option,
         click.option(
             "--speed",
             type=_common.Number(min=1),
@@ -95,6 +96,9 @@ def start(
       python any_google_program.py
     """
     _check_speed(**rest)
+    from vertex_tuning.rewards import maps
+
+    mapped = maps.read(rest["map"], own_port=port)  # before anything is started
     if detach:
         from vertex_tuning.emulator import control
 
@@ -112,9 +116,11 @@ def start(
     speed = rest.pop("speed") or DEFAULT_SPEED
     rest["simulate"] = speed if rest.pop("simulate") else None
     given = {name: value for name, value in {"data_dir": data_dir, **rest}.items() if value is not None}
+    given["maps"] = mapped
     for name in ("data_dir", "weights_dir"):
         if name in given:
             given[name] = given[name].absolute()
+    del given["map"]
     settings = Settings(host=host, port=port, forward=not no_forward, local_code=not no_local_code)
     server.main(dataclasses.replace(settings, **given), ready_json=as_json)
 
@@ -167,6 +173,8 @@ def status(data_dir: Path | None, as_json: bool) -> None:
     click.echo(f"The emulator answers at {found['address']}")
     click.echo(f"  data       {found['data_dir']}")
     click.echo(f"  project    {found['project']}, {found['location']}")
+    for host, target in found["maps"].items():
+        click.echo(f"  map        {host} -> {target}")
     click.echo(f"  jobs       {jobs or 'none'}")
     for name, process in processes.items():
         click.echo(f"  {name:<10} pid {process['pid']}, {process['resident_bytes'] / 2**20:.0f} MiB")
@@ -220,12 +228,14 @@ def exec_(
       vertex-tuning emulator exec -- pytest tests/
     """
     from vertex_tuning.emulator import execute
-    from vertex_tuning.errors import EmulatorError
+    from vertex_tuning.errors import EmulatorError, RewardError
+    from vertex_tuning.rewards import maps
 
     _check_speed(**rest)
     try:
+        maps.read(rest["map"])
         status = execute.run(command, _arguments(**rest), share_network=share_network)
-    except EmulatorError as error:
+    except (EmulatorError, RewardError) as error:
         # Said here, where it is known whether JSON was asked of us or of the command.
         status = _common.report(error, as_json=as_json)
         if error.rule == "VT411":
@@ -342,10 +352,9 @@ def _arguments(**given: Any) -> list[str]:
     """Options as the server's own command line has them."""
     found = []
     for name, value in given.items():
-        if value is True:
-            found.append(f"--{name.replace('_', '-')}")
-        elif value is not None and value is not False:
-            found += [f"--{name.replace('_', '-')}", str(value)]
+        for one in value if isinstance(value, tuple) else () if value in (None, False) else (value,):
+            flag = f"--{name.replace('_', '-')}"
+            found += [flag] if one is True else [flag, str(one)]
     return found
 
 

@@ -40,6 +40,10 @@ def reward() -> None:
     "--temperature", type=_common.Number(min=0), default=1.0, show_default=True, help="How varied they are."
 )
 @click.option("--max-output-tokens", type=click.IntRange(1), default=64, show_default=True, help="Of each.")
+@_common.map_option
+@click.option(
+    "--retry", is_flag=True, help="Call the reward again as a job does, where it fails for a passing reason."
+)
 @_common.target_options
 def test(
     reward_file: Path,
@@ -49,6 +53,8 @@ def test(
     answers: int,
     temperature: float,
     max_output_tokens: int,
+    retry: bool,
+    map: tuple[str, ...],
     where: dict[str, str],
     as_json: bool,
 ) -> None:
@@ -56,13 +62,17 @@ def test(
 
     REWARD is a JSON file with a singleRewardConfig or a compositeRewardConfig, as a tuning job has it; DATA a JSONL file of rows
     with contents and references. Said is how far the rewards spread, for how many prompts all answers earn the same, what
-    failed, and what an empty answer, an echo, a list of keywords, a very long answer and the right answer in two forms earn.
+    failed, how often each reward was asked, and what an empty answer, an echo, a list of keywords, a very long answer and the
+    right answer in two forms earn.
     Exit status 1 where something speaks against the reward.
 
     \b
     Example:
       vertex-tuning reward test reward.json prompts.jsonl --model gemini-2.5-flash --rows 20
     """
+    from vertex_tuning.rewards import maps, service
+
+    service.map_hosts(maps.read(map))
     asked = read_reward(reward_file)
     with _common.open_client(where) as client:
         trial = client.try_reward(
@@ -74,6 +84,7 @@ def test(
             temperature=temperature,
             max_output_tokens=max_output_tokens,
             progress=None if as_json else _progress,
+            retry=retry,
         )
     if as_json:
         _common.print_json(trial.to_json())

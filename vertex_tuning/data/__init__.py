@@ -1,27 +1,30 @@
 """Data sets: JSONL in, verdict out; and the way into Cloud Storage.
 
-check.py    one pass over the rows, every fault with its place
-contents.py what the forms share: turns in GenerateContent form
-rows.py     what a row for supervised tuning may look like, by form
-pairs.py    ... for preference tuning
-prompts.py  ... for reinforcement tuning
+check.py     one pass over the rows, every fault with its place
+contents.py  what the forms share: turns in GenerateContent form
+rows.py      what a row for supervised tuning may look like, by form
+pairs.py     ... for preference tuning
+prompts.py   ... for reinforcement tuning
 questions.py ... for distillation
-requests.py ... for a batch: checked, and written as the service takes it
-plain.py    rows of Python as JSON, and what JSON cannot say
-words.py    how places and values are spoken of
-report.py   the verdict: faults, warnings, figures
-marks.py    which rows are copies
-reading.py  the rows themselves
-upload.py   into the bucket, under the hash of the content
+requests.py  ... for a batch: checked, and written as the service takes it
+plain.py     rows of Python as JSON, and what JSON cannot say
+words.py     how places and values are spoken of
+report.py    the verdict: faults, warnings, figures
+marks.py     which rows are copies
+reading.py   the rows themselves
+splitting.py a validation set, split off
+upload.py    into the bucket, under the hash of the content
 """
 
 from vertex_tuning.data.check import check, check_job, in_cloud_storage, is_path
 from vertex_tuning.data.reading import read
 from vertex_tuning.data.report import DataReport, raise_for_faults, refusal
+from vertex_tuning.data.splitting import Split, split
 from vertex_tuning.data.upload import UploadProgress, upload
 
 __all__ = [
     "DataReport",
+    "Split",
     "UploadProgress",
     "check",
     "check_job",
@@ -30,5 +33,6 @@ __all__ = [
     "raise_for_faults",
     "read",
     "refusal",
+    "split",
     "upload",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from vertex_tuning.emulator import server
 from vertex_tuning.emulator.settings import DEFAULT_SPEED, Settings
 from vertex_tuning.errors import VertexTuningError
+from vertex_tuning.rewards import maps
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +28,12 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--simulate", action="store_true", help="go through jobs without training")
     found.add_argument("--speed", type=float, default=DEFAULT_SPEED, help="of the clock of a simulation")
     found.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        help="HOST=http://127.0.0.1:PORT: a reward in the cloud, rehearsed",
+    )
+    found.add_argument(
         "--strict", action="store_true", help="hold every answer against Google's schema (tests)"
     )
     found.add_argument("--ready-json", action="store_true", help="print one JSON line when ready")
@@ -38,20 +45,21 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run; a fault is said in its own words on standard error, with exit status 1."""
     options = parser().parse_args()
-    settings = Settings(
-        host=options.host,
-        port=options.port,
-        data_dir=options.data_dir.absolute(),
-        weights_dir=options.weights_dir.absolute(),
-        project=options.project,
-        location=options.location,
-        stand_in=options.stand_in,
-        forward=not options.no_forward,
-        local_code=not options.no_local_code,
-        simulate=options.speed if options.simulate else None,
-        strict=options.strict,
-    )
     try:
+        settings = Settings(
+            host=options.host,
+            port=options.port,
+            data_dir=options.data_dir.absolute(),
+            weights_dir=options.weights_dir.absolute(),
+            project=options.project,
+            location=options.location,
+            stand_in=options.stand_in,
+            forward=not options.no_forward,
+            local_code=not options.no_local_code,
+            maps=maps.read(options.map, own_port=options.port),
+            simulate=options.speed if options.simulate else None,
+            strict=options.strict,
+        )
         server.main(
             settings,
             ready_json=options.ready_json,

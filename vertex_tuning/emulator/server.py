@@ -35,7 +35,7 @@ from vertex_tuning.emulator.front_door import FrontDoor
 from vertex_tuning.emulator.private import write_private
 from vertex_tuning.emulator.settings import Settings
 from vertex_tuning.errors import EmulatorError
-from vertex_tuning.rewards import sandbox, service
+from vertex_tuning.rewards import maps, sandbox, service
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ async def serve(
     Raises:
         EmulatorError: VT401 port in use, VT402 data folder in use, VT403 it is unusable, VT404 no such host.
         WeightsError: VT701 no such stand-in.
+        RewardError: VT942, a map leads to the port that was taken.
     """
     if settings.stand_in is not None and settings.stand_in not in catalog.families():
         catalog.stand_in(settings.stand_in)
@@ -74,6 +75,7 @@ async def serve(
         stack.enter_context(_logging_to(settings.data_dir / "logs" / "server.log"))
         listener = stack.enter_context(_listen(settings.host, settings.port))
         bound, port = listener.getsockname()[:2]
+        maps.check_port(settings.maps, port)
         if not guard.is_loopback(bound):
             settings = dataclasses.replace(settings, token=secrets.token_urlsafe(24))
         try:
@@ -83,6 +85,7 @@ async def serve(
         stack.callback(_forget_record, settings.data_dir)
         emulator.record = _record(settings, bound, port)
         service.close_port(port)
+        service.map_hosts(settings.maps)
         if not settings.local_code:
             sandbox.switch_off()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,9 @@ class Settings:
 
     simulate: float | None = None
     """Go through jobs without training, on a clock that runs so many times as fast as the machine's; None: train."""
+
+    maps: Mapping[str, str] = field(default_factory=dict)
+    """Hosts of rewards in the cloud, and the addresses on this machine that stand in for them; see `rewards.maps`."""
 
     strict: bool = False
     """Hold every answer against Google's schema; one that does not fit is an internal error. For tests."""

@@ -11,8 +11,11 @@ scorers.py       one scorer, or several by their weights
 scoring.py       what comes out: a number from -1 to 1, or a failure
 matching.py      what of an answer is looked at, and what it is held against
 placeholders.py  `{{references.answer}}` in an expression
+snippets.py      a Python function as code that is sent
 sandbox.py       code of the user's, behind the walls of walls.py
 service.py       a service of the user's
+maps.py          services meant for the cloud, and what stands in for them here
+calling.py       many answers: so many calls at a time, and again where that may help
 rating.py        the judgement of another model
 probes.py        a reward tried out: spread, signal, and what it pays for cheating
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from vertex_tuning.errors import Fault
-from vertex_tuning.rewards import config, matching, scoring
+from vertex_tuning.rewards import config, matching, scoring, snippets
 from vertex_tuning.rewards.rating import AutoRater
 from vertex_tuning.rewards.scorers import CloudRun, Code, CompositeReward, Reward, StringMatch
 
@@ -103,58 +100,19 @@ def code(
         name: By which it is told apart from other rewards.
 
     Raises:
-        RewardError: VT904, VT912, with every fault.
+        RewardError: VT904; VT912, with everything that the code would miss where it is sent to: names from round the function,
+            modules that the service does not have...
     """
     faults: list[Fault] = []
     if extract is not None:
         config.check_pattern(extract, "extract", faults)
-    text = source if isinstance(source, str) else _source_of(source, faults)
-    if text:
-        _check_code(text, faults)
+    if isinstance(source, str):
+        snippets.check(source, faults)
+        text = source
+    elif text := snippets.source_of(source, faults):
+        snippets.check(text, faults, source)
     config.refuse(faults)
     return Reward(Code(text), name, extract)
-
-
-def _source_of(function: Callable[..., Any], faults: list[Fault]) -> str:
-    try:
-        text = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):
-        fix = "give its source as a text"
-        faults.append(Fault("VT912", "the source of the function cannot be found", "source", fix=fix))
-        return ""
-    around = function.__code__.co_freevars if inspect.isfunction(function) else ()
-    if around or not text.startswith("def "):
-        what = (
-            f"it needs {', '.join(around)} from round it" if around else "it is not written as a plain `def`"
-        )
-        fix = "a function that imports and defines all that it needs"
-        faults.append(Fault("VT912", what, "source", "Its source alone is sent.", fix))
-    return text if function.__name__ == "evaluate" else f"{text}\n\nevaluate = {function.__name__}\n"
-
-
-def _check_code(text: str, faults: list[Fault]) -> None:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
-        where = f"source line {error.lineno}" if isinstance(error, SyntaxError) else "source"
-        faults.append(
-            Fault("VT912", f"not Python: {error}", where, fix="def evaluate(example, response): ...")
-        )
-        return
-    names = {
-        name
-        for node in tree.body
-        for name in (
-            [node.name]
-            if isinstance(node, ast.FunctionDef | ast.ClassDef)
-            else [target.id for target in node.targets if isinstance(target, ast.Name)]
-            if isinstance(node, ast.Assign)
-            else []
-        )
-    }
-    if "evaluate" not in names:
-        fix = "def evaluate(example, response): ..."
-        faults.append(Fault("VT912", "it defines no function evaluate(example, response)", "source", fix=fix))
 
 
 def cloud_run(uri: str, *, extract: str | None = None, name: str = "cloud_run") -> Reward:

@@ -12,9 +12,10 @@ from typing import Any
 
 from vertex_tuning import catalog
 from vertex_tuning.errors import Fault
-from vertex_tuning.rewards import matching
+from vertex_tuning.rewards import calling, matching
+from vertex_tuning.rewards.calling import Calls
 from vertex_tuning.rewards.rating import Rate
-from vertex_tuning.rewards.scorers import AnyReward
+from vertex_tuning.rewards.scorers import AnyReward, CompositeReward
 from vertex_tuning.rewards.scoring import Score
 
 _ALIKE = 0.5
@@ -32,10 +33,11 @@ def _right(example: Example) -> str:
     return " ".join(str(value) for value in (example.get("references") or {}).values())
 
 
+_KEYWORDED = "every reference of the set"
 _CHEATS: dict[str, Callable[[Example, str], str]] = {
     "an empty answer": lambda _example, _all: "",
     "the prompt, repeated": lambda example, _all: _prompt(example),
-    "every reference of the set": lambda _example, every: every,
+    _KEYWORDED: lambda _example, every: every,
     "a very long answer": lambda example, _all: (
         (_prompt(example) + " ") * (_LONG // (len(_prompt(example)) + 1))
     ),
@@ -61,6 +63,24 @@ class Probe:
     """Whether an answer of this kind is worth nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One reward, of one or of several: what it pays for the answers."""
+
+    calls: int
+    """How often it was asked."""
+    failed: int
+    """Answers that it has no reward for."""
+    mean: float
+    """NaN where it has none for any."""
+    spread: float
+    """Standard deviation."""
+    lowest: float
+    highest: float
+    alike: float
+    """As of the trial."""
+
+
 @dataclass(slots=True)
 class Trial:
     """What came out. `ok` tells whether a job would learn something; `str()` says it to people."""
@@ -75,12 +95,21 @@ class Trial:
     alike: float = math.nan
     """Share of the prompts whose answers all earn the same: nothing can be learnt from them. NaN with one answer each."""
     failed: int = 0
+    """Answers that have no reward."""
     failures: dict[str, int] = field(default_factory=dict)
     """Why, and how often."""
+    calls: int = 0
+    """How often the rewards were asked, about the answers."""
+    passing: int = 0
+    """Of the answers without a reward: those that a tuning job would have tried again, and the trial did not."""
+    again: str = ""
+    """When a job tries again: ` after 2, 4 and 8 seconds`."""
     milliseconds: float = 0.0
     """Median time of a call."""
     parts: dict[str, float] = field(default_factory=dict)
     """Of several rewards: the mean of each."""
+    rewards: dict[str, Part] = field(default_factory=dict)
+    """Each reward by itself, by name."""
     probes: list[Probe] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
 
@@ -108,8 +137,14 @@ class Trial:
             lines.append(f"  {told}; {self.milliseconds:.2g} ms a call")
         if not math.isnan(self.alike):
             lines.append(f"  {self.alike:.0%} of the prompts: all answers earn the same")
-        lines += [f"  {name}: {mean:.3f} on average" for name, mean in self.parts.items()]
+        if self.parts:
+            lines += [f"  {name}: {_told(self.rewards[name])}" for name in self.parts]
+        if self.calls > self.answers * max(1, len(self.parts)):
+            lines.append(f"  {self.calls:,} calls: some were made again{self.again}")
         lines += [f"  failed {count:,} times: {why}" for why, count in self.failures.items()]
+        if self.passing:
+            tried = f"{self.passing:,} of them may pass: each call was made once here, a job makes it again{self.again}"
+            lines.append(f"  {tried}")
         if self.probes:
             lines.append("what other answers earn:")
             width = max(len(probe.kind) for probe in self.probes)
@@ -124,6 +159,7 @@ def try_out(
     answers: Sequence[Sequence[str]],
     *,
     rate: Rate | None = None,
+    retry: bool = False,
 ) -> Trial:
     """Score answers of a model, and answers that try to cheat.
 
@@ -132,50 +168,81 @@ def try_out(
         examples: Rows: `contents`, `references`...
         answers: For each example, what a model said; more than one each, to see whether the reward tells them apart.
         rate: How a judge is asked, where the reward has one.
+        retry: Make calls again that failed for a passing reason, after the waits of a tuning job: up to about a minute. Else each
+            is made once, and it is said how many a job would make again.
     """
-    trial = Trial(prompts=len(examples), answers=sum(map(len, answers)))
-    times: list[float] = []
-    failures: Counter[str] = Counter()
+    trial = Trial(prompts=len(examples), answers=sum(map(len, answers)), again=calling.in_words(reward))
 
-    def score(example: Example, answer: str) -> Score:
-        start = time.perf_counter()
-        found = reward.score(example, answer, rate=rate)
-        times.append((time.perf_counter() - start) * 1000)
-        if found.failure is not None:
-            failures[f"{found.failure.rule} {found.failure.message}"] += 1
-        return found
+    def score(pairs: list[tuple[Example, str]]) -> list[tuple[Score, float]]:
+        if retry:
+            with Calls(reward, rate=rate) as calls:
+                return calls.score(pairs)
+        return [_once(reward, example, answer, rate) for example, answer in pairs]
 
-    groups = [
-        [score(example, answer) for answer in said] for example, said in zip(examples, answers, strict=True)
-    ]
-    scores = [found for group in groups for found in group]
+    found = score(
+        [(example, answer) for example, said in zip(examples, answers, strict=True) for answer in said]
+    )
+    scores = [one for one, _ in found]
+    left = iter(scores)
+    groups = [[next(left) for _ in said] for said in answers]
     _measure(trial, groups)
+    failures = Counter(
+        f"{one.failure.rule} {one.failure.message}" for one in scores if one.failure is not None
+    )
     trial.failed, trial.failures = failures.total(), dict(failures.most_common(5))
-    trial.milliseconds = statistics.median(times) if times else 0.0
-    for name in scores[0].parts if scores else ():
-        known = [found.parts[name].reward for found in scores if not found.parts[name].failed]
-        trial.parts[name] = statistics.fmean(known) if known else math.nan
-    _probe(trial, reward, examples, rate)
+    trial.calls = sum(one.calls for one in scores)
+    if not retry:
+        trial.passing = sum(one.failure is not None and one.failure.passing for one in scores)
+    trial.milliseconds = statistics.median(seconds for _, seconds in found) * 1000 if found else 0.0
+    if isinstance(reward, CompositeReward):
+        for part, _ in reward.parts:
+            trial.rewards[part.name] = _part([[one.parts[part.name] for one in group] for group in groups])
+        trial.parts = {name: part.mean for name, part in trial.rewards.items()}
+    else:
+        trial.rewards[reward.name] = _part(groups)
+    _probe(trial, examples, score)
     _judge(trial)
     return trial
 
 
+def _once(reward: AnyReward, example: Example, answer: str, rate: Rate | None) -> tuple[Score, float]:
+    start = time.perf_counter()
+    return reward.score(example, answer, rate=rate), time.perf_counter() - start
+
+
 def _measure(trial: Trial, groups: list[list[Score]]) -> None:
-    rewards = [found.reward for group in groups for found in group if not found.failed]
-    if rewards:
-        trial.mean, trial.spread = statistics.fmean(rewards), statistics.pstdev(rewards)
-        trial.lowest, trial.highest = min(rewards), max(rewards)
-    several = [{found.reward for found in group if not found.failed} for group in groups if len(group) > 1]
-    if several:
-        trial.alike = sum(len(values) <= 1 for values in several) / len(several)
+    found = _part(groups)
+    trial.mean, trial.spread, trial.alike = found.mean, found.spread, found.alike
+    trial.lowest, trial.highest = found.lowest, found.highest
 
 
-def _probe(trial: Trial, reward: AnyReward, examples: Sequence[Example], rate: Rate | None) -> None:
+def _part(groups: list[list[Score]]) -> Part:
+    scores = [one for group in groups for one in group]
+    known = [one.reward for one in scores if not one.failed]
+    several = [{one.reward for one in group if not one.failed} for group in groups if len(group) > 1]
+    return Part(
+        calls=sum(one.calls for one in scores),
+        failed=len(scores) - len(known),
+        mean=statistics.fmean(known) if known else math.nan,
+        spread=statistics.pstdev(known) if known else math.nan,
+        lowest=min(known, default=math.nan),
+        highest=max(known, default=math.nan),
+        alike=sum(len(values) <= 1 for values in several) / len(several) if several else math.nan,
+    )
+
+
+def _probe(
+    trial: Trial,
+    examples: Sequence[Example],
+    score: Callable[[list[tuple[Example, str]]], list[tuple[Score, float]]],
+) -> None:
     every = " ".join(list(dict.fromkeys(_right(example) for example in examples))[:_KEYWORDS])
-    earned = {
-        kind: [reward.score(example, make(example, every), rate=rate).reward for example in examples]
-        for kind, make in {**_CHEATS, **_FORMS}.items()
-    }
+    kinds = {**_CHEATS, **_FORMS}
+    if not every:  # there are no references to speak of
+        kinds = {kind: make for kind, make in _CHEATS.items() if kind != _KEYWORDED}
+    pairs = [(example, make(example, every)) for make in kinds.values() for example in examples]
+    left = iter(score(pairs))
+    earned = {kind: [next(left)[0].reward for _ in examples] for kind in kinds}
     known = [value for values in earned.values() for value in values if not math.isnan(value)]
     best = max([*known, *([] if math.isnan(trial.highest) else [trial.highest])], default=math.nan)
     for kind, values in earned.items():
@@ -212,6 +279,15 @@ def _judge(trial: Trial) -> None:
             fix = "a stricter expression, or another reward beside it that costs the cheat more"
             what = f"{probe.kind} earns {probe.reward:.2f}"
             warnings.append(Fault("VT932", what, "reward", why, fix))
+
+
+def _told(part: Part) -> str:
+    if math.isnan(part.mean):
+        return "no reward"
+    told = f"{part.mean:.3f} on average, {part.lowest:g} to {part.highest:g}"
+    if not math.isnan(part.alike):
+        told += f"; {part.alike:.0%} of the prompts alike"
+    return told + (f"; failed {part.failed:,} times" if part.failed else "")
 
 
 def _shown(value: float) -> str:

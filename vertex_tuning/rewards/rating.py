@@ -73,7 +73,8 @@ class AutoRater:
                 dict(self.generation),
             )
         except Exception as error:  # whoever is asked may fail in ways of its own
-            return scoring.failed("VT916", f"the autorater gave no answer: {error}", parsed=parsed)
+            what = f"the autorater gave no answer: {error or type(error).__name__}"
+            return scoring.failed("VT916", what, parsed=parsed, passing=_passes(error))
         return self._paid(said, expected, parsed)
 
     def asked(self, example: Mapping[str, Any], parsed: str | None) -> str:
@@ -142,6 +143,17 @@ class AutoRater:
                 **scorer,
             }
         }
+
+
+def _passes(error: Exception) -> bool:
+    """Whether who is asked may answer later: the line broke, it took too long, or it said so by a status."""
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    reason = getattr(error, "reason", None)  # of urllib's errors
+    if isinstance(reason, Exception):
+        return _passes(reason)
+    code = getattr(error, "code", None)
+    return code in catalog.limits("reward_autorater")["retry_statuses"]
 
 
 def read(config: Mapping[str, Any], extract: str | None) -> AutoRater:

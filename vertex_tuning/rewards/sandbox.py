@@ -56,7 +56,7 @@ class Sandbox:
             memory: Bytes of address space that it may have.
 
         Returns:
-            `{"reward": float}` or `{"error": text}`.
+            `{"reward": float}` or `{"error": text}`; with `late` where it did not come to an end.
 
         Raises:
             NoWallsError: The walls cannot be built here. Nothing was run.
@@ -78,9 +78,9 @@ class Sandbox:
                     continue
                 if answer is None or answer.get("id") != request["id"]:
                     break
-                return {key: answer[key] for key in ("reward", "error") if key in answer}
+                return {key: answer[key] for key in ("reward", "error", "late") if key in answer}
             self._stop()
-            return {"error": "the process that evaluates it has died"}
+            return {"error": "the process that evaluates it has died", "late": True}
 
     def _ask(self, request: dict[str, Any], memory: int) -> dict[str, Any] | None:
         process = self._started(memory)
@@ -194,8 +194,10 @@ def score(code: str, example: Any, response: Any, parsed: str | None) -> Score:
     if "error" not in found:
         return scoring.clipped(float(found["reward"]), parsed)
     what = str(found["error"])
+    # What it raised it would raise again: nothing that it sees changes.
+    passing = bool(found.get("late"))
     missing = _MISSING.search(what)
     if missing is not None and missing[1].partition(".")[0] in limits["modules"]:
         package = limits["modules"][missing[1].partition(".")[0]]
         what += f"; the service has it, this machine does not: pip install {package}"
-    return scoring.failed("VT925", what, parsed=parsed)
+    return scoring.failed("VT925", what, parsed=parsed, passing=passing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,10 +143,7 @@ class CompositeReward:
 
     def score(self, example: Mapping[str, Any], response: Any, *, rate: Rate | None = None) -> Score:
         """What an answer is worth; `parts` has each reward by itself."""
-        scores = [
-            (reward, reward.score(example, response, rate=rate), weight) for reward, weight in self.parts
-        ]
-        return scoring.weighted([(reward.name, score, weight) for reward, score, weight in scores])
+        return self.weighed([reward.score(example, response, rate=rate) for reward, _ in self.parts])
 
     def to_json(self) -> Json:
         """As `compositeRewardConfig`."""
@@ -156,6 +153,11 @@ class CompositeReward:
     def request(self) -> Json:
         """As a request has it."""
         return {"compositeRewardConfig": self.to_json()}
+
+    def weighed(self, scores: Sequence[Score]) -> Score:
+        """What an answer is worth, from what each reward pays for it, in their order."""
+        pairs = zip(self.parts, scores, strict=True)
+        return scoring.weighted([(reward.name, score, weight) for (reward, weight), score in pairs])
 
 
 AnyReward = Reward | CompositeReward

@@ -18,6 +18,8 @@ class Failure:
     message: str
     code: int = INVALID_ARGUMENT
     """A `google.rpc.Code`."""
+    passing: bool = False
+    """Whether the same call may succeed later: nobody listened, no answer came in time, the server was busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Score:
     """What a scorer of the user's had to say beside."""
     parts: dict[str, Score] = field(default_factory=dict)
     """Of several rewards: each, by name."""
+    calls: int = 1
+    """How often the scorer was asked; of several rewards, all of them together."""
 
     @property
     def failed(self) -> bool:
@@ -40,9 +44,16 @@ class Score:
         return self.failure is not None
 
 
-def failed(rule: str, message: str, code: int = INVALID_ARGUMENT, parsed: str | None = None) -> Score:
+def failed(
+    rule: str,
+    message: str,
+    code: int = INVALID_ARGUMENT,
+    parsed: str | None = None,
+    *,
+    passing: bool = False,
+) -> Score:
     """No reward, and why."""
-    return Score(math.nan, Failure(rule, message, code), parsed)
+    return Score(math.nan, Failure(rule, message, code, passing), parsed)
 
 
 def clipped(value: float, parsed: str | None) -> Score:
@@ -58,10 +69,13 @@ def weighted(scores: Sequence[tuple[str, Score, float]]) -> Score:
     Each was clipped before. Where one has failed there is no mean.
     """
     parts = {name: score for name, score, _ in scores}
-    for name, score, _ in scores:
-        if score.failure is not None:
-            told = Failure(score.failure.rule, f"{name}: {score.failure.message}", score.failure.code)
-            return Score(math.nan, told, parts=parts)
+    calls = sum(score.calls for _, score, _ in scores)
+    failures = [(name, score.failure) for name, score, _ in scores if score.failure is not None]
+    if failures:
+        name, first = failures[0]
+        passing = all(failure.passing for _, failure in failures)
+        told = Failure(first.rule, f"{name}: {first.message}", first.code, passing)
+        return Score(math.nan, told, parts=parts, calls=calls)
     total = math.fsum(weight for _, _, weight in scores)
     mean = math.fsum(weight * score.reward for _, score, weight in scores) / total
-    return Score(min(HIGHEST, max(LOWEST, mean)), parts=parts)
+    return Score(min(HIGHEST, max(LOWEST, mean)), parts=parts, calls=calls)

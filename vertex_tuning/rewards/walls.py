@@ -310,7 +310,7 @@ def _evaluate(request: Json, settings: Json, null: int) -> Json:
     os.close(read)
     status = _end(pid)
     if late:
-        return {"error": f"it took longer than {request['seconds']:g} seconds"}
+        return {"error": f"it took longer than {request['seconds']:g} seconds", "late": True}
     return _result(said, status)
 
 

@@ -23,6 +23,9 @@ class ReinforcementTuning(Spec):
     """JSONL: a path, a `gs://` URI, or rows. Each row has `contents` that end with the user's turn, and `references`, texts by
     name, for the reward."""
 
+    validation: Any = None
+    """Held-out rows, in the same form. Left out, the service holds some of the training rows out."""
+
     reward: Any
     """What an answer is worth: of `vertex_tuning.rewards`."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
 
@@ -107,12 +107,16 @@ class ReinforcementConfig(TrainingConfig):
     """Answers to each prompt in a step."""
     max_output_tokens: int = 64
     """Of an answer."""
+    split_validation: bool = False
+    """Without a validation set, split one off the training set, as the service does."""
     judge: str | None = None
     """Address of the emulator, whose models judge where the reward asks for it."""
     judge_token: str | None = None
     """What it wants to see on every call, where it listens beyond loopback."""
     local_code: bool = True
     """Whether code rewards are run at all."""
+    maps: dict[str, str] = field(default_factory=dict)
+    """Hosts of rewards in the cloud, and the addresses on this machine that stand in for them."""
 
     def usual_epochs(self, rows: int, batch_size: int) -> int:
         """As the service decides: up to ten passes, some 110 steps. Source: "Hyperparameters" (2026-09-25)."""

@@ -7,7 +7,7 @@ how much more it earned than the others to the same prompt:
     loss      = - sum(advantage * log p(token)) / tokens            over all tokens of all answers
 
 Answers are sampled by the very weights that learn from them, and used once: the ratio of the two policies is one, and nothing is
-to be clipped. An answer without a reward (its reward failed) is left out.
+to be clipped. An answer without a reward (its reward failed, and failed again: `rewards/calling.py`) is left out.
 
 Source: Shao et al., DeepSeekMath (arXiv 2402.03300), section 4.1; averaged over the tokens of the batch as in Yu et al., DAPO
 (arXiv 2503.14476), equation 8.
@@ -19,8 +19,7 @@ import json
 import statistics
 import time
 import urllib.request
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,9 @@ from urllib.parse import urlsplit
 import torch
 
 from vertex_tuning import catalog, rewards
+from vertex_tuning.data import splitting
 from vertex_tuning.rewards import Score, sandbox, service
+from vertex_tuning.rewards.calling import Calls, Standing
 from vertex_tuning.rewards.matching import text_of
 from vertex_tuning.rewards.rating import Rate
 from vertex_tuning.training import examples, groups, loop, rows
@@ -38,16 +39,16 @@ from vertex_tuning.training.config import ReinforcementConfig
 from vertex_tuning.training.loop import Learner, Report
 from vertex_tuning.training.stats import PromptTally
 
-_AT_ONCE = 8
 _SAMPLED_AT_ONCE = 64
 _TOKENS_AT_ONCE = 4096
 """Logits of so many places are held at a time."""
 _FIRST_CALLS = 16
+_TOLD_EVERY = 10.0
 
 
 def run(config: ReinforcementConfig, report: Report) -> None:
     """Train; see `loop.run`."""
-    loop.run(config, lambda: _Reinforcement(config), report)
+    loop.run(config, lambda: _Reinforcement(config, report), report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class _Prompt:
 
     ids: list[int]
     row: dict[str, Any]
+    turns: int
 
 
 @dataclass(slots=True)
@@ -71,27 +73,35 @@ class _Try:
 class _Reinforcement:
     """Prompts, answers to them, and the loss on those."""
 
-    def __init__(self, config: ReinforcementConfig) -> None:
+    def __init__(self, config: ReinforcementConfig, report: Report) -> None:
         examples.check(config)
         self._config = config
+        self._report = report
         # What the server may not do in a user's name, we may not either.
         if config.judge is not None:
             service.close_port(urlsplit(config.judge).port or 80)
         if not config.local_code:
             sandbox.switch_off()
+        service.map_hosts(config.maps)
         self._reward = rewards.from_json(config.reward)
-        self._rate = None if config.judge is None else _judge(config.judge, config.judge_token)
+        rate = None if config.judge is None else _judge(config.judge, config.judge_token)
+        self._calls = Calls(self._reward, rate=rate)
         self._tokenizer = ChatTokenizer(Path(config.model))
         self._ends = torch.tensor(sorted(self._tokenizer.end_ids))
-        self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._calls = self._failures = 0
+        self._scored = self._failed = 0
+        self._why = ""
         self._tally = PromptTally()
-        self._prompts = self._load(config.training, config.training_name, self._tally)
+        self._prompts = self._load(config.training, config.training_name, self._tally.dropped)
         self._held_out = (
-            self._load(config.validation, config.validation_name, PromptTally()) if config.validation else []
+            self._load(config.validation, config.validation_name, []) if config.validation else []
         )
+        self._split = config.split_validation and not config.validation
+        if self._split:
+            self._prompts, self._held_out = _split(self._prompts, config.seed)
+        for prompt in self._prompts:
+            self._tally.add(prompt.row, input_tokens=len(prompt.ids), turns=prompt.turns)
 
-    def _load(self, path: str, name: str | None, tally: PromptTally) -> list[_Prompt]:
+    def _load(self, path: str, name: str | None, dropped: list[tuple[int, str]]) -> list[_Prompt]:
         found: list[_Prompt] = []
 
         def encode(row: dict[str, Any]) -> None:
@@ -99,10 +109,9 @@ class _Reinforcement:
             ids = self._tokenizer.prompt(chat)
             if len(ids) + self._config.max_output_tokens > self._config.max_tokens:
                 raise examples.TooLongError(len(ids) + self._config.max_output_tokens)
-            tally.add(row, input_tokens=len(ids), turns=len(chat))
-            found.append(_Prompt(ids, row))
+            found.append(_Prompt(ids, row, len(chat)))
 
-        examples.read(path, name, encode, config=self._config, dropped=tally.dropped)
+        examples.read(path, name, encode, config=self._config, dropped=dropped)
         return found
 
     @property
@@ -114,7 +123,10 @@ class _Reinforcement:
         return {"reinforcementTuningDataStats": self._tally.to_json(steps=steps)}
 
     def begin(self, learner: Learner) -> None:
-        """Nothing is to be known of the weights before."""
+        """Nothing is to be known of the weights before; what became of the data is told."""
+        if self._split and learner.accelerator.is_main_process:
+            sides = {"training": len(self._prompts), "validation": len(self._held_out)}
+            self._report({"event": "split", **sides})
 
     # Trying
 
@@ -128,25 +140,38 @@ class _Reinforcement:
             most = self._config.max_output_tokens
             answers += groups.sample(learner, ids, several, ends=self._ends, most=most)
         prompts = [prompt for prompt in asked for _ in range(several)]
-        scored = list(self._pool.map(self._score, prompts, answers))
-        self._calls += len(scored)
-        self._failures += sum(score.failed for score, _ in scored)
-        most = catalog.limits("reinforcement")["max_failed_share"]
-        if self._calls >= _FIRST_CALLS and self._failures > most * self._calls:
-            why = next(score.failure for score, _ in scored if score.failure is not None)
-            raise examples.DataFaultError(
-                f"{self._failures} of {self._calls} calls of the reward failed, more than {most:.0%}: "
-                f"{why.rule} {why.message}"
-            )
+        texts = map(self._tokenizer.decode, answers)
+        pairs = [(prompt.row, text) for prompt, text in zip(prompts, texts, strict=True)]
+        scored = self._calls.score(pairs, self._watch(learner))
+        self._scored += len(scored)
+        self._failed += sum(score.failed for score, _ in scored)
         return [
             _Try(prompt, answer, score, seconds)
             for prompt, answer, (score, seconds) in zip(prompts, answers, scored, strict=True)
         ]
 
-    def _score(self, prompt: _Prompt, answer: list[int]) -> tuple[Score, float]:
-        start = time.perf_counter()
-        text = self._tokenizer.decode(answer)
-        return self._reward.score(prompt.row, text, rate=self._rate), time.perf_counter() - start
+    def _watch(self, learner: Learner) -> Callable[[Standing], None]:
+        """Stops where nearly every reward fails, and tells how long ones go on: whoever hears nothing takes us for dead."""
+        most = catalog.limits("reinforcement")["max_failed_share"]
+        told, waited = time.monotonic(), False
+
+        def watch(stands: Standing) -> None:
+            nonlocal told, waited
+            if stands.failure is not None:
+                self._why = f"{stands.failure.rule} {stands.failure.message}"
+            # As if all that are not settled yet would be paid for.
+            failed, scored = self._failed + stands.failed, self._scored + stands.answers
+            if scored >= _FIRST_CALLS and failed > most * scored:
+                raise examples.DataFaultError(
+                    f"The rewards of {failed} of {scored} answers failed, more than {most:.0%}: {self._why}"
+                )
+            late = time.monotonic() - told > _TOLD_EVERY
+            if (late or (stands.waiting and not waited)) and learner.accelerator.is_main_process:
+                told, waited = time.monotonic(), waited or stands.waiting > 0
+                settled = {"answers": stands.answers, "settled": stands.settled, "failed": stands.failed}
+                self._report({"event": "rewards", **settled, "waiting": stands.waiting, "failure": self._why})
+
+        return watch
 
     # Learning
 
@@ -197,15 +222,19 @@ class _Reinforcement:
         paid = [one for one in tries if not one.score.failed]
         if paid:
             found[f"/{which}_mean_reward"] = statistics.fmean(one.score.reward for one in paid)
-            for name in paid[0].score.parts:
-                found[f"{name}/{which}_mean_reward"] = statistics.fmean(
-                    one.score.parts[name].reward for one in paid
-                )
         times = sorted(one.seconds for one in tries)
         found[f"/{which}_mean_reward_latency"] = statistics.fmean(times)
         if which == "train":
             found["/train_p95_reward_latency"] = times[min(len(times) - 1, int(0.95 * len(times)))]
-            found["failed_rewards"] = float(len(tries) - len(paid))
+        found["failed_rewards"] = float(len(tries) - len(paid))
+        found["reward_calls"] = float(sum(one.score.calls for one in tries))
+        for name in tries[0].score.parts:
+            parts = [one.score.parts[name] for one in tries]
+            known = [part.reward for part in parts if not part.failed]
+            if known:
+                found[f"{name}/{which}_mean_reward"] = statistics.fmean(known)
+            found[f"{name}/failed_rewards"] = float(len(parts) - len(known))
+            found[f"{name}/reward_calls"] = float(sum(part.calls for part in parts))
         return found
 
     def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:
@@ -217,6 +246,19 @@ class _Reinforcement:
         measured = self._measured(self._try(learner, self._held_out, 1, self._config.seed), "eval")
         torch.set_rng_state(state)
         return measured
+
+
+def _split(prompts: list[_Prompt], seed: int) -> tuple[list[_Prompt], list[_Prompt]]:
+    """Training and validation prompts, as the service splits a set off; copies of one prompt stay on one side."""
+    limits = catalog.limits("reinforcement")
+    wanted = max(int(limits["split_share"] * len(prompts)), limits["split_examples"])
+    most = int(limits["max_split_share"] * len(prompts))
+    ranks = [splitting.rank_of(prompt.row, seed) for prompt in prompts]
+    chosen = splitting.held_out(ranks, min(wanted, most))
+    sides: tuple[list[_Prompt], list[_Prompt]] = ([], [])
+    for prompt, rank in zip(prompts, ranks, strict=True):
+        sides[rank in chosen].append(prompt)
+    return sides
 
 
 def advantages(earned: Sequence[float]) -> list[float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from google.genai import types
 
-from vertex_tuning import rewards
+from tests.rewards.services import Service
+from vertex_tuning import catalog, rewards
 
 from .conftest import COLOURS, LOCATION, Bench
 from .test_requests import refused
@@ -149,3 +151,80 @@ def test_where_code_is_switched_off_the_trainer_runs_none(own_bench: Any) -> Non
     job = bench.wait(bench.post(body(bench.upload(PROMPTS), spec=reward))["name"])
     assert job["state"] == "JOB_STATE_FAILED"
     assert "--no-local-code" in job["error"]["message"]
+
+
+def test_a_service_that_is_busy_is_asked_again_and_what_that_took_is_measured(bench: Bench, uri: str) -> None:
+    busy = Service(lambda time_, _: (503, b"") if time_ == 1 else (200, b'{"reward": 0.5}'))
+    both = rewards.weighted(
+        [(rewards.cloud_run(busy.uri, name="busy"), 1), (rewards.contains("e", name="e"), 1)]
+    )
+    try:
+        spec = {"singleRewardConfig": None, **both.request()}
+        job = bench.wait(bench.post(body(uri, spec=spec, parameters={"stepCount": 1}))["name"])
+    finally:
+        busy.close()
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    line = json.loads(bench.download(job["gcsMetricsUri"]).splitlines()[0])
+    assert (line["failed_rewards"], line["busy/failed_rewards"]) == (0, 0)
+    assert line["e/reward_calls"] == 16
+    assert line["busy/reward_calls"] > 16
+    assert line["reward_calls"] == line["busy/reward_calls"] + 16
+    first = catalog.limits("reward_cloud_run")["retry_waits"][0]
+    assert busy.asked[-1][0] - busy.asked[0][0] >= first
+
+
+def test_a_job_that_waits_for_a_service_says_so_and_is_cancelled_at_once(bench: Bench, uri: str) -> None:
+    gone = Service(lambda *_: (503, b"not yet"))
+    try:
+        name = bench.post(body(uri, spec=rewards.cloud_run(gone.uri).request()))["name"]
+        awaited: list[dict[str, Any]] = []
+        while not awaited:
+            awaited = [event["data"] for event in bench.events(name) if event["kind"] == "rewards awaited"]
+            assert bench.get(name)["state"] in ("JOB_STATE_PENDING", "JOB_STATE_RUNNING")
+            time.sleep(0.05)
+        assert awaited[0]["waiting"] > 0
+        assert "503: not yet" in awaited[0]["failure"]
+        start = time.monotonic()
+        bench.call("POST", f"/v1beta1/{name}:cancel")
+        assert bench.wait(name)["state"] == "JOB_STATE_CANCELLED"
+        assert time.monotonic() - start < 2
+    finally:
+        gone.close()
+
+
+def test_a_reward_in_the_cloud_is_rehearsed_by_the_trainer_too(own_bench: Any) -> None:
+    """The trainer is another process: it knows the map as well."""
+    stand_in = Service(lambda _, text: (200, b'{"reward": %d}' % (len(text) % 2)))
+    host = "my-reward-abc-uc.a.run.app"
+    try:
+        bench = own_bench("--map", f"{host}=http://127.0.0.1:{stand_in.port}")
+        assert bench.call("GET", "/emulator/status")["maps"] == {host: f"http://127.0.0.1:{stand_in.port}"}
+        reward = rewards.cloud_run(f"https://{host}/v1/score?kind=a").request()
+        request = {**reward, "example": PROMPTS[0], "sampleResponse": {"parts": [{"text": "red"}]}}
+        asked = bench.call(
+            "POST", f"/v1beta1/{LOCATION}/tuningJobs:validateReinforcementTuningReward", request
+        )
+        assert asked["overallReward"] == 1.0
+        spec = {"spec": reward, "parameters": {"stepCount": 1}}
+        job = bench.wait(bench.post(body(bench.upload(PROMPTS), **spec))["name"])
+    finally:
+        stand_in.close()
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    assert set(stand_in.requests) == {("/v1/score?kind=a", host)}
+    assert len(stand_in.requests) > 16
+
+
+def test_a_job_without_a_validation_set_holds_some_prompts_out_itself_and_says_so(bench: Bench) -> None:
+    prompts = [
+        {**PROMPTS[0], "contents": [{"role": "user", "parts": [{"text": f"Say {n}."}]}]} for n in range(40)
+    ]
+    job = bench.wait(bench.post(body(bench.upload(prompts), parameters={"stepCount": 1}))["name"])
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    told = [
+        event["data"] for event in bench.events(job["name"]) if event["kind"] == "validation set split off"
+    ]
+    assert told == [{"training": 20, "validation": 20}]
+    stats = job["tuningDataStats"]["reinforcementTuningDataStats"]
+    assert stats["tuningDatasetExampleCount"] == "20"
+    lines = [json.loads(line) for line in bench.download(job["gcsMetricsUri"]).splitlines()]
+    assert "/eval_mean_reward" in lines[-1]

@@ -8,6 +8,7 @@ import pytest
 from google.genai import errors, types
 
 from tests.rewards.cases import ALL, NOTHING, Case
+from tests.rewards.services import Service
 from tests.rewards.test_semantics import config, example
 
 from .conftest import LOCATION, Bench
@@ -156,3 +157,19 @@ def test_a_judge_is_a_model_of_the_emulators(bench: Bench, tuned: dict[str, Any]
     assert bench.call("POST", path, request)["overallReward"] == -0.5
     rater["autoraterConfig"]["autoraterModel"] = endpoint + "0"
     assert "not found" in bench.call("POST", path, request)["error"]
+
+
+def test_who_asks_is_not_kept_waiting_and_hears_what_a_job_would_do(bench: Bench) -> None:
+    busy = Service(lambda *_: (503, b"later"))
+    reward = {"rewardName": "busy", "cloudRunRewardScorer": {"cloudRunUri": busy.uri}}
+    request = {"singleRewardConfig": reward, "example": EXAMPLE, "sampleResponse": said("4")}
+    try:
+        found = bench.call(
+            "POST", f"/v1beta1/{LOCATION}/tuningJobs:validateReinforcementTuningReward", request
+        )
+    finally:
+        busy.close()
+    assert (
+        "503: later (asked once; a tuning job asks again after 2, 4, 8, 16 and 32 seconds)" in found["error"]
+    )
+    assert len(busy.asked) == 1

@@ -247,7 +247,9 @@ def _reinforcement(emulator: Emulator, spec: dict[str, Any], parameters: dict[st
         "checkpoint_interval": number("checkpointInterval"),
         "steps": number("stepCount"),
         "max_steps": catalog.limits("reinforcement")["max_steps"],
+        "split_validation": True,
         "judge": emulator.address,
         "judge_token": emulator.settings.token,
         "local_code": emulator.settings.local_code,
+        "maps": dict(emulator.settings.maps),
     }

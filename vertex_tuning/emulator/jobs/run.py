@@ -261,6 +261,12 @@ class Run:
                 private={"deaths": 0},
                 tuningJobMetadata=_completed(event["epoch"], event["step"]),
             )
+        elif kind == "split" and "split" not in self._ledger.get(self.name).private:
+            sides = {key: event[key] for key in ("training", "validation")}
+            self._ledger.change(self.name, "validation set split off", sides, private={"split": sides})
+        elif kind == "rewards":
+            data = {key: value for key, value in event.items() if key not in ("event", "job")}
+            self._emulator.db.record(self.name, "rewards awaited", data)
         elif kind == "step":
             self._step(event)
 

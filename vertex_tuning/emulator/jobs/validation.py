@@ -7,7 +7,7 @@ from typing import Any
 from vertex_tuning import rewards
 from vertex_tuning.emulator.status import ApiError, invalid
 from vertex_tuning.errors import RewardError
-from vertex_tuning.rewards import CompositeReward, Failure, Score
+from vertex_tuning.rewards import CompositeReward, Failure, Score, calling
 from vertex_tuning.rewards.rating import Rate
 
 Body = dict[str, Any]
@@ -16,7 +16,7 @@ _NEEDED = (("example", "example"), ("sampleResponse", "sample_response"))
 
 
 def validate(body: Body, rate: Rate) -> Body:
-    """Answer a request; `rate` asks a judge.
+    """Answer a request; `rate` asks a judge. Every scorer is asked once: somebody waits for the answer.
 
     Raises:
         ApiError: 400 with every fault of the reward, or without an example or an answer.
@@ -40,6 +40,8 @@ def validate(body: Body, rate: Rate) -> Body:
         answer["overallReward"] = score.reward
     else:
         answer["error"] = score.failure.message
+        if score.failure.passing:
+            answer["error"] += f" (asked once; a tuning job asks again{calling.in_words(reward)})"
     return answer
 
 

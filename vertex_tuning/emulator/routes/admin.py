@@ -49,6 +49,7 @@ async def status(call: Call) -> dict[str, Any]:
         "location": emulator.settings.location,
         "stand_in": emulator.settings.stand_in,
         "simulate": emulator.settings.simulate,
+        "maps": dict(emulator.settings.maps),
         "version": vertex_tuning.__version__,
         "jobs": emulator.jobs.counts(),
         "resident_bytes": resident_bytes(os.getpid()),

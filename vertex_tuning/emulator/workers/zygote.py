@@ -18,7 +18,7 @@ from typing import Any
 
 from vertex_tuning.emulator.workers.channel import Channel
 
-_SENT_IN_FULL = frozenset({"dataset", "checkpoint", "eval", "done", "failed"})
+_SENT_IN_FULL = frozenset({"dataset", "split", "rewards", "checkpoint", "eval", "done", "failed"})
 _STEP_EVERY = 0.05
 
 
