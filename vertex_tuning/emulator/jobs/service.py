@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs import files, ledger, plan, request
+from vertex_tuning.emulator.jobs.deployments import Chosen, Deployments
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.registry import Registry
 from vertex_tuning.emulator.jobs.run import Run
 from vertex_tuning.emulator.jobs.trainer import Trainer
+from vertex_tuning.emulator.jobs.uploading import Uploads
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.errors import SpecError
@@ -42,6 +44,10 @@ class ServedModel:
     name: str
     """As `modelVersion` of a response shows it."""
     stand_in: catalog.StandIn
+    deployed: Chosen | None = None
+    """The deployed model, where an endpoint was asked."""
+    is_gemini: bool = True
+    """Whether it stands for a model of Gemini's."""
 
 
 class TuningJobs:
@@ -52,7 +58,9 @@ class TuningJobs:
         self._db = emulator.db
         self._ledger = Ledger(emulator.db)
         self._folder = emulator.settings.data_dir / "jobs"
-        self.registry = Registry(emulator.db, lambda job: self._folder_of(job).remove())
+        self.registry = Registry(emulator.db, self._forget)
+        self.uploads = Uploads(emulator, self.registry)
+        self.deployments = Deployments(emulator, self.registry)
         self._trainer = Trainer(emulator.settings.data_dir / "logs" / "trainer.log")
         self._waiting: deque[str] = deque()
         self._wake = asyncio.Event()
@@ -74,6 +82,7 @@ class TuningJobs:
         self._waiting.extend(job.name for job in left)
         if self._folder.exists():
             await asyncio.to_thread(self._sweep, {identifier(job.name) for job in left})
+        await asyncio.to_thread(self.uploads.sweep)
         self._work = asyncio.create_task(self._serve())
 
     async def stop(self) -> None:
@@ -89,6 +98,7 @@ class TuningJobs:
         self._waiting.clear()
         self._run = None
         await asyncio.to_thread(files.remove, self._folder)
+        await asyncio.to_thread(self.uploads.reset)
         self._work = asyncio.create_task(self._serve())
 
     def _sweep(self, unfinished: set[str]) -> None:
@@ -112,6 +122,12 @@ class TuningJobs:
                 log.exception("%s", name)
             finally:
                 self._run = None
+
+    def _forget(self, version: Resource) -> None:
+        if "folder" in version.private:
+            self.uploads.forget(version)
+        else:
+            self._folder_of(version.private["job"]).remove()
 
     def _folder_of(self, name: str) -> JobFolder:
         return JobFolder(self._folder / identifier(name))
@@ -198,30 +214,27 @@ class TuningJobs:
             return self._base(before, rest)
         _, project, *tail = name.split("/")
         full = "/".join(["projects", self._emulator.settings.number_of(project), *tail])
-        endpoint = self._db.get(full)
-        if endpoint is None or endpoint.kind != "endpoints":
-            raise not_found(f"Endpoint `{name}`")
-        version = self._db.get(endpoint.private.get("version", ""))
-        if version is None:
-            raise ApiError(
-                Code.FAILED_PRECONDITION, f"Endpoint `{name}` has no model deployed.", rule="VT645"
-            )
-        made = version.private
-        checkpoint = (
-            self._emulator.settings.data_dir / made["checkpoints"][endpoint.private["checkpoint_id"]]["path"]
-        )
+        chosen = self.deployments.choose(full)
+        made = chosen.version.private
+        weights_ = self._emulator.settings.data_dir / made["checkpoints"][chosen.checkpoint_id]["path"]
+        whole = made["mode"] == "full"
         return ServedModel(
-            plan.weights(self._emulator, made["stand_in"]),
-            checkpoint,
-            made["base_model"],
+            weights_ if whole else plan.weights(self._emulator, made["stand_in"]),
+            None if whole else weights_,
+            made["base_model"] or chosen.version.name.rpartition("/")[2],
             catalog.stand_in(made["stand_in"]),
+            chosen,
+            is_gemini=bool(made["base_model"]),
         )
 
     def _base(self, before: str, rest: str) -> ServedModel:
         publisher, _, model = rest.partition("/models/")
+        # Open models bear their publisher in their id, Google's own among them.
+        full = f"{publisher}/{model}"
         try:
-            base = catalog.base_model(model if publisher == "google" else f"{publisher}/{model}")
+            base = catalog.base_model(full if full in catalog.models() or publisher != "google" else model)
         except SpecError as error:
             raise not_found(f"Publisher Model `{before.lstrip('/')}publishers/{rest}`") from error
         stand_in = plan.stand_in_of(self._emulator, base)
-        return ServedModel(plan.weights(self._emulator, stand_in.name), None, base.id, stand_in)
+        folder = plan.weights(self._emulator, stand_in.name)
+        return ServedModel(folder, None, base.id, stand_in, is_gemini=not base.open)

@@ -6,8 +6,10 @@ from vertex_tuning.emulator.routes import (
     endpoints,
     generation,
     identity,
+    model_garden,
     models,
     operations,
+    prediction,
     publisher_models,
     tuning_jobs,
 )
@@ -15,7 +17,9 @@ from vertex_tuning.emulator.routes import (
 VERTEX: tuple[Route, ...] = (
     *tuning_jobs.routes.all,
     *generation.routes.all,
+    *prediction.routes.all,
     *models.routes.all,
+    *model_garden.routes.all,
     *endpoints.routes.all,
     *operations.routes.all,
     *publisher_models.routes.all,

@@ -80,7 +80,12 @@ class Child:
 
     def _generate(self, order: Order) -> None:
         chat = tokens.chat(order.model)
-        prompt = _prompt(chat, order.contents, order.system)
+        if order.text is not None:
+            prompt = chat.encode(order.text)
+        else:
+            prompt = _prompt(chat, order.contents, order.system)
+        if not prompt:
+            raise RefusedError("The prompt has no tokens.")
         if len(prompt) >= order.context:
             raise RefusedError(
                 f"The input token count ({len(prompt)}) exceeds the maximum number of tokens allowed "
