@@ -304,7 +304,7 @@ print("".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunk
 
 
 def test_model_gardens_own_class_deploys_a_folder(bench: Bench, platform: Any, adapter: str) -> None:
-    from vertexai import model_garden
+    from vertexai.preview import model_garden
 
     endpoint = model_garden.CustomModel(gcs_uri=adapter).deploy(endpoint_display_name="by its class")
     assert said(endpoint.predict(prompts(bench, "red")).predictions[0]) == "red"
