@@ -72,7 +72,9 @@ def _list_base(as_json: bool) -> None:
 @click.argument("model")
 @_common.target_options
 def show(model: str, where: dict[str, str], as_json: bool) -> None:
-    """Show MODEL: its endpoint, its checkpoints, and how to call it. An open model is named by its gs:// folder.
+    """Show MODEL: its endpoint, its checkpoints, and how to call it.
+
+    An open model is named by its gs:// folder.
 
     \b
     Example:
@@ -130,9 +132,9 @@ def generate(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Ask MODEL, a tuned one or a base model. A deployed open model is named by its gs:// folder.
+    """Ask MODEL, a tuned one or a base model.
 
-    PROMPT - is read from standard input. With --stream and --json, there is a line per piece of the answer.
+    A deployed open model is named by its gs:// folder. PROMPT - is read from standard input. With --stream and --json, there is a line per piece of the answer.
 
     \b
     Example:
@@ -186,7 +188,7 @@ def generate(
 @click.option("--yes", is_flag=True, help="Do not ask whether it may cost money.")
 @_common.target_options
 def deploy(model: str, yes: bool, where: dict[str, str], as_json: bool, **machines: Any) -> None:
-    """Deploy MODEL, a tuned open model, to an endpoint that answers.
+    """Deploy MODEL, a tuned open model.
 
     On Vertex AI every machine costs money by the hour, asked or not, until `vertex-tuning models undeploy`. MODEL is the gs://
     folder that its job wrote, or the job (projects/.../tuningJobs/ID). Models tuned from Gemini are served without this.
@@ -213,7 +215,9 @@ def deploy(model: str, yes: bool, where: dict[str, str], as_json: bool, **machin
 @click.argument("model")
 @_common.target_options
 def undeploy(model: str, where: dict[str, str], as_json: bool) -> None:
-    """Undeploy MODEL, a tuned open model, and delete its endpoint; its weights stay.
+    """Undeploy MODEL, a tuned open model.
+
+    Its endpoint is deleted; its weights stay.
 
     \b
     Example:
