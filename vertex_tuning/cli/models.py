@@ -134,7 +134,8 @@ def generate(
 ) -> None:
     """Ask MODEL, a tuned one or a base model.
 
-    A deployed open model is named by its gs:// folder. PROMPT - is read from standard input. With --stream and --json, there is a line per piece of the answer.
+    A deployed open model is named by its gs:// folder. PROMPT - is read from standard input. With --stream and --json, there is a
+    line per piece of the answer.
 
     \b
     Example:

@@ -64,6 +64,11 @@ class Call:
     """The request as canonical ProtoJSON; empty where the route names no request."""
 
     @property
+    def is_dedicated(self) -> bool:
+        """Whether it came to an endpoint's own host."""
+        return self.request.headers.get("host", "").partition(":")[0].endswith(".prediction.vertexai.goog")
+
+    @property
     def parent(self) -> str:
         """`projects/{number}/locations/{location}`, the project by number whatever the caller used."""
         number = self.emulator.settings.number_of(self.path["project"])

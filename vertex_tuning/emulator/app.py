@@ -132,7 +132,8 @@ class Emulator:
         name = "" if served is None else "identity" if served["identity"] else "vertex"
         route, match = _TABLES[name].find(scope["method"], unquote(rest if version else path[1:]), version)
         if served is not None and name == "vertex" and "location" in match:
-            _check_location(host, served["location"] or served["multi"], match["location"])
+            place = served["location"] or served["multi"] or served["dedicated"]
+            _check_location(host, place, match["location"])
         request = Request(scope, receive)
         call = Call(self, request, version, match, _query(scope["query_string"]))
         if route.request is not None:

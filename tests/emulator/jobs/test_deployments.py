@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -222,8 +225,6 @@ def test_chat_completions_are_those_of_openai(bench: Bench, deployed: str) -> No
 
 
 def stream(bench: Bench, path: str, body: dict[str, Any]) -> list[Any]:
-    import urllib.request
-
     request = urllib.request.Request(
         bench.running.address + path, json.dumps(body).encode(), {"content-type": "application/json"}
     )
@@ -263,9 +264,6 @@ def test_publisher_models_answer_chat_completions_by_their_name(bench: Bench, tu
 
 
 def test_the_generated_clients_ask_over_rest_and_grpc(bench: Bench, deployed: str) -> None:
-    import subprocess
-    import sys
-
     program = """
 import json, os, sys
 from google.api import httpbody_pb2
@@ -339,3 +337,30 @@ def test_what_was_uploaded_outlives_a_crash_and_what_was_not_is_swept(
     assert len(list((folder / "models").iterdir())) == 1
     assert again.call("POST", "/emulator/reset") is not None
     assert not (folder / "models").exists()
+
+
+def test_an_endpoint_of_its_own_host_answers_there(bench: Bench, deployed: str) -> None:
+    model = bench.get(deployed)["deployedModels"][0]["model"]
+    program = """
+import os, sys
+from google.cloud import aiplatform
+aiplatform.init(project=os.environ["GOOGLE_CLOUD_PROJECT"], location=os.environ["GOOGLE_CLOUD_LOCATION"])
+endpoint = aiplatform.Endpoint.create(display_name="dedicated", dedicated_endpoint_enabled=True)
+endpoint.deploy(aiplatform.Model(sys.argv[1]), machine_type="n1-standard-4")
+chat = {"messages": [{"role": "user", "content": "Say red."}], "temperature": 0, "max_tokens": 8}
+found = endpoint.predict(instances=[{"@requestFormat": "chatCompletions", **chat}], use_dedicated_endpoint=True)
+print(found.predictions["choices"][0]["message"]["content"], found.deployed_model_id == endpoint.list_models()[0].id)
+raw = endpoint.predict(instances=[{"prompt": "The colour is", "raw_response": True}], use_raw_predict=True)
+print(len(raw.predictions), raw.deployed_model_id == found.deployed_model_id)
+endpoint.delete(force=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, model],
+        env=bench.running.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [line for line in done.stdout.splitlines() if line.endswith(" True")] == ["red True", "1 True"]

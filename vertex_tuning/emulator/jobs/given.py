@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.emulator import weights
-from vertex_tuning.emulator.jobs import files
+from vertex_tuning.emulator.jobs import files, tokenizer
 from vertex_tuning.emulator.status import ApiError, invalid
 from vertex_tuning.emulator.storage.listing import Query, page
 from vertex_tuning.errors import WeightsError
@@ -153,7 +153,9 @@ def _complete(given: Given, folder: Path, stand_in: Path) -> None:
             continue
         if path.name != "chat_template.jinja" or not has_template:
             files.take(path, folder / path.name)
-    _check_tokenizer(given, folder)
+    if why := tokenizer.fault(folder):
+        names = ", ".join(name for name in _TOKENIZER if name in given.objects)
+        raise given.refused(f"the tokenizer of {given.uri} ({names}) cannot be used: {why}")
 
 
 def _index(folder: Path) -> None:
@@ -167,21 +169,6 @@ def _index(folder: Path) -> None:
     total = sum(path.stat().st_size for path in shards)
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
-
-
-def _check_tokenizer(given: Given, folder: Path) -> None:
-    from vertex_tuning.training.chat import ChatTokenizer
-
-    try:
-        chat = ChatTokenizer(folder)
-        ends = {0, *chat.end_ids, chat.tokenizer.get_vocab_size(with_added_tokens=True) - 1}
-        chat.render([{"role": "user", "content": "."}], answer=True)
-        assert all(isinstance(token, int) for token in ends), "eos_token_id must be a number"
-        size = _object(given, folder / _CONFIG)["vocab_size"]
-        assert max(ends) < size, f"it has more tokens than the model: {max(ends) + 1} for {size}"
-    except Exception as error:  # `tokenizers` raises nothing more special, and a template what it likes
-        names = ", ".join(name for name in _TOKENIZER if name in given.objects)
-        raise given.refused(f"the tokenizer of {given.uri} ({names}) cannot be used: {error}") from error
 
 
 def _adapter(given: Given, folder: Path, stand_in: Path) -> str:

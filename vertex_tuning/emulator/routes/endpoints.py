@@ -61,9 +61,11 @@ def make(call: Call, body: dict[str, Any], identifier: str = "") -> Resource:
     if call.emulator.db.get(name) is not None:
         raise ApiError(Code.ALREADY_EXISTS, f"Endpoint `{name}` already exists.")
     created = now()
-    made = Resource(
-        name, "endpoints", call.parent, {**body, "name": name, "createTime": created, "updateTime": created}
-    )
+    shown = {**body, "name": name, "createTime": created, "updateTime": created}
+    if body.get("dedicatedEndpointEnabled"):
+        _, number, _, location, _, own = name.split("/")
+        shown["dedicatedEndpointDns"] = f"{own}.{location}-{number}.prediction.vertexai.goog"
+    made = Resource(name, "endpoints", call.parent, shown)
     call.emulator.db.put(made, "created")
     return made
 

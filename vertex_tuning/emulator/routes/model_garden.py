@@ -51,7 +51,7 @@ async def deploy(call: Call) -> dict[str, Any]:
             call,
             {
                 "displayName": asked.get("endpointDisplayName") or shown["displayName"],
-                **({"labels": asked["labels"]} if "labels" in asked else {}),
+                **{key: asked[key] for key in ("labels", "dedicatedEndpointEnabled") if key in asked},
             },
             identifier,
         )

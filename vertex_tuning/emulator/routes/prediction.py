@@ -27,14 +27,18 @@ _OPENAPI = "openapi"
 """The endpoint that stands for every publisher's model: the request's `model` says which."""
 
 
-async def _predict(call: Call) -> dict[str, Any]:
+async def _predict(call: Call) -> dict[str, Any] | Response:
     served = served_by(call)
-    work = _predictions(call, served, call.body)
-    return {**await while_connected(call, work), **_who(served)}
+    found = await while_connected(call, _predictions(call, served, call.body))
+    answer = {**found, **_who(served)}
+    return _json(answer) if call.is_dedicated else answer
 
 
 async def _predictions(call: Call, served: ServedModel, body: dict[str, Any]) -> dict[str, Any]:
-    return {"predictions": await instances.predict(generation_of(call), served, body)}
+    found = await instances.predict(generation_of(call), served, body)
+    # An endpoint's own host passes on what the container says, and of one chat that is no list.
+    whole = call.is_dedicated and len(found) == 1 and isinstance(found[0], dict)
+    return {"predictions": found[0] if whole else found}
 
 
 def _who(served: ServedModel) -> dict[str, Any]:
