@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.errors import ServiceError, SpecError
-from vertex_tuning.retries import again, translated
+from vertex_tuning.retries import again, passed_over, translated
 
 if TYPE_CHECKING:
     from vertex_tuning.connection import Connection
@@ -177,9 +177,10 @@ class OpenDeployment:
             held = sorted(endpoint.deployed_models, key=lambda one: endpoint.traffic_split.get(one.id, 0))
             for one in held:
                 _undeploy(endpoints, name, one.id)
-            again(lambda: endpoints.delete_endpoint(name=name).result())  # noqa: B023  # called at once
+            _delete_endpoint(endpoints, name)
             for one in held:
-                self._delete(models, one.model)
+                with passed_over(404):
+                    self._delete(models, one.model)
 
     def _delete(self, models: Any, name: str) -> None:
         """Delete the model that was made for the endpoint, and no other."""
@@ -288,4 +289,10 @@ def _child(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:
-    again(lambda: endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=deployed_id).result())
+    with passed_over(404):
+        again(lambda: endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=deployed_id).result())
+
+
+def _delete_endpoint(endpoints: Any, name: str) -> None:
+    with passed_over(404):
+        again(lambda: endpoints.delete_endpoint(name=name).result())

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
 from vertex_tuning.deploying import Machines, OpenDeployment, chat
-from vertex_tuning.errors import ServiceError, SpecError
-from vertex_tuning.retries import again, translated
+from vertex_tuning.errors import SpecError
+from vertex_tuning.retries import again, passed_over, translated
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -240,10 +240,10 @@ class TunedModel(Model):
         models = self._connection.service_in("ModelService", location)
         endpoints = self._connection.service_in("EndpointService", location)
         model = self.name.partition("@")[0]
-        with _passed_over(404):
+        with passed_over(404):
             versions = again(lambda: list(models.list_model_versions(name=model)))
             for place in [place for version in versions for place in version.deployed_models]:
-                with _passed_over(404):
+                with passed_over(404):
                     _undeploy(endpoints, place.endpoint, place.deployed_model_id)
             again(lambda: models.delete_model(name=model).result())
 
@@ -465,20 +465,10 @@ class Models:
 
 def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:
     """Take a model from an endpoint, and delete the endpoint where it holds no other."""
-    with _passed_over(404):
+    with passed_over(404):
         again(lambda: endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=deployed_id).result())
     if not again(lambda: endpoints.get_endpoint(name=endpoint)).deployed_models:
         again(lambda: endpoints.delete_endpoint(name=endpoint).result())
-
-
-@contextlib.contextmanager
-def _passed_over(code: int) -> Iterator[None]:
-    """Pass over an answer with this HTTP code."""
-    try:
-        yield
-    except ServiceError as error:
-        if error.code != code:
-            raise
 
 
 def _unquoted(text: str) -> str:

@@ -61,6 +61,7 @@ def test_a_tuned_open_model_is_uploaded_deployed_asked_and_removed(
     assert model.version_id == "1"
     assert set(model.version_aliases) == {"default", "best"}
     assert model.container_spec.image_uri == IMAGE
+    assert model.resource_name in [one.resource_name for one in platform.Model.list(filter="labels.team=a")]
     endpoint = model.deploy(machine_type="g2-standard-12", accelerator_type="NVIDIA_L4", accelerator_count=1)
     assert [found.model for found in endpoint.list_models()] == [model.resource_name]
     answer = endpoint.predict(instances=prompts(bench, "red", "green"))
