@@ -311,7 +311,7 @@ class TunedModel(Model):
         if self._deployment is None:
             raise SpecError(
                 "VT350",
-                "a model that was tuned from Gemini is served already, and costs nothing while nobody asks it",
+                "only the weights of an open model are deployed: a model tuned from Gemini is served already",
                 where=f"{what} {self.name}",
                 fix="ask it: model.generate(...); to take it from its endpoints: model.delete()",
             )

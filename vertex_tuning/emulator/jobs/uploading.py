@@ -114,7 +114,7 @@ class Uploads:
             "modelSourceInfo": {"sourceType": "CUSTOM"},
         }
         aliases = shown.pop("versionAliases", [])
-        return await asyncio.to_thread(self._upload, target, shown, aliases, "model.artifact_uri")
+        return await self._upload(target, shown, aliases, "model.artifact_uri")
 
     async def upload_folder(self, parent: str, model_id: str, shown: dict[str, Any], field: str) -> Resource:
         """The same for a folder that comes with no more than its URI, `artifactUri` of `shown`.
@@ -132,9 +132,9 @@ class Uploads:
             "supportedExportFormats": [{"id": "custom-trained", "exportableContents": ["ARTIFACT"]}],
             "modelSourceInfo": {"sourceType": "MODEL_GARDEN"},
         }
-        return await asyncio.to_thread(self._upload, target, shown, [], field)
+        return await self._upload(target, shown, [], field)
 
-    def _upload(self, into: Target, shown: dict[str, Any], aliases: list[str], field: str) -> Resource:
+    async def _upload(self, into: Target, shown: dict[str, Any], aliases: list[str], field: str) -> Resource:
         folder = self._emulator.db.new_id()
 
         def fill(target: Path) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class Uploads:
                 "checkpoints": {_UPLOADED: checkpoint},
             }
 
-        return self._add(into, shown, aliases, folder, fill)
+        return await self._add(into, shown, aliases, folder, fill)
 
     def _stand_ins(self) -> list[tuple[str, Path]]:
         """Those whose weights are here, the one that serves everything first."""
@@ -164,7 +164,7 @@ class Uploads:
             if (path := self._emulator.weights.path(name)) is not None
         ]
 
-    def _add(
+    async def _add(
         self,
         into: Target,
         shown: dict[str, Any],
@@ -175,7 +175,8 @@ class Uploads:
         target = self._folder / folder
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            private = {**fill(target), "folder": folder}
+            # Files in a thread; what is written down is, as all else, written between two awaits.
+            private = {**await asyncio.to_thread(fill, target), "folder": folder}
             with self._emulator.db.transaction():
                 self._check_free(into)  # again: another request may have been quicker
                 return self._registry.add(into.parent, into.name, shown, private, aliases)
@@ -185,7 +186,7 @@ class Uploads:
                 raise files.disk_full() from error
             if isinstance(error, FileNotFoundError):
                 raise ApiError(
-                    Code.ABORTED, "An object was replaced or deleted while it was taken in. Try again."
+                    Code.ABORTED, "What is taken in was replaced or deleted meanwhile. Try again."
                 ) from error
             raise
 
@@ -259,9 +260,9 @@ class Uploads:
             shown["encryptionSpec"] = body["encryptionSpec"]
         shown["modelSourceInfo"] = {**source.body["modelSourceInfo"], "copy": True}
         shown["originalModelInfo"] = {"model": source.name}
-        return await asyncio.to_thread(self._copy, target, shown, source)
+        return await self._copy(target, shown, source)
 
-    def _copy(self, into: Target, shown: dict[str, Any], source: Resource) -> Resource:
+    async def _copy(self, into: Target, shown: dict[str, Any], source: Resource) -> Resource:
         data_dir = self._emulator.settings.data_dir
         folder = self._emulator.db.new_id()
 
@@ -270,6 +271,8 @@ class Uploads:
             for identifier, checkpoint in source.private["checkpoints"].items():
                 made = target / identifier
                 files.take_tree(data_dir / checkpoint["path"], made)
+                if not made.exists():
+                    raise FileNotFoundError(made)  # the source was deleted just now
                 checkpoints[identifier] = {
                     **checkpoint,
                     "endpoint": "",
@@ -277,7 +280,7 @@ class Uploads:
                 }
             return {**source.private, "job": "", "checkpoints": checkpoints}
 
-        return self._add(into, shown, [], folder, fill)
+        return await self._add(into, shown, [], folder, fill)
 
     # Out
 
@@ -314,7 +317,9 @@ class Uploads:
         target = f"{uri.rstrip('/')}/model-export-{name}-{now()}"
         checkpoint = version.private["checkpoints"][default_checkpoint(version)]
         source = self._emulator.settings.data_dir / checkpoint["path"]
-        await asyncio.to_thread(self._emulator.storage.copy_tree, source, target)
+        written = await asyncio.to_thread(self._emulator.storage.copy_tree, source, target)
+        if not written:
+            raise not_found(f"The Model {version.name}")  # deleted meanwhile
         return target
 
 
