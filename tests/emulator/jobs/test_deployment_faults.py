@@ -280,6 +280,11 @@ def test_chat_completions_that_are_none_are_refused(
         assert re.search(words, answer["error"]["message"], re.DOTALL), answer
 
 
+def test_a_refusal_says_by_which_rule(bench: Bench, deployed: str) -> None:
+    refused(bench.call("POST", f"/v1/{deployed}:predict", {"instances": [{}]}), "VT668")
+    refused(bench.call("POST", f"/v1beta1/{deployed}/chat/completions", {}), "VT667")
+
+
 def test_gemini_is_not_asked_by_predict(bench: Bench, tuned: dict[str, Any]) -> None:
     for target in (tuned["tunedModel"]["endpoint"], f"{LOCATION}/publishers/google/models/gemini-2.5-flash"):
         for verb in ("predict", "rawPredict"):
