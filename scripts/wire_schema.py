@@ -42,6 +42,9 @@ SERVED = (
 PARTS = "operations chat deployedModels invoke evaluations responses openapi"
 """Sub-collections that belong to them."""
 
+OTHERS = "projects.locations.deploy".split()
+"""Methods of no collection."""
+
 OPERATIONS = (
     "CopyModel DeployModel UndeployModel ExportModel MutateDeployedModel UploadModel RebaseTunedModel "
     "UpdateEndpoint Deploy DeployPublisherModel OptimizePrompt PurgeModels"
@@ -278,7 +281,7 @@ def _methods(node: Document, name: str) -> Iterator[tuple[str, Document]]:
     for resource in node.get("resources", {}).values():
         for method in resource.get("methods", {}).values():
             key = method["id"].split(".", 1)[1]
-            if name == "storage" or wanted.fullmatch(key):
+            if name == "storage" or key in OTHERS or wanted.fullmatch(key):
                 yield key, method
         yield from _methods(resource, name)
 

@@ -21,6 +21,8 @@ LEVELS = {
     "jobs": 3.5,
     "models": 4,
     "rewarding": 3.5,
+    "deploying": 4.5,
+    "_model_garden": 4.5,
     "connection": 5,
     "specs": 6,
     "data": 6,

@@ -323,6 +323,15 @@ class AsyncTunedModel(AsyncModel):
         chosen = checkpoint.sync if isinstance(checkpoint, AsyncCheckpoint) else checkpoint
         await asyncio.to_thread(self.sync.make_default, chosen)
 
+    async def deploy(self, **options: Any) -> AsyncTunedModel:
+        """`TunedModel.deploy`, awaited; options as there. On Vertex AI it costs money until `undeploy()`."""
+        await asyncio.to_thread(lambda: self.sync.deploy(**options))
+        return self
+
+    async def undeploy(self) -> None:
+        """`TunedModel.undeploy`, awaited."""
+        await asyncio.to_thread(self.sync.undeploy)
+
     async def delete(self) -> None:
         """`TunedModel.delete`, awaited."""
         await asyncio.to_thread(self.sync.delete)

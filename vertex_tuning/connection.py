@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_LOCATION = "us-central1"
 _API_VERSION = "v1beta1"
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _VARIABLE = "VERTEX_TUNING_EMULATOR"
 _PROBE_TIMEOUT = 2.0
 _TIMEOUT = 600_000
@@ -130,6 +131,55 @@ class Connection:
         client._http.trust_env = False  # the session is the client's own; there is no public door to it
         return client
 
+    @cached_property
+    def _session(self) -> Any:
+        import google.auth
+        from google.auth.transport.requests import AuthorizedSession
+
+        if self.address is None:
+            credentials, _ = google.auth.default(scopes=[_SCOPE])
+            return AuthorizedSession(credentials)
+        session = AuthorizedSession(_fixed_credentials(self._token))
+        session.trust_env = False
+        return session
+
+    def post(
+        self, path: str, body: dict[str, Any], *, location: str, host: str = "", stream: bool = False
+    ) -> Any:
+        """A request that no client of Google's has a method for, as google-auth's own session sends it.
+
+        Args:
+            path: After the version: `projects/.../endpoints/7/chat/completions`.
+            body: As JSON.
+            location: Whose host it goes to.
+            host: A host of its own, where an endpoint has one.
+            stream: Whether the answer is read as it comes.
+
+        Returns:
+            The `requests.Response`.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: It is an error; see `retries.translated`.
+        """
+        from google.api_core.exceptions import from_http_response
+
+        base = f"https://{host}" if host else self.address or f"https://{_host(location)}"
+        response = self._session.post(
+            f"{base}/{_API_VERSION}/{path}", json=body, timeout=_TIMEOUT / 1000, stream=stream
+        )
+        if response.status_code >= 400:
+            raise from_http_response(response)
+        return response
+
+    def told(self, location: str) -> dict[str, Any]:
+        """What a child process needs to know to `initialise` itself for the same place."""
+        return {
+            "project": self.project,
+            "location": location,
+            "address": self.address,
+            "token": self._token,
+        }
+
     # Life
 
     def ensure_bucket(self) -> str:
@@ -164,6 +214,8 @@ class Connection:
         for service in self._services.values():
             service.transport.close()
         self._services.clear()
+        if "_session" in self.__dict__:
+            self._session.close()
         if self._emulator:
             self._emulator.stop()
             self._emulator = None
@@ -211,7 +263,7 @@ def _vertex(config: Config) -> Connection:
     import google.auth.exceptions
 
     try:
-        google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        google.auth.default(scopes=[_SCOPE])
     except google.auth.exceptions.DefaultCredentialsError as error:
         raise ConfigurationError(
             "VT107", "no Google credentials were found", fix="gcloud auth application-default login"
@@ -336,6 +388,22 @@ class _Emulator:
             self._process.wait()
         self._words.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def initialise(told: dict[str, Any]) -> None:
+    """`aiplatform.init` as a connection would have it: global to a process, and so for a child of its own only."""
+    from google.cloud import aiplatform
+
+    address = told["address"]
+    if address:
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"  # no proxy is the way to loopback
+    aiplatform.init(
+        project=told["project"],
+        location=told["location"],
+        credentials=_fixed_credentials(told["token"]) if address else None,
+        api_endpoint=address,
+        api_transport="rest",
+    )
 
 
 def _host(location: str) -> str:

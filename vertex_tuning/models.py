@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.errors import ServiceError, SpecError
-from vertex_tuning.retries import again, translated
+from vertex_tuning.deploying import Machines, OpenDeployment, chat
+from vertex_tuning.errors import SpecError
+from vertex_tuning.retries import again, passed_over, translated
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -35,8 +37,8 @@ class Answer:
     """`STOP`, `MAX_TOKENS`..."""
     prompt_tokens: int
     answer_tokens: int
-    raw: types.GenerateContentResponse
-    """The response as google-genai gives it."""
+    raw: Any
+    """The response as google-genai gives it (`GenerateContentResponse`); of a deployed open model, the chat completion."""
 
     def __str__(self) -> str:
         return self.text
@@ -131,7 +133,11 @@ class Checkpoint(Model):
 
 
 class TunedModel(Model):
-    """A tuned model, one version of it."""
+    """A tuned model: one version of a model tuned from Gemini, or the weights that tuning an open model left.
+
+    Gemini's are served from the moment that the job has ended. An open model's weights lie in `output_uri`, and answer once they
+    are deployed.
+    """
 
     def __init__(
         self, connection: Connection, name: str, endpoint: str, *, output_uri: str = "", job: str = ""
@@ -143,6 +149,7 @@ class TunedModel(Model):
         """`gs://` folder of an open model's checkpoints; empty for others."""
         self.job = job
         """The job that made it, where it came from one."""
+        self._deployment = OpenDeployment(connection, output_uri) if output_uri and not name else None
 
     def __repr__(self) -> str:
         return f"<TunedModel {self.name or self.output_uri}>"
@@ -161,7 +168,7 @@ class TunedModel(Model):
 
     @property
     def endpoint(self) -> str:
-        """The endpoint that serves it."""
+        """The endpoint that serves it; empty for an open model that is not deployed, as far as is known."""
         return self.served_as
 
     @property
@@ -181,7 +188,12 @@ class TunedModel(Model):
         return self._connection.genai_in(found[1]) if found else self._connection.genai
 
     def checkpoints(self) -> list[Checkpoint]:
-        """Its checkpoints by training order; each can be asked. Empty where only the last one was kept."""
+        """Its checkpoints by training order; each can be asked. Empty where only the last one was kept.
+
+        An open model's lie beside each other in `output_uri`: name a folder to `client.models.get`.
+        """
+        if self._deployment is not None:
+            return []
         resource = self.resource()
         endpoints = self._checkpoint_endpoints()
         return [
@@ -217,28 +229,154 @@ class TunedModel(Model):
     def delete(self) -> None:
         """Delete the model with all its versions and the endpoints that serve nothing else; no fault if it is gone.
 
-        The service deletes no model that is deployed: it is undeployed from each endpoint first.
+        The service deletes no model that is deployed: it is undeployed from each endpoint first. Of an open model the deployment
+        goes; the weights in its `output_uri` are yours, and stay.
         """
+        if self._deployment is not None:
+            self.undeploy()
+            return
         found = _LOCATION.search(self.name)
         location = found[1] if found else self._connection.location
         models = self._connection.service_in("ModelService", location)
         endpoints = self._connection.service_in("EndpointService", location)
         model = self.name.partition("@")[0]
-        with _passed_over(404):
+        with passed_over(404):
             versions = again(lambda: list(models.list_model_versions(name=model)))
             for place in [place for version in versions for place in version.deployed_models]:
-                with _passed_over(404):
+                with passed_over(404):
                     _undeploy(endpoints, place.endpoint, place.deployed_model_id)
             again(lambda: models.delete_model(name=model).result())
 
     def how_to_call(self) -> str:
-        """A program in plain google-genai that asks this model."""
+        """A program with nothing but Google's libraries in it that asks this model; an open one must be deployed.
+
+        Raises:
+            SpecError: VT351, it is an open model, and not deployed.
+        """
+        if self._deployment is not None:
+            endpoint = self._deployed()
+            return self._deployment.how_to_call(endpoint)
         location = (_LOCATION.search(self.served_as) or ["", self._connection.location])[1]
         return (
             "from google import genai\n\n"
             f'client = genai.Client(vertexai=True, project="{self._connection.project}", location="{location}")\n'
             f'response = client.models.generate_content(\n    model="{self.served_as}",\n    contents="...",\n)\n'
             "print(response.text)"
+        )
+
+    # Open models
+
+    def deploy(
+        self,
+        *,
+        machine_type: str = "",
+        accelerator_type: str = "",
+        accelerator_count: int = 0,
+        min_replicas: int = 1,
+        max_replicas: int = 1,
+        timeout: float | None = None,
+    ) -> TunedModel:
+        """Deploy an open model to an endpoint, by Google's Model Garden; afterwards it answers.
+
+        **On Vertex AI this costs money by the hour for every machine, asked or not, until `undeploy()`.** What is deployed
+        already is taken as it is. It takes some ten to thirty minutes.
+
+        Args:
+            machine_type: Such as `g2-standard-12`. Left out: Vertex AI chooses.
+            accelerator_type: Such as `NVIDIA_L4`; together with the machine's type.
+            accelerator_count: Per machine.
+            min_replicas: Machines that always run.
+            max_replicas: Machines when there is much to do.
+            timeout: Seconds. Left out: two hours.
+
+        Raises:
+            SpecError: VT350 a model of Gemini's, which is served already; VT353 no such machines; VT354 it is being deployed.
+            ServiceError: The service refused; it is not asked a second time.
+        """
+        deployment = self._open("deploy")
+        machines = Machines(machine_type, accelerator_type, accelerator_count, min_replicas, max_replicas)
+        self.served_as = deployment.make(machines, timeout)
+        return self
+
+    def undeploy(self) -> None:
+        """Undeploy an open model, and delete its endpoint; the weights stay. No fault if it is not deployed.
+
+        Raises:
+            SpecError: VT350, a model of Gemini's: `delete()` takes it from its endpoints.
+        """
+        self._open("undeploy").remove()
+        self.served_as = ""
+
+    def _open(self, what: str) -> OpenDeployment:
+        if self._deployment is None:
+            raise SpecError(
+                "VT350",
+                "only the weights of an open model are deployed: a model tuned from Gemini is served already",
+                where=f"{what} {self.name}",
+                fix="ask it: model.generate(...); to take it from its endpoints: model.delete()",
+            )
+        return self._deployment
+
+    def _deployed(self) -> str:
+        """The endpoint of an open model, looked for where it is not known."""
+        assert self._deployment is not None
+        self.served_as = self.served_as or self._deployment.find()
+        if not self.served_as:
+            raise SpecError(
+                "VT351",
+                "an open model answers once it is deployed, and this one is not",
+                where=self.output_uri,
+                fix=f"model.deploy(), or: vertex-tuning models deploy {self.output_uri}",
+            )
+        return self.served_as
+
+    def generate(self, prompt: Prompt, **options: Any) -> Answer:
+        """`Model.generate`; of an open model, by the chat completions of its endpoint.
+
+        Raises:
+            SpecError: VT351 an open model that is not deployed, VT352 an option that it does not take.
+        """
+        if self._deployment is None:
+            return super().generate(prompt, **options)
+        body = chat(prompt, options)
+        found = self._deployment.ask(self._deployed(), body)
+        choice, usage = found["choices"][0], found.get("usage") or {}
+        text = choice["message"].get("content") or ""
+        return Answer(
+            text=_unquoted(text) if options.get("labels") is not None else text,
+            finish_reason={"stop": "STOP", "length": "MAX_TOKENS"}.get(choice.get("finish_reason"), ""),
+            prompt_tokens=int(usage.get("prompt_tokens", 0)),
+            answer_tokens=int(usage.get("completion_tokens", 0)),
+            raw=found,
+        )
+
+    def stream(self, prompt: Prompt, **options: Any) -> Iterator[str]:
+        """`Model.stream`; of an open model, by the chat completions of its endpoint."""
+        if self._deployment is None:
+            yield from super().stream(prompt, **options)
+            return
+        if options.get("labels") is not None:
+            yield self.generate(prompt, **options).text  # one of them, or nothing
+            return
+        body = chat(prompt, options)
+        for chunk in self._deployment.stream(self._deployed(), body):
+            for choice in chunk["choices"]:
+                if text := choice["delta"].get("content"):
+                    yield text
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """`Model.count_tokens`; an open model tells after it has answered: `answer.prompt_tokens`.
+
+        Raises:
+            SpecError: VT352, an open model.
+        """
+        if self._deployment is None:
+            return super().count_tokens(prompt)
+        raise SpecError(
+            "VT352",
+            "a deployed open model does not count tokens beforehand",
+            where="count_tokens",
+            fix="generate(...).prompt_tokens",
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -267,12 +405,16 @@ class Models:
         return Model(self._connection, found.id)
 
     def get(self, name: str) -> TunedModel:
-        """A tuned model by its name (`projects/.../models/ID@VERSION`) or its id.
+        """A tuned model by its name (`projects/.../models/ID@VERSION`) or its id; an open one by its `gs://` folder.
+
+        The folder is a job's `output_uri`, or that of one of its checkpoints; nobody is asked for it.
 
         Raises:
             SpecError: VT316, not a model's name.
             ServiceError: VT501 with code 404, there is none.
         """
+        if name.startswith("gs://"):
+            return TunedModel(self._connection, "", "", output_uri=name)
         full = (
             name
             if "/" in name
@@ -283,7 +425,8 @@ class Models:
             raise SpecError(
                 "VT316",
                 f'"{name}" is not the name of a tuned model',
-                fix="projects/PROJECT/locations/LOCATION/models/ID@VERSION, or its ID; see: vertex-tuning models list",
+                fix="projects/PROJECT/locations/LOCATION/models/ID@VERSION, its ID, or an open model's gs:// folder; "
+                "see: vertex-tuning models list",
             )
         client = self._connection.genai_in(match["location"])
         found = again(lambda: client.models.get(model=full))
@@ -323,20 +466,17 @@ def locations(connection: Connection) -> Iterator[str]:
 
 def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:
     """Take a model from an endpoint, and delete the endpoint where it holds no other."""
-    with _passed_over(404):
+    with passed_over(404):
         again(lambda: endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=deployed_id).result())
     if not again(lambda: endpoints.get_endpoint(name=endpoint)).deployed_models:
         again(lambda: endpoints.delete_endpoint(name=endpoint).result())
 
 
-@contextlib.contextmanager
-def _passed_over(code: int) -> Iterator[None]:
-    """Pass over an answer with this HTTP code."""
-    try:
-        yield
-    except ServiceError as error:
-        if error.code != code:
-            raise
+def _unquoted(text: str) -> str:
+    """A label as it was given: a container answers with a JSON string."""
+    with contextlib.suppress(ValueError):
+        return str(json.loads(text))
+    return text
 
 
 def _contents(prompt: Prompt) -> Any:

@@ -84,6 +84,16 @@ def _worth_another_try(error: BaseException) -> bool:
     return isinstance(error, ServiceError) and is_passing(error) and _GAVE_UP not in _kinds(error.__cause__)
 
 
+@contextlib.contextmanager
+def passed_over(code: int) -> Iterator[None]:
+    """Pass over an answer with this HTTP code: what is gone already needs no deleting."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.code != code:
+            raise
+
+
 def is_passing(error: ServiceError) -> bool:
     """Whether another try may go better; no answer at all (code 0) counts."""
     return error.code == 0 or error.code in RETRYABLE

@@ -48,5 +48,10 @@ def test_batches_are_answered_over_rest_and_grpc(emulator):
 
 
 @pytest.mark.slow
+def test_aiplatform_uploads_deploys_and_asks_over_grpc(emulator):
+    assert "deployed" in run(emulator, "vertexai_models.py")
+
+
+@pytest.mark.slow
 def test_cloud_storage_moves_a_hundred_mebibytes(emulator):
     assert "stored" in run(emulator, "cloud_storage.py")

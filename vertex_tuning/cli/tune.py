@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,6 +234,8 @@ def _tune(
             _common.say(f"Ask it: {ask}\n\n{model.how_to_call()}")
         else:
             click.echo(f"Checkpoints: {model.output_uri}")
+            deploy = _common.again(f"models deploy {shlex.quote(model.output_uri)}", where)
+            _common.say(f"To have it answer: {deploy}")
 
 
 def _pair(label: str) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vertex_tuning.emulator.status import ApiError, Code
+
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
@@ -25,6 +27,25 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Call"], Awaitable["dict[str, Any] | Response"]]
 H = TypeVar("H", bound=Handler)
+
+
+MAX_BODY = 32 * 1024 * 1024
+
+
+async def read(request: Request) -> bytes:
+    """The body of a request.
+
+    Raises:
+        ApiError: 400, it is longer than `MAX_BODY`.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise ApiError(
+                Code.INVALID_ARGUMENT, f"Request payload size exceeds the limit: {MAX_BODY} bytes."
+            )
+    return bytes(body)
 
 
 @dataclass(slots=True)
@@ -41,6 +62,11 @@ class Call:
     """Query parameters, without `$alt` and its kin."""
     body: dict[str, Any] = field(default_factory=dict)
     """The request as canonical ProtoJSON; empty where the route names no request."""
+
+    @property
+    def is_dedicated(self) -> bool:
+        """Whether it came to an endpoint's own host."""
+        return self.request.headers.get("host", "").partition(":")[0].endswith(".prediction.vertexai.goog")
 
     @property
     def parent(self) -> str:

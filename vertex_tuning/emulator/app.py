@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from vertex_tuning.emulator import guard, routes
-from vertex_tuning.emulator.api import Call, Route
+from vertex_tuning.emulator.api import Call, Route, read
 from vertex_tuning.emulator.batches import BatchJobs
 from vertex_tuning.emulator.clock import CLOCK
 from vertex_tuning.emulator.jobs import TuningJobs
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_JSON_BODY = 32 * 1024 * 1024
 # `v3` is Resource Manager's.
 _VERSIONS = {"v1": "v1", "v1beta1": "v1beta1", "ui": "v1beta1", "v3": "v3"}
 _STORAGE_ROOTS = frozenset({"storage", "upload", "download", "batch", "resumable"})
@@ -141,7 +140,8 @@ class Emulator:
         name = "" if served is None else "identity" if served["identity"] else "vertex"
         route, match = _TABLES[name].find(scope["method"], unquote(rest if version else path[1:]), version)
         if served is not None and name == "vertex" and "location" in match:
-            _check_location(host, served["location"] or served["multi"], match["location"])
+            place = served["location"] or served["multi"] or served["dedicated"]
+            _check_location(host, place, match["location"])
         request = Request(scope, receive)
         call = Call(self, request, version, match, _query(scope["query_string"]))
         if route.request is not None:
@@ -227,14 +227,8 @@ def _check_location(host: str, host_location: str | None, location: str) -> None
 
 
 async def _json_body(request: Request) -> Any:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_JSON_BODY:
-            raise ApiError(
-                Code.INVALID_ARGUMENT, f"Request payload size exceeds the limit: {MAX_JSON_BODY} bytes."
-            )
-    return parse_json(bytes(body)) if body.strip() else {}
+    body = await read(request)
+    return parse_json(body) if body.strip() else {}
 
 
 def _incident(error: Exception, scope: Scope) -> ApiError:

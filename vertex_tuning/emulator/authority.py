@@ -1,8 +1,8 @@
 """What the front door shows and hands out: a certificate authority, and a service account.
 
-The authority signs for names under `googleapis.com` alone (a name constraint says so to every client), lives
-thirty days, belongs to one data folder, and is trusted only by programs that were handed its bundle. It never
-enters a system store. The account's key is a real one, as Google's clients want it, and opens nothing.
+The authority signs for names under `googleapis.com` and `prediction.vertexai.goog` alone (name constraints say so to
+every client), lives thirty days, belongs to one data folder, and is trusted only by programs that were handed its
+bundle. It never enters a system store. The account's key is a real one, as Google's clients want it, and opens nothing.
 
 Import this module when a program comes through the front door, not before: `cryptography` is a fifth of the
 server.
@@ -31,6 +31,8 @@ LIFETIME = datetime.timedelta(days=30)
 _RENEW_BEFORE = datetime.timedelta(days=2)
 _CLOCK_SKEW = datetime.timedelta(hours=1)
 _DOMAIN = "googleapis.com"
+_DEDICATED = "prediction.vertexai.goog"
+"""Endpoints with a name of their own."""
 
 
 class Authority:
@@ -99,7 +101,9 @@ class Authority:
             .not_valid_after(now + LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(sign_certificates=True), critical=True)
-            .add_extension(x509.NameConstraints([x509.DNSName(_DOMAIN)], None), critical=True)
+            .add_extension(
+                x509.NameConstraints([x509.DNSName(_DOMAIN), x509.DNSName(_DEDICATED)], None), critical=True
+            )
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )

@@ -27,6 +27,7 @@ SERVED_HOSTS = re.compile(
       | (?P<storage> (?:[a-z0-9][a-z0-9._-]*\.)? storage | www )
       | (?P<identity> oauth2 | iamcredentials | cloudresourcemanager )
     )\.googleapis\.com
+    | [a-z0-9-]+ \. (?P<dedicated>[a-z]+(?:-[a-z]+[0-9]+)?) - [a-z0-9]+ \.prediction\.vertexai\.goog
     """
 )
 _GOOGLE = re.compile(

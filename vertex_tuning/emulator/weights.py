@@ -12,6 +12,7 @@ import fcntl
 import fnmatch
 import hashlib
 import json
+import math
 import shutil
 import struct
 import subprocess
@@ -194,13 +195,16 @@ def check_folder(folder: Path) -> None:
             fix="save the weights as safetensors, and remove these files",
         )
     for path in weights:
-        _check_safetensors(path)
+        tensors(path)
 
 
-def _check_safetensors(path: Path) -> None:
-    """Hold the header against the file before anything is allocated for it.
+def tensors(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a safetensors file by name; its header is held against the file before anything is allocated for it.
 
     Source: safetensors format: 8 bytes length, a JSON header, then the tensors without gaps.
+
+    Raises:
+        WeightsError: VT705, it is not what its header says.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -209,19 +213,23 @@ def _check_safetensors(path: Path) -> None:
             raise WeightsError("VT705", "the header is longer than the file", where=str(path))
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
-            raise WeightsError("VT705", "the header is not JSON", where=str(path)) from error
+            found = {
+                name: (tuple(entry["shape"]), entry["dtype"], *entry["data_offsets"])
+                for name, entry in header.items()
+                if name != "__metadata__"
+            }
+            ordered = sorted(found.items(), key=lambda item: (item[1][2], item[1][3]))
+            sizes = {name: math.prod(shape) * _DTYPES[dtype] for name, (shape, dtype, _, _) in ordered}
+            numbers = [number for shape, _, *place in found.values() for number in (*shape, *place)]
+            if not all(type(number) is int and number >= 0 for number in numbers):
+                raise ValueError("shapes and places are whole numbers")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError("VT705", "the header is not one of safetensors", where=str(path)) from error
     end = 0
-    for name, tensor in sorted(
-        ((name, tensor) for name, tensor in header.items() if name != "__metadata__"),
-        key=lambda item: item[1]["data_offsets"],
-    ):
-        start, stop = tensor["data_offsets"]
-        count = 1
-        for dimension in tensor["shape"]:
-            count *= dimension
-        if start != end or stop - start != count * _DTYPES.get(tensor["dtype"], 0):
+    for name, (_, _, start, stop) in ordered:
+        if start != end or stop - start != sizes[name]:
             raise WeightsError("VT705", f"tensor {name} is not as large as its shape says", where=str(path))
         end = stop
     if 8 + length + end != size:
         raise WeightsError("VT705", "the file is not as long as its header says", where=str(path))
+    return {name: shape for name, (shape, *_) in ordered}

@@ -18,6 +18,8 @@ from google.genai import types
 
 ENDED = {"JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"}
 LOCATION = "projects/vertex-tuning-local/locations/us-central1"
+LLAMA = "meta/llama3_1@llama-3.1-8b-instruct"
+FINAL = "postprocess/node-0/checkpoints/final"
 PATIENCE = 150.0
 """Seconds until a test gives up waiting; a busy machine needs many."""
 
@@ -168,6 +170,34 @@ def bench(emulator: Any) -> Bench:
 def tuned(bench: Bench) -> dict[str, Any]:
     """A job that succeeded, with two checkpoints; not to be changed or deleted."""
     return bench.tune(epochs=2, tunedModelDisplayName="tuned", labels={"team": "a"})
+
+
+def tune_open(bench: Bench, **spec: Any) -> str:
+    """Tune an open model until it has learnt; the folder of its weights."""
+    out = f"gs://{bench.new_bucket('US')}/out"
+    bench.tune(bench.upload(COLOURS * 3), baseModel=LLAMA, outputUri=out, spec=spec)
+    return f"{out}/{FINAL}"
+
+
+@pytest.fixture(scope="session")
+def adapter(bench: Bench) -> str:
+    """Where an adapter lies that says what colour it is asked for."""
+    return tune_open(bench, hyperParameters={"epochCount": 8, "adapterSize": "ADAPTER_SIZE_SIXTEEN"})
+
+
+@pytest.fixture(scope="session")
+def whole(bench: Bench) -> str:
+    """The same with all weights."""
+    return tune_open(bench, tuningMode="TUNING_MODE_FULL", hyperParameters={"epochCount": 8})
+
+
+@pytest.fixture(scope="session")
+def deployed(bench: Bench, adapter: str) -> str:
+    """An endpoint on which that adapter is deployed by Model Garden's call; not to be changed."""
+    asked = {"customModel": {"gcsUri": adapter}, "endpointConfig": {"endpointDisplayName": "garden"}}
+    done = bench.call("POST", f"/v1beta1/{LOCATION}:deploy", asked)
+    assert done["done"], done
+    return str(done["response"]["endpoint"])
 
 
 @pytest.fixture

@@ -232,7 +232,6 @@ def test_endpoints_are_made_listed_changed_and_deleted_by_hand(bench: Bench) -> 
     assert code_of(bench.call("POST", f"/v1/{LOCATION}/endpoints", {}))[0] == 400
     assert bench.call("DELETE", f"/v1/{name}")["done"]
     assert code_of(bench.call("GET", f"/v1/{name}")) == (404, "NOT_FOUND")
-    assert code_of(bench.call("POST", f"/v1/{name}:deployModel", {"deployedModel": {"model": "m"}}))[0] == 501
 
 
 def test_operations_are_kept_until_they_are_deleted(bench: Bench) -> None:

@@ -9,6 +9,10 @@
     ledger.py    jobs in the database: every transition with its event
     registry.py  models, versions, aliases, checkpoints, endpoints
     outcome.py   what a job that succeeded leaves there
+    deployments.py  which models an endpoint holds, and which of them answers
+    uploading.py    models that come and go as files: uploaded, copied, exported
+    given.py     weights that a user gives, held against the open model they are of
+    tokenizer.py whether a tokenizer can be used, in a process of its own
     custom.py    weights in Cloud Storage, in and out, of open models
     measures.py  what a job measures, in Cloud Storage
     files.py     the folder of a job

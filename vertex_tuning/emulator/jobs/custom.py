@@ -2,8 +2,8 @@
 
 The layout of what is left is Google's: `OUTPUT/postprocess/node-0/checkpoints/checkpoint-N/` and
 `.../final/`. Each is a folder that plain `transformers` loads (`model-00001-of-00001.safetensors`), or an
-adapter that PEFT loads. The next job tunes on by naming one as its `customBaseModel`. Nothing but safetensors
-and JSON is taken in.
+adapter that PEFT loads. The next job tunes on by naming one as its `customBaseModel`; what is taken in is
+checked in `given.py`.
 """
 
 from __future__ import annotations
@@ -15,25 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vertex_tuning.emulator.jobs import files
+from vertex_tuning.emulator.jobs import given
 from vertex_tuning.emulator.jobs.files import JobFolder
-from vertex_tuning.emulator.status import ApiError, invalid
-from vertex_tuning.emulator.storage.listing import Query, page
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.storage import Storage
 
-_SUFFIXES = (".json", ".safetensors", ".txt", ".jinja", ".model")
-_SHAPE = (
-    "model_type",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "vocab_size",
-)
-_MAX_FILES = 200
 _MAX_HEADER = 16 * 1024 * 1024
 _MODEL, _SHARD, _INDEX = (
     "model.safetensors",
@@ -48,43 +35,10 @@ def take_in(storage: Storage, uri: str, stand_in: Path, folder: JobFolder) -> No
     Raises:
         ApiError: 400, it is neither, or it is not of the stand-in's shape.
     """
-    bucket, _, prefix = uri.removeprefix("gs://").rstrip("/").partition("/")
-    found = page(storage.db, bucket, Query(prefix=f"{prefix}/", delimiter="/", limit=_MAX_FILES)).items
-    names = {version.name.rsplit("/", 1)[1]: version for version in found}
-    adapter = "adapter_config.json" in names and "adapter_model.safetensors" in names
-    whole = "config.json" in names and any(name.endswith(".safetensors") for name in names)
-    if not adapter and not whole:
-        raise _refused(f"{uri} holds neither a model (config.json, *.safetensors) nor an adapter.")
-    target = folder.initial if adapter else folder.base
-    target.mkdir(parents=True)
-    for name, version in names.items():
-        if name.endswith(_SUFFIXES):
-            files.take(storage.blobs.path(version.blob), target / name)
-    if whole and not adapter:
-        _check_shape(target / "config.json", stand_in / "config.json")
-        for path in stand_in.iterdir():
-            # A tokenizer may be missing; the stand-in's is the same.
-            if path.suffix != ".safetensors" and path.is_file() and not (target / path.name).exists():
-                files.take(path, target / path.name)
-
-
-def _check_shape(given: Path, expected: Path) -> None:
-    try:
-        config = json.loads(given.read_bytes())
-        assert isinstance(config, dict)
-    except (ValueError, AssertionError) as error:
-        raise _refused("config.json is not a JSON object.") from error
-    reference = json.loads(expected.read_bytes())
-    different = [key for key in _SHAPE if config.get(key) != reference.get(key)]
-    if different:
-        raise _refused(
-            "the weights are of another model than the one that the emulator trains here: "
-            f"{', '.join(different)} differ. Give the output of an earlier job on the same base model."
-        )
-
-
-def _refused(why: str) -> ApiError:
-    return invalid(("tuning_job.custom_base_model", why), rule="VT636")
+    found = given.look(storage, uri, "tuning_job.custom_base_model")
+    target = folder.initial if found.mode == "adapter" else folder.base
+    found.take(storage, target)
+    given.fit(found, target, [stand_in])
 
 
 def leave(

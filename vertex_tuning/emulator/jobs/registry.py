@@ -1,4 +1,4 @@
-"""Tuned models: versions, aliases, checkpoints, and the endpoints that serve them.
+"""Models, tuned, uploaded or copied: versions, aliases, checkpoints, and the endpoints that serve them.
 
 A model is two kinds of resources. `models` has one row per model: what a list shows, which is the default
 version. `modelVersions` has one row per version, under `MODEL@V`; its private part knows the files.
@@ -26,10 +26,10 @@ class Registry:
 
     Args:
         db: Where they are.
-        forget: Called with a job's name when the last thing that needed its files is gone.
+        forget: Called with a version that is gone: nothing needs its files any more.
     """
 
-    def __init__(self, db: Database, forget: Callable[[str], None]) -> None:
+    def __init__(self, db: Database, forget: Callable[[Resource], None]) -> None:
         self._db = db
         self._forget = forget
 
@@ -50,7 +50,13 @@ class Registry:
 
     def jobs(self) -> set[str]:
         """Ids of the jobs whose files are served."""
-        return {identifier(found.private["job"]) for found in self._db.list(_VERSIONS)}
+        return {
+            identifier(found.private["job"]) for found in self._db.list(_VERSIONS) if found.private["job"]
+        }
+
+    def folders(self) -> set[str]:
+        """Names of the folders that hold the files of uploaded and copied models."""
+        return {found.private["folder"] for found in self._db.list(_VERSIONS) if "folder" in found.private}
 
     # Writing
 
@@ -78,45 +84,69 @@ class Registry:
             The `tunedModel` of the job.
         """
         with self._db.transaction():
-            created = now()
-            name = model or f"{parent}/models/{self._db.new_id()}"
-            number = str(1 + self._last_version(name))
-            last = checkpoints[-1]["checkpoint_id"]
-            version = Resource(
-                f"{name}@{number}",
-                _VERSIONS,
-                name,
-                {
-                    "name": name,
-                    "createTime": created,
-                    "updateTime": created,
-                    "supportedDeploymentResourcesTypes": ["SHARED_RESOURCES"],
-                    "modelSourceInfo": {"sourceType": "GENIE"},
-                    **body,
-                    "versionId": number,
-                    "versionCreateTime": created,
-                    "versionUpdateTime": created,
-                },
-                {**private, "checkpoints": {}},
-            )
+            version = self._new_version(parent, model, body, private)
+            version.body["supportedDeploymentResourcesTypes"] = ["SHARED_RESOURCES"]
+            version.body["supportedExportFormats"] = [{"id": "genie", "exportableContents": ["ARTIFACT"]}]
+            version.body["modelSourceInfo"] = {"sourceType": "GENIE"}
             for item in checkpoints:
-                identifier = item["checkpoint_id"]
                 endpoint = self._add_endpoint(parent, version, item, shown=not export_last_only)
-                version.private["checkpoints"][identifier] = {
+                version.private["checkpoints"][item["checkpoint_id"]] = {
                     "endpoint": endpoint,
                     "path": item["path"],
                     "epoch": item["epoch"],
                     "step": item["step"],
                 }
             if not export_last_only:
-                version.body["defaultCheckpointId"] = last
+                version.body["defaultCheckpointId"] = checkpoints[-1]["checkpoint_id"]
                 version.body["checkpoints"] = [
                     {"checkpointId": c["checkpoint_id"], "epoch": str(c["epoch"]), "step": str(c["step"])}
                     for c in checkpoints
                 ]
-            self._deploy(version)
+            _default_first(version)
             self._make_default(version)
             return tuned_model(version)
+
+    def add(
+        self, parent: str, model: str, body: dict[str, Any], private: dict[str, Any], aliases: list[str]
+    ) -> Resource:
+        """Register a version that no endpoint serves yet: one that was uploaded, or copied.
+
+        Args:
+            parent: Where the model lives.
+            model: Its full name, new or known; empty: a new one with a number.
+            body: What the version shows.
+            private: As for `add_version`, with `checkpoints` and `folder`.
+            aliases: Of the version; the first version of a model is its default in any case.
+
+        Raises:
+            ApiError: 400, not an alias.
+        """
+        with self._db.transaction():
+            version = self._new_version(parent, model, body, private)
+            if version.body["versionId"] == "1" or "default" in aliases:
+                self._make_default(version)
+            else:
+                self.save(version, "created")
+            self.merge_aliases(version, [alias for alias in aliases if alias != "default"])
+            return version
+
+    def _new_version(
+        self, parent: str, model: str, body: dict[str, Any], private: dict[str, Any]
+    ) -> Resource:
+        created = now()
+        name = model or f"{parent}/models/{self._db.new_id()}"
+        number = str(1 + self._last_version(name))
+        shown = {
+            "name": name,
+            "createTime": created,
+            "updateTime": created,
+            **body,
+            "versionId": number,
+            "versionCreateTime": created,
+            "versionUpdateTime": created,
+            "deployedModels": [],
+        }
+        return Resource(f"{name}@{number}", _VERSIONS, name, shown, {"checkpoints": {}, **private})
 
     def _last_version(self, model: str) -> int:
         """The highest number that was ever given: the number of a deleted version does not come back."""
@@ -150,28 +180,17 @@ class Registry:
         if "encryptionSpec" in version.body:
             body["encryptionSpec"] = version.body["encryptionSpec"]
         private = {
-            "version": version.name,
-            "checkpoint_id": checkpoint["checkpoint_id"],
-            "deployed_id": deployed,
+            "deployed": {deployed: {"version": version.name, "checkpoint_id": checkpoint["checkpoint_id"]}}
         }
+        version.body["deployedModels"].append(
+            {
+                "endpoint": name,
+                "deployedModelId": deployed,
+                **({"checkpointId": checkpoint["checkpoint_id"]} if shown else {}),
+            }
+        )
         self._db.put(Resource(name, "endpoints", parent, body, private), "created", {"model": version.name})
         return name
-
-    def _deploy(self, version: Resource) -> None:
-        """List the endpoints that serve a version, the default checkpoint's first."""
-        known = version.private["checkpoints"]
-        first = default_checkpoint(version)
-        shown = "checkpoints" in version.body
-        version.body["deployedModels"] = [
-            {
-                "endpoint": known[name]["endpoint"],
-                "deployedModelId": endpoint.private["deployed_id"],
-                **({"checkpointId": name} if shown else {}),
-            }
-            for name in sorted(known, key=lambda name: name != first)
-            if (endpoint := self._db.get(known[name]["endpoint"])) is not None
-            and "deployed_id" in endpoint.private
-        ]
 
     def _make_default(self, version: Resource) -> None:
         for other in self.versions(version.parent):
@@ -186,12 +205,16 @@ class Registry:
     def save(self, version: Resource, event: str) -> None:
         """Write a version; where it is the default one, the model shows it."""
         self._db.put(version, event)
+        number = int(version.body["versionId"])
+        last = max(self._last_version(version.parent), number)
         if "default" in version.body.get("versionAliases", ()):
             parent = version.parent.rsplit("/models/", 1)[0]
-            last = max(self._last_version(version.parent), int(version.body["versionId"]))
             self._db.put(
                 Resource(version.parent, "models", parent, version.body, {"last_version": last}), event
             )
+        elif last == number and (model := self._db.get(version.parent)) is not None:
+            model.private["last_version"] = last
+            self._db.put(model, "version added")
 
     def update(self, version: Resource, changes: dict[str, Any]) -> None:
         """Change `displayName`, `description`, `labels` or `defaultCheckpointId`.
@@ -213,7 +236,7 @@ class Registry:
             version.body.update(changes)
             version.body["updateTime"] = version.body["versionUpdateTime"] = now()
             if checkpoint is not None:
-                self._deploy(version)
+                _default_first(version)
                 job = self._db.get(version.private["job"])
                 if job is not None:
                     job.body["tunedModel"] = tuned_model(version)
@@ -243,26 +266,6 @@ class Registry:
             version.body["versionAliases"] = [*own, *(a for a in added if a not in own)]
             self.save(version, "aliases changed")
 
-    def undeploy(self, endpoint: Resource, deployed_id: str) -> None:
-        """Take a model from an endpoint, which then serves nothing.
-
-        Raises:
-            ApiError: 404, the endpoint has no such deployed model.
-        """
-        deployed = endpoint.body.get("deployedModels", [])
-        if not any(model["id"] == deployed_id for model in deployed):
-            raise not_found(f"DeployedModel `{deployed_id}` in Endpoint `{endpoint.name}`")
-        with self._db.transaction():
-            endpoint.body["deployedModels"] = [model for model in deployed if model["id"] != deployed_id]
-            endpoint.body["trafficSplit"] = {}
-            endpoint.body["updateTime"] = now()
-            version = self._db.get(endpoint.private.get("version", ""))
-            endpoint.private = {}
-            self._db.put(endpoint, "undeployed", {"deployed_model": deployed_id})
-            if version is not None:
-                self._deploy(version)
-                self.save(version, "undeployed")
-
     def delete_version(self, version: Resource) -> None:
         """Delete a version.
 
@@ -280,7 +283,7 @@ class Registry:
             self._db.delete(version.name)
             if not others:
                 self._db.delete(version.parent)
-        self._forget(version.private["job"])
+        self._forget(version)
 
     def delete_model(self, model: str) -> None:
         """Delete a model with all its versions.
@@ -297,7 +300,7 @@ class Registry:
                 self._db.delete(version.name)
             self._db.delete(model)
         for version in versions:
-            self._forget(version.private["job"])
+            self._forget(version)
 
     @staticmethod
     def _check_undeployed(versions: list[Resource]) -> None:
@@ -314,6 +317,12 @@ class Registry:
 def default_checkpoint(version: Resource) -> str:
     """Id of the checkpoint that a version's endpoint serves: the last one, unless another was chosen."""
     return str(version.body.get("defaultCheckpointId") or list(version.private["checkpoints"])[-1])
+
+
+def _default_first(version: Resource) -> None:
+    """List the endpoints that serve a version, the default checkpoint's first."""
+    first = default_checkpoint(version)
+    version.body["deployedModels"].sort(key=lambda place: place.get("checkpointId", first) != first)
 
 
 def tuned_model(version: Resource) -> dict[str, Any]:

@@ -217,6 +217,12 @@ class _Check:
         found = self.emulator.jobs.registry.version(full, version or "default")
         if found is None:
             raise not_found(f"The Model {name}")
+        if not found.private["base_model"]:
+            text = (
+                f"{name} was uploaded. Tune on weights of an open model by custom_base_model, their folder."
+            )
+            self.fault("VT638", field, text)
+            return None
         base = catalog.base_model(found.private["base_model"])
         # A model lives in its job's region or, from Gemini 3 on, in the multi-region round it.
         if location not in (self.location, base.serving_location(self.location)):

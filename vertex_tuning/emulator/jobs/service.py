@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs import files, ledger, plan, request, simulated
+from vertex_tuning.emulator.jobs.deployments import Deployments
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.registry import Registry
@@ -21,12 +22,14 @@ from vertex_tuning.emulator.jobs.run import Run
 from vertex_tuning.emulator.jobs.served import ServedModel
 from vertex_tuning.emulator.jobs.simulated import SimulatedTrainer
 from vertex_tuning.emulator.jobs.trainer import Trainer
+from vertex_tuning.emulator.jobs.uploading import Uploads
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.errors import SpecError
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
+    from vertex_tuning.emulator.jobs.deployments import Chosen
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,9 @@ class TuningJobs:
         self._db = emulator.db
         self._ledger = Ledger(emulator.db)
         self._folder = emulator.settings.data_dir / "jobs"
-        self.registry = Registry(emulator.db, lambda job: self._folder_of(job).remove())
+        self.registry = Registry(emulator.db, self._forget)
+        self.uploads = Uploads(emulator, self.registry)
+        self.deployments = Deployments(emulator, self.registry)
         self._simulate = emulator.settings.simulate is not None
         self._trainer: Trainer | SimulatedTrainer = (
             SimulatedTrainer()
@@ -66,6 +71,7 @@ class TuningJobs:
         self._waiting.extend(job.name for job in left)
         if self._folder.exists():
             await asyncio.to_thread(self._sweep, {identifier(job.name) for job in left})
+        await asyncio.to_thread(self.uploads.sweep)
         self._work = asyncio.create_task(self._serve())
 
     async def stop(self) -> None:
@@ -80,6 +86,7 @@ class TuningJobs:
         await self.stop()
         self._waiting.clear()
         await asyncio.to_thread(files.remove, self._folder)
+        await asyncio.to_thread(self.uploads.reset)
         self._work = asyncio.create_task(self._serve())
 
     def _sweep(self, unfinished: set[str]) -> None:
@@ -111,6 +118,12 @@ class TuningJobs:
             log.exception("%s", name)
         finally:
             del self._runs[name]
+
+    def _forget(self, version: Resource) -> None:
+        if "folder" in version.private:
+            self.uploads.forget(version)
+        else:
+            self._folder_of(version.private["job"]).remove()
 
     def _folder_of(self, name: str) -> JobFolder:
         return JobFolder(self._folder / identifier(name))
@@ -200,36 +213,39 @@ class TuningJobs:
             return self._base(before, rest)
         _, project, *tail = name.split("/")
         full = "/".join(["projects", self._emulator.settings.number_of(project), *tail])
-        endpoint = self._db.get(full)
-        if endpoint is None or endpoint.kind != "endpoints":
-            raise not_found(f"Endpoint `{name}`")
-        version = self._db.get(endpoint.private.get("version", ""))
-        if version is None:
-            raise ApiError(
-                Code.FAILED_PRECONDITION, f"Endpoint `{name}` has no model deployed.", rule="VT645"
-            )
-        return self.served_version(version, endpoint.private["checkpoint_id"])
+        chosen = self.deployments.choose(full)
+        return self.served_version(chosen.version, chosen.checkpoint_id, chosen)
 
-    def served_version(self, version: Resource, checkpoint_id: str) -> ServedModel:
-        """What answers for a checkpoint of a tuned model's version, deployed or not.
+    def served_version(
+        self, version: Resource, checkpoint_id: str, deployed: Chosen | None = None
+    ) -> ServedModel:
+        """What answers for a checkpoint of a model's version, deployed or not.
 
         Raises:
             ApiError: 400 where weights are missing.
         """
         made = version.private
         checkpoint = self._emulator.settings.data_dir / made["checkpoints"][checkpoint_id]["path"]
+        # A simulated model has no weights of its own: its base answers.
+        trained = not (checkpoint / simulated.NOTE).exists()
+        whole = made["mode"] == "full" and trained
         return ServedModel(
-            plan.weights(self._emulator, made["stand_in"]),
-            None if (checkpoint / simulated.NOTE).exists() else checkpoint,
-            made["base_model"],
+            checkpoint if whole else plan.weights(self._emulator, made["stand_in"]),
+            checkpoint if trained and not whole else None,
+            made["base_model"] or version.name.rpartition("/")[2],
             catalog.stand_in(made["stand_in"]),
+            deployed,
+            is_gemini=bool(made["base_model"]),
         )
 
     def _base(self, before: str, rest: str) -> ServedModel:
         publisher, _, model = rest.partition("/models/")
+        # Open models bear their publisher in their id, Google's own among them.
+        full = f"{publisher}/{model}"
         try:
-            base = catalog.base_model(model if publisher == "google" else f"{publisher}/{model}")
+            base = catalog.base_model(full if full in catalog.models() or publisher != "google" else model)
         except SpecError as error:
             raise not_found(f"Publisher Model `{before.lstrip('/')}publishers/{rest}`") from error
         stand_in = plan.stand_in_of(self._emulator, base)
-        return ServedModel(plan.weights(self._emulator, stand_in.name), None, base.id, stand_in)
+        folder = plan.weights(self._emulator, stand_in.name)
+        return ServedModel(folder, None, base.id, stand_in, is_gemini=not base.open)

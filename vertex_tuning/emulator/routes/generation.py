@@ -25,12 +25,14 @@ _TARGETS = (
 """The last is express mode: an API key stands for the project."""
 
 
-def _generation(call: Call) -> Generation:
+def generation_of(call: Call) -> Generation:
+    """Who answers."""
     generation: Generation = call.emulator.generation
     return generation
 
 
-def _served(call: Call) -> ServedModel:
+def served_by(call: Call) -> ServedModel:
+    """What answers for the endpoint or the publisher's model of a path."""
     path = call.path
     if "endpoint" in path:
         return call.emulator.jobs.served(f"{call.parent}/endpoints/{path['endpoint']}")
@@ -39,24 +41,24 @@ def _served(call: Call) -> ServedModel:
 
 
 async def _generate(call: Call) -> dict[str, Any]:
-    return await _while_connected(call, _generation(call).generate(_served(call), call.body))
+    return await while_connected(call, generation_of(call).generate(served_by(call), call.body))
 
 
 async def _stream(call: Call) -> StreamingResponse:
-    chunks = _generation(call).stream(_served(call), call.body)
+    chunks = generation_of(call).stream(served_by(call), call.body)
     # What is wrong with the request shows before the first chunk, and is an ordinary error.
-    first = await _while_connected(call, anext(chunks))
+    first = await while_connected(call, anext(chunks))
     if call.query.get("alt") == "sse":
         return StreamingResponse(_events(call, first, chunks), media_type="text/event-stream")
     return StreamingResponse(_array(call, first, chunks), media_type="application/json; charset=UTF-8")
 
 
 async def _count_tokens(call: Call) -> dict[str, Any]:
-    return await _generation(call).count_tokens(_served(call), call.body)
+    return await generation_of(call).count_tokens(served_by(call), call.body)
 
 
 async def _compute_tokens(call: Call) -> dict[str, Any]:
-    return await _generation(call).compute_tokens(_served(call), call.body)
+    return await generation_of(call).compute_tokens(served_by(call), call.body)
 
 
 for _target in _TARGETS:
@@ -107,7 +109,7 @@ async def _array(
     yield b"\n]\n"
 
 
-async def _while_connected(call: Call, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+async def while_connected(call: Call, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     """The result of some work, which is given up where the client goes away."""
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(call.request.receive())  # the body was read: what comes next is the end

@@ -1,4 +1,4 @@
-"""`models`: tuned models, their versions and checkpoints."""
+"""`models`: tuned, uploaded and copied ones, their versions and checkpoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.listing import page, page_of
 from vertex_tuning.emulator.routes import changes
-from vertex_tuning.emulator.routes.operations import finished
+from vertex_tuning.emulator.routes.operations import TYPES, finished
 from vertex_tuning.emulator.state import Resource
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.wire.schema import schema
@@ -47,7 +47,7 @@ async def list_models(call: Call) -> dict[str, Any]:
         fields=[*schema("v1beta1").message("Model").fields, "model", "baseModelName"],
         extra=lambda model: {
             "model": model.name.rsplit("/", 1)[1],
-            "baseModelName": model.body["labels"]["google-vertex-llm-tuning-base-model-id"],
+            "baseModelName": model.body.get("labels", {}).get("google-vertex-llm-tuning-base-model-id"),
         },
     )
 
@@ -90,6 +90,37 @@ async def merge_version_aliases(call: Call) -> dict[str, Any]:
     version = _version(call)
     call.emulator.jobs.registry.merge_aliases(version, call.body.get("versionAliases", []))
     return version.body
+
+
+def _added(call: Call, version: Resource, verb: str) -> dict[str, Any]:
+    response = {
+        "@type": f"{TYPES}.{call.version}.{verb}ModelResponse",
+        "model": version.parent,
+        "modelVersionId": version.body["versionId"],
+    }
+    return finished(call, version.parent, f"{verb}ModelOperationMetadata", response)
+
+
+@routes.post(f"{_MODELS}:upload", request="UploadModelRequest", response="Operation")
+async def upload(call: Call) -> dict[str, Any]:
+    """A model, or another version of one, from a folder of safetensors and JSON."""
+    return _added(call, await call.emulator.jobs.uploads.upload(call.parent, call.body), "Upload")
+
+
+@routes.post(f"{_MODELS}:copy", request="CopyModelRequest", response="Operation")
+async def copy(call: Call) -> dict[str, Any]:
+    """Another model, or another version of one, with the same weights; to another location too."""
+    return _added(call, await call.emulator.jobs.uploads.copy(call.parent, call.body), "Copy")
+
+
+@routes.post(f"{_MODELS}/{{model}}:export", request="ExportModelRequest", response="Operation")
+async def export(call: Call) -> dict[str, Any]:
+    """Writes a version's weights to Cloud Storage."""
+    version = _version(call)
+    uri = await call.emulator.jobs.uploads.export(version, call.body.get("outputConfig", {}))
+    response = {"@type": f"{TYPES}.{call.version}.ExportModelResponse"}
+    more = {"outputInfo": {"artifactOutputUri": uri}}
+    return finished(call, version.parent, "ExportModelOperationMetadata", response, more)
 
 
 @routes.delete(f"{_MODELS}/{{model}}", response="Operation")

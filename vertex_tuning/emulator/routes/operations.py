@@ -11,13 +11,17 @@ from vertex_tuning.emulator.status import not_found
 
 routes = Routes()
 
-_TYPES = "type.googleapis.com/google.cloud.aiplatform"
+TYPES = "type.googleapis.com/google.cloud.aiplatform"
 _LOCATION = "projects/{project}/locations/{location}"
 _OWNERS = ("tuningJobs", "models", "endpoints", "batchPredictionJobs")
 
 
 def finished(
-    call: Call, parent: str, metadata: str, response: dict[str, Any] | None = None
+    call: Call,
+    parent: str,
+    metadata: str,
+    response: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A finished operation, kept so that a client that polls finds it.
 
@@ -26,14 +30,16 @@ def finished(
         parent: What it belongs to: a location, or a resource.
         metadata: Message name of its metadata: `DeleteOperationMetadata`.
         response: Its result with `@type`; None: `google.protobuf.Empty`.
+        more: Further fields of the metadata.
     """
     created = now()
     name = f"{parent}/operations/{call.emulator.db.new_id()}"
     body = {
         "name": name,
         "metadata": {
-            "@type": f"{_TYPES}.{call.version}.{metadata}",
+            "@type": f"{TYPES}.{call.version}.{metadata}",
             "genericMetadata": {"createTime": created, "updateTime": created},
+            **(more or {}),
         },
         "done": True,
         "response": response or {"@type": "type.googleapis.com/google.protobuf.Empty"},

@@ -2,6 +2,9 @@
 
     generation.py   the server's side: requests in, answers out
     request.py      a request as an order; every check that needs no weights
+    completions.py  chat completions in OpenAI's form
+    instances.py    what the containers of open models take as `instances`
+    fields.py       free JSON, read field by field
     schema.py       Google's response schemas as JSON Schema
     answers.py      what the child tells, as Google's responses
     protocol.py     what the two say to each other

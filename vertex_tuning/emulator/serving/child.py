@@ -12,8 +12,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from jinja2 import TemplateError
-
 from vertex_tuning.emulator.serving import tokens
 from vertex_tuning.emulator.serving.protocol import Message, Order
 from vertex_tuning.emulator.workers.channel import Channel
@@ -80,7 +78,12 @@ class Child:
 
     def _generate(self, order: Order) -> None:
         chat = tokens.chat(order.model)
-        prompt = _prompt(chat, order.contents, order.system)
+        if order.text is not None:
+            prompt = chat.encode(order.text)
+        else:
+            prompt = _prompt(chat, order.contents, order.system)
+        if not prompt:
+            raise RefusedError("The prompt has no tokens.")
         if len(prompt) >= order.context:
             raise RefusedError(
                 f"The input token count ({len(prompt)}) exceeds the maximum number of tokens allowed "
@@ -131,7 +134,7 @@ def _prompt(chat: ChatTokenizer, contents: list[Message], system: Message | None
         return chat.prompt(
             rows.messages({"contents": contents, **({"systemInstruction": system} if system else {})})
         )
-    except (TemplateError, ValueError) as error:
+    except Exception as error:  # a template that a user gave may raise what it likes
         raise RefusedError(f"The model's chat template refuses these contents: {error}") from error
 
 

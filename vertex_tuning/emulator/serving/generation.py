@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.emulator.serving import request
@@ -90,17 +90,20 @@ class Generation:
 
     # What the routes call
 
-    async def generate(self, served: ServedModel, body: dict[str, Any]) -> dict[str, Any]:
+    async def generate(
+        self, served: ServedModel, body: dict[str, Any], *, text: str | None = None
+    ) -> dict[str, Any]:
         """A whole answer: `GenerateContentResponse`.
 
         Args:
             served: Whom to ask.
             body: Canonical `GenerateContentRequest`.
+            text: What to go on with instead of the body's contents, without a chat template.
 
         Raises:
             ApiError: 400; 429 where too many wait; 503 where the child died over it.
         """
-        order = request.order(served, body, stream=False)
+        order = request.order(served, body, stream=False, text=text)
         answer = Answer(served.name)
         ends: list[Message] = []
         async for event in self._ask(order.to_json()):
@@ -112,7 +115,7 @@ class Generation:
                     break
         return answer.whole(ends)
 
-    async def stream(self, served: ServedModel, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, served: ServedModel, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """The same, piece by piece as it is made; whoever stops listening stops the work.
 
         Raises:

@@ -65,6 +65,8 @@ class Order:
     """Tokens that prompt and answer may have together."""
     contents: list[Message]
     system: Message | None = None
+    text: str | None = None
+    """A text to go on with as it is, instead of contents: no chat template is put round it."""
     sampling: Sampling = Sampling()
     candidates: int = 1
     max_tokens: int | None = None

@@ -32,8 +32,8 @@ _NOT_SERVED = {
 }
 
 
-def order(served: ServedModel, body: dict[str, Any], *, stream: bool) -> Order:
-    """A canonical `GenerateContentRequest`, checked.
+def order(served: ServedModel, body: dict[str, Any], *, stream: bool, text: str | None = None) -> Order:
+    """A canonical `GenerateContentRequest`, checked; with `text`, that is gone on with instead of its contents.
 
     Raises:
         ApiError: 400.
@@ -48,7 +48,7 @@ def order(served: ServedModel, body: dict[str, Any], *, stream: bool) -> Order:
             "JSON with a responseSchema instead.",
             "VT802",
         )
-    contents, system = prompt(served, body)
+    contents, system = prompt(served, body) if text is None else ([], None)
     config = body.get("generationConfig", {})
     _check_modalities(served, config)
     json_schema, labels = _format(config)
@@ -59,6 +59,7 @@ def order(served: ServedModel, body: dict[str, Any], *, stream: bool) -> Order:
         context=served.stand_in.max_tokens,
         contents=contents,
         system=system,
+        text=text,
         sampling=_sampling(config),
         candidates=int(_within(config, "candidateCount", 1, 9) or 1),
         max_tokens=_whole(_within(config, "maxOutputTokens", 1, 65537)),

@@ -17,7 +17,7 @@ import re
 import sys
 import threading
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 _SERVICE = re.compile(r"google\.cloud\.(?P<api>aiplatform|resourcemanager)\.(?P<version>v\w+)\.(?P<name>\w+)")
 _TYPE = re.compile(r"type\.googleapis\.com/google\.cloud\.aiplatform\.(v\w+)\.")
 _STREAMS = frozenset({"StreamGenerateContent", "ServerStreamingPredict"})
+_RAW = frozenset({"RawPredict", "StreamRawPredict", "ChatCompletions"})
+"""Their bodies are not messages but bytes, which travel in a `google.api.HttpBody` here."""
+_RAW_STREAMS = frozenset({"StreamRawPredict", "ChatCompletions"})
+_PIECE = 65536
 _MAX_MESSAGE = 64 * 1024 * 1024
 _THREADS = 32
 _DAY = 86_400.0
@@ -75,6 +79,10 @@ class Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """The handler of a method; messages stay bytes until its own thread looks at them."""
         service, _, name = str(details.method).removeprefix("/").partition("/")
+        if name in _RAW_STREAMS:
+            return grpc.unary_stream_rpc_method_handler(functools.partial(self._raw_stream, service, name))
+        if name in _RAW:
+            return grpc.unary_unary_rpc_method_handler(functools.partial(self._raw, service, name))
         if name in _STREAMS:
             return grpc.unary_stream_rpc_method_handler(functools.partial(self._stream, service, name))
         return grpc.unary_unary_rpc_method_handler(functools.partial(self._unary, service, name))
@@ -93,6 +101,26 @@ class Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
         finally:
             response.close()
 
+    def _raw(self, service: str, name: str, data: bytes, context: grpc.ServicerContext) -> bytes:
+        return b"".join(self._raw_stream(service, name, data, context))
+
+    def _raw_stream(
+        self, service: str, name: str, data: bytes, context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        """A message per piece of the answer."""
+        method = self._method(service, name, context)
+        response = self._call(method, data, context)
+        try:
+            if name not in _RAW_STREAMS:
+                pieces: Iterable[bytes] = [response.read()]
+            else:
+                pieces = response.stream(_PIECE, decode_content=True)
+            kind = response.headers.get("content-type", "")
+            for piece in pieces:
+                yield method.response(content_type=kind, data=piece).SerializeToString()
+        finally:
+            response.close()
+
     def _method(self, service: str, name: str, context: grpc.ServicerContext) -> _Method:
         found = _methods(service).get(name)
         if found is not None:
@@ -108,20 +136,26 @@ class Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
         extra: dict[str, str] | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """One HTTP call; the response is an answer, and not yet read."""
+        message = method.request.FromString(data)
+        raw = message.http_body.data if "http_body" in message.DESCRIPTOR.fields_by_name else None
+        if raw is not None:
+            message.ClearField("http_body")
         try:
-            http = path_template.transcode(method.rules, method.request.FromString(data))
+            http = path_template.transcode(method.rules, message)
         except ValueError:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "A part of the resource's name is missing.")
         parameters = json_format.MessageToDict(http["query_params"]) if http.get("query_params") else {}
         query = [*rest_helpers.flatten_query_params(parameters, strict=True), *(extra or {}).items()]
         # Newer versions of google-api-core quote variables already (`models/7%401`).
         target = quote(http["uri"], safe="/:@*~-._%") + (f"?{urlencode(query)}" if query else "")
-        body = json_format.MessageToDict(http["body"]) if http.get("body") is not None else None
+        body = raw
+        if body is None and http.get("body") is not None:
+            body = json.dumps(json_format.MessageToDict(http["body"])).encode()
         try:
             response = self._pool.request(
                 http["method"].upper(),
                 target,
-                body=None if body is None else json.dumps(body).encode(),
+                body=body,
                 headers=self._headers(context),
                 preload_content=False,
                 # Without a deadline gRPC gives one in the year 292471210647.
