@@ -3,6 +3,7 @@
 from vertex_tuning.emulator.api import Route
 from vertex_tuning.emulator.routes import (
     admin,
+    datasets,
     endpoints,
     generation,
     identity,
@@ -17,6 +18,7 @@ VERTEX: tuple[Route, ...] = (
     *generation.routes.all,
     *models.routes.all,
     *endpoints.routes.all,
+    *datasets.routes.all,
     *operations.routes.all,
     *publisher_models.routes.all,
 )
