@@ -19,6 +19,7 @@ LEVELS = {
     "client": 2.5,
     "jobs": 3.5,
     "models": 4,
+    "prompts": 4,
     "rewarding": 3.5,
     "connection": 5,
     "specs": 6,

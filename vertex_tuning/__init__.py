@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from vertex_tuning.jobs import Progress, TuningJob
     from vertex_tuning.models import Answer, Checkpoint, Model, TunedModel
+    from vertex_tuning.prompts import FilledPrompt, SavedPrompt
     from vertex_tuning.specs import PreferenceTuning, ReinforcementTuning, SupervisedTuning
 
 __version__ = "0.1.0"
@@ -74,6 +75,7 @@ _HOMES = {
     ),
     "jobs": ("Progress", "TuningJob"),
     "models": ("Answer", "Checkpoint", "Model", "TunedModel"),
+    "prompts": ("FilledPrompt", "SavedPrompt"),
     "specs": ("PreferenceTuning", "ReinforcementTuning", "SupervisedTuning"),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
@@ -91,6 +93,7 @@ __all__ = [
     "DatasetError",
     "EmulatorError",
     "Fault",
+    "FilledPrompt",
     "JobCancelledError",
     "JobError",
     "JobFailedError",
@@ -100,6 +103,7 @@ __all__ = [
     "Progress",
     "ReinforcementTuning",
     "RewardError",
+    "SavedPrompt",
     "ServiceError",
     "SpecError",
     "SupervisedTuning",

@@ -16,6 +16,7 @@ from vertex_tuning.errors import ServiceError
 from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL, Entry, Journal
 from vertex_tuning.models import Models
+from vertex_tuning.prompts import Prompts
 from vertex_tuning.retries import ATTEMPTS, is_passing, translated
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class TuningClient:
         """Google's clients, for what is not here: `client.connection.genai`, `.storage`."""
         self.jobs = Jobs(connection)
         self.models = Models(connection)
+        self.prompts = Prompts(connection)
         self._journal = Journal(settings.home() / "journal")
 
     def __enter__(self) -> TuningClient:

@@ -23,7 +23,7 @@ _NAME = re.compile(
 _LOCATION = re.compile(r"/locations/([^/]+)/")
 
 Prompt = str | Sequence[Mapping[str, Any]]
-"""A text, or turns in GenerateContent form: `[{"role": "user", "parts": [{"text": "..."}]}]`."""
+"""A text, turns in GenerateContent form (`[{"role": "user", "parts": [{"text": "..."}]}]`), or a saved prompt, filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Model:
         """Ask the model.
 
         Args:
-            prompt: A text, or turns.
+            prompt: A text, turns, or a saved prompt filled by `SavedPrompt.format`, which brings its own options.
             **options: `system` (instruction), `labels` (the answer is one of these, the likeliest), `schema` (the answer is
                 JSON of this shape), `temperature`, `top_p`, `top_k`, `max_output_tokens`, `stop_sequences`, `seed`, and
                 whatever else `GenerateContentConfig` of google-genai has.
@@ -71,7 +71,7 @@ class Model:
         Raises:
             ServiceError: VT501 refused, VT502 no answer, VT503 trouble that did not pass.
         """
-        config = _config(options)
+        config = _config(prompt, options)
         response = again(
             lambda: self._client.models.generate_content(
                 model=self.served_as, contents=_contents(prompt), config=config
@@ -81,7 +81,7 @@ class Model:
 
     def stream(self, prompt: Prompt, **options: Any) -> Iterator[str]:
         """Ask the model, and yield the answer's text as it comes; options as `generate` has them."""
-        config = _config(options)
+        config = _config(prompt, options)
         with translated():
             for chunk in self._client.models.generate_content_stream(
                 model=self.served_as, contents=_contents(prompt), config=config
@@ -342,10 +342,11 @@ def _contents(prompt: Prompt) -> Any:
     return prompt if isinstance(prompt, str) else [dict(turn) for turn in prompt]
 
 
-def _config(options: dict[str, Any]) -> Any:
+def _config(prompt: Prompt, options: dict[str, Any]) -> Any:
     from google.genai import types
 
-    given = dict(options)
+    # What was saved with a prompt counts where nothing else is said.
+    given = {**getattr(prompt, "options", {}), **options}
     if "system" in given:
         given["system_instruction"] = given.pop("system")
     labels, schema = given.pop("labels", None), given.pop("schema", None)

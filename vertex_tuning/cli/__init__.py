@@ -34,6 +34,7 @@ _COMMANDS = {
     "tune": ("vertex_tuning.cli.tune:tune", "Tune a model."),
     "jobs": ("vertex_tuning.cli.jobs:jobs", "List, show, watch and cancel tuning jobs."),
     "models": ("vertex_tuning.cli.models:models", "List and show models, and ask them."),
+    "prompts": ("vertex_tuning.cli.prompts:prompts", "Save prompts with the service, and version them."),
 }
 
 
