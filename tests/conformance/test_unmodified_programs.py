@@ -41,6 +41,10 @@ def test_vertexai_tunes_over_grpc(emulator):
     assert "succeeded" in run(emulator, "vertexai_sft.py")
 
 
+def test_vertexai_keeps_prompts_over_grpc_and_rest(emulator):
+    assert "kept" in run(emulator, "vertexai_prompts.py")
+
+
 @pytest.mark.slow
 def test_cloud_storage_moves_a_hundred_mebibytes(emulator):
     assert "stored" in run(emulator, "cloud_storage.py")

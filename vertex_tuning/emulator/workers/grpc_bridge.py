@@ -108,8 +108,10 @@ class Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
         extra: dict[str, str] | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """One HTTP call; the response is an answer, and not yet read."""
+        request = method.request.FromString(data)
+        _respell_masks(request)
         try:
-            http = path_template.transcode(method.rules, method.request.FromString(data))
+            http = path_template.transcode(method.rules, request)
         except ValueError:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "A part of the resource's name is missing.")
         parameters = json_format.MessageToDict(http["query_params"]) if http.get("query_params") else {}
@@ -184,6 +186,13 @@ _OPERATIONS = {
     )
 }
 """`google.longrunning.Operations`, which comes without HTTP rules of its own."""
+
+
+def _respell_masks(request: Any) -> None:
+    """Paths in camelCase, which `vertexai.preview.prompts` sends and the service takes, cannot be written as JSON."""
+    for field, value in request.ListFields():
+        if field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
+            value.paths[:] = [_snake(path) for path in value.paths]
 
 
 def _snake(name: str) -> str:
