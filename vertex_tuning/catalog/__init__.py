@@ -27,6 +27,7 @@ __all__ = [
     "labelled_data",
     "limits",
     "models",
+    "newest",
     "rules",
     "stand_in",
     "stand_ins",
@@ -56,6 +57,8 @@ class BaseModel:
     """Tokens per example, input and output together."""
     cmek: bool
     """Whether customer-managed encryption keys work."""
+    family: str = ""
+    """Models that follow each other have the same; empty: it has no successor."""
 
     @property
     def open(self) -> bool:
@@ -140,6 +143,7 @@ def models() -> dict[str, BaseModel]:
             stand_in=sizes[row["size"]],
             max_tokens=row.get("max_tokens", limits("supervised")["max_tokens_per_example"]),
             cmek=row.get("cmek", True),
+            family=row.get("family", ""),
         )
     return found
 
@@ -162,6 +166,13 @@ def base_model(name: str) -> BaseModel:
             fix=f"use {' or '.join(near)}" if near else "vertex-tuning models list --base",
         )
     return found
+
+
+def newest(base: BaseModel, method: str, location: str) -> BaseModel:
+    """The newest model of a family that offers a method in a location; the model itself where none is newer."""
+    same = [model for model in models().values() if base.family and model.family == base.family]
+    newer = same[: same.index(base)] if base in same else []  # the newest stands first
+    return next((model for model in newer if method in model.methods and location in model.regions), base)
 
 
 @cache

@@ -63,6 +63,7 @@ class Registry:
         private: dict[str, Any],
         checkpoints: list[dict[str, Any]],
         export_last_only: bool,
+        deploy_to: str = "",
     ) -> dict[str, Any]:
         """Register a version of a model (a new one where `model` is empty), and an endpoint per checkpoint.
 
@@ -73,6 +74,7 @@ class Registry:
             private: `base_model`, `stand_in`, `mode`, `adapter_size`, `job`.
             checkpoints: `checkpoint_id`, `epoch`, `step`, `path` (in the data folder), by training order.
             export_last_only: No list of checkpoints is shown: there is only the result.
+            deploy_to: An endpoint that the last checkpoint takes over; what is deployed there is undeployed.
 
         Returns:
             The `tunedModel` of the job.
@@ -101,7 +103,8 @@ class Registry:
             )
             for item in checkpoints:
                 identifier = item["checkpoint_id"]
-                endpoint = self._add_endpoint(parent, version, item, shown=not export_last_only)
+                taken = deploy_to if identifier == last else ""
+                endpoint = self._add_endpoint(parent, version, item, shown=not export_last_only, taken=taken)
                 version.private["checkpoints"][identifier] = {
                     "endpoint": endpoint,
                     "path": item["path"],
@@ -124,36 +127,45 @@ class Registry:
         return int(found.private["last_version"]) if found else 0
 
     def _add_endpoint(
-        self, parent: str, version: Resource, checkpoint: dict[str, Any], *, shown: bool
+        self, parent: str, version: Resource, checkpoint: dict[str, Any], *, shown: bool, taken: str
     ) -> str:
+        """Deploy a checkpoint to an endpoint of its own, or to one that it takes over; returns its name."""
         created = now()
         deployed = self._db.new_id()
+        private = {
+            "version": version.name,
+            "checkpoint_id": checkpoint["checkpoint_id"],
+            "deployed_id": deployed,
+        }
+        models = [
+            {
+                "id": deployed,
+                "model": version.parent,
+                "modelVersionId": version.body["versionId"],
+                "displayName": version.body.get("displayName", ""),
+                "createTime": created,
+                **({"checkpointId": checkpoint["checkpoint_id"]} if shown else {}),
+            }
+        ]
+        serving = {"deployedModels": models, "trafficSplit": {deployed: 100}, "updateTime": created}
+        endpoint = self._db.get(taken) if taken else None
+        if endpoint is not None:
+            for model in endpoint.body.get("deployedModels", []):
+                self.undeploy(endpoint, model["id"])
+            endpoint.body.update(serving)
+            endpoint.private = private
+            self._db.put(endpoint, "taken over", {"model": version.name})
+            return endpoint.name
         name = f"{parent}/endpoints/{self._db.new_id()}"
         body = {
             "name": name,
             "displayName": version.body.get("displayName", ""),
             "labels": version.body.get("labels", {}),
             "createTime": created,
-            "updateTime": created,
-            "deployedModels": [
-                {
-                    "id": deployed,
-                    "model": version.parent,
-                    "modelVersionId": version.body["versionId"],
-                    "displayName": version.body.get("displayName", ""),
-                    "createTime": created,
-                    **({"checkpointId": checkpoint["checkpoint_id"]} if shown else {}),
-                }
-            ],
-            "trafficSplit": {deployed: 100},
+            **serving,
         }
         if "encryptionSpec" in version.body:
             body["encryptionSpec"] = version.body["encryptionSpec"]
-        private = {
-            "version": version.name,
-            "checkpoint_id": checkpoint["checkpoint_id"],
-            "deployed_id": deployed,
-        }
         self._db.put(Resource(name, "endpoints", parent, body, private), "created", {"model": version.name})
         return name
 
@@ -170,7 +182,7 @@ class Registry:
             }
             for name in sorted(known, key=lambda name: name != first)
             if (endpoint := self._db.get(known[name]["endpoint"])) is not None
-            and "deployed_id" in endpoint.private
+            and endpoint.private.get("version") == version.name
         ]
 
     def _make_default(self, version: Resource) -> None:

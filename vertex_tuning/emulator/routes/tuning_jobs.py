@@ -9,6 +9,7 @@ from vertex_tuning import catalog
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.jobs import validation
 from vertex_tuning.emulator.listing import page
+from vertex_tuning.emulator.routes.operations import finished
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.wire.schema import schema
 from vertex_tuning.rewards.matching import text_of
@@ -20,7 +21,6 @@ _LOCATION = "projects/{project}/locations/{location}"
 _JOBS = f"{_LOCATION}/tuningJobs"
 # Methods of later days, by the versions that have them.
 _NOT_SERVED = {
-    "rebaseTunedModel": ("v1", "v1beta1"),
     "optimizePrompt": ("v1beta1",),
     "processData": ("v1beta1",),
 }
@@ -50,6 +50,14 @@ async def cancel(call: Call) -> dict[str, Any]:
     """Asks it to end; the state tells when it has. google-genai sends no body, the generated clients `{}`."""
     call.emulator.jobs.cancel(_name(call))
     return {}
+
+
+@routes.post(f"{_JOBS}:rebaseTunedModel", request="RebaseTunedModelRequest", response="Operation")
+async def rebase(call: Call) -> dict[str, Any]:
+    """The job of a tuned model again, on a newer base. The operation is done when the job is created, and holds it."""
+    job = await call.emulator.jobs.rebase(call.parent, call.body)
+    response = {"@type": f"type.googleapis.com/google.cloud.aiplatform.{call.version}.TuningJob", **job}
+    return finished(call, job["name"], "RebaseTunedModelOperationMetadata", response)
 
 
 @routes.post(
