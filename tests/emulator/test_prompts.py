@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 import warnings
@@ -12,6 +13,8 @@ import pytest
 from google.genai import types as genai_types
 
 from tests.emulator.jobs.conftest import LOCATION, Token
+
+pytestmark = pytest.mark.filterwarnings("ignore:The Vertex SDK GenAI")
 
 SCHEMA = "gs://google-cloud-aiplatform/schema/dataset/metadata/text_prompt_1.0.0.yaml"
 METADATA = {
@@ -270,6 +273,57 @@ def test_the_operations_of_prompts_can_be_asked_for(emulator: Any) -> None:
     assert emulator.call("GET", f"/v1beta1/{gone['name']}")["done"]
     assert emulator.call("GET", f"/v1beta1/{operation['name']}")[0] == 404
     assert emulator.call("DELETE", f"/v1beta1/{name}")[0] == 404
+
+
+@pytest.mark.filterwarnings("ignore:The prompt_optimizer.optimize_prompt method is deprecated")
+def test_a_prompt_is_optimized_by_asking_a_model_in_the_form_that_googles_client_reads(client: Any) -> None:
+    text = 'Say "hi" to {name},\nin {language}.'
+    answer = client.prompts.optimize(prompt=text)
+    found = answer.parsed_response
+    assert found.original_prompt == text
+    assert found.suggested_prompt
+    assert found.optimization_type == "OPTIMIZATION_TARGET_GENERAL"
+    if found.suggested_prompt != text:
+        (change,) = found.applicable_guidelines
+        assert (change.text_before_change, change.text_after_change) == (text, found.suggested_prompt)
+        assert change.applicable_guideline
+    assert json.loads(answer.raw_text_response)["suggested_prompt"] == found.suggested_prompt
+    again = client.prompt_optimizer.optimize_prompt(prompt=text)
+    assert again.parsed_response == found, "at temperature 0"
+
+
+def test_instructions_are_optimized_by_examples(client: Any) -> None:
+    from pandas import DataFrame
+
+    rows = [{"prompt": "2+2?", "model_response": "It is four.", "target_response": "4"}]
+    answer = client.prompts.optimize(
+        prompt="Answer sums.",
+        config={
+            "optimization_target": "OPTIMIZATION_TARGET_FEW_SHOT_TARGET_RESPONSE",
+            "examples_dataframe": DataFrame(rows),
+        },
+    )
+    assert answer.parsed_response.original_system_instructions == "Answer sums."
+    assert answer.parsed_response.new_system_instructions
+
+
+def test_an_optimized_prompt_comes_in_pieces(emulator: Any) -> None:
+    body = {
+        "content": {"parts": [{"text": "Say hi."}]},
+        "optimizationTarget": "OPTIMIZATION_TARGET_GEMINI_NANO",
+    }
+    pieces = emulator.call("POST", f"/v1beta1/{LOCATION}/tuningJobs:optimizePrompt", body)
+    texts = [piece["content"]["parts"][0]["text"] for piece in pieces]
+    assert len(texts) > 1
+    assert json.loads("".join(texts))["optimization_type"] == "OPTIMIZATION_TARGET_GEMINI_NANO"
+
+
+@pytest.mark.parametrize("content", [None, {}, {"parts": [{"text": " "}]}, {"parts": [{"fileData": {}}]}])
+def test_without_a_text_there_is_nothing_to_optimize(emulator: Any, content: Any) -> None:
+    path = f"/v1beta1/{LOCATION}/tuningJobs:optimizePrompt"
+    answer = emulator.call("POST", path, {"content": content})
+    assert (answer[0], reason(answer)) == (400, "VT676")
+    assert emulator.call("POST", path.replace("v1beta1", "v1"), {})[0] == 404
 
 
 def test_prompts_survive_a_crash(start_emulator: Any) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
+from vertex_tuning.emulator import optimizing
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.jobs import validation
 from vertex_tuning.emulator.listing import page
+from vertex_tuning.emulator.routes import streams
 from vertex_tuning.emulator.routes.operations import finished
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.wire.schema import schema
 from vertex_tuning.rewards.matching import text_of
 from vertex_tuning.rewards.rating import Rate
+
+if TYPE_CHECKING:
+    from starlette.responses import StreamingResponse
 
 routes = Routes()
 
@@ -21,7 +26,6 @@ _LOCATION = "projects/{project}/locations/{location}"
 _JOBS = f"{_LOCATION}/tuningJobs"
 # Methods of later days, by the versions that have them.
 _NOT_SERVED = {
-    "optimizePrompt": ("v1beta1",),
     "processData": ("v1beta1",),
 }
 
@@ -58,6 +62,12 @@ async def rebase(call: Call) -> dict[str, Any]:
     job = await call.emulator.jobs.rebase(call.parent, call.body)
     response = {"@type": f"type.googleapis.com/google.cloud.aiplatform.{call.version}.TuningJob", **job}
     return finished(call, job["name"], "RebaseTunedModelOperationMetadata", response)
+
+
+@routes.post(f"{_JOBS}:optimizePrompt", request="OptimizePromptRequest", versions=("v1beta1",))
+async def optimize_prompt(call: Call) -> StreamingResponse:
+    """A better prompt, as far as a small model can tell; it comes in pieces."""
+    return await streams.reply(call, "OptimizePromptResponse", optimizing.optimize(call.emulator, call.body))
 
 
 @routes.post(
