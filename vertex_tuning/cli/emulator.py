@@ -65,7 +65,14 @@ def emulator() -> None:
 @_data_dir
 @_server_options
 @click.option("--no-forward", is_flag=True, help="The front door lets no host through that is not served.")
-@click.option("--no-local-code", is_flag=True, help="Run no code of a user's (code rewards).")
+@click.option("--no-local-code", is_flag=True, help="Run no code of a user's (code rewards, custom jobs).")
+@click.option(
+    "--local-image",
+    "local_images",
+    metavar="PATTERN",
+    multiple=True,
+    help="Run custom jobs with such an image as a process. [default: */vertex-tuning*]",
+)
 @click.option("--detach", is_flag=True, help="Return when it is ready, and leave it running.")
 @_common.json_option
 def start(
@@ -74,6 +81,7 @@ def start(
     data_dir: Path | None,
     no_forward: bool,
     no_local_code: bool,
+    local_images: tuple[str, ...],
     detach: bool,
     as_json: bool,
     **rest: Any,
@@ -90,6 +98,7 @@ def start(
         from vertex_tuning.emulator import control
 
         arguments = ["--host", host, "--port", str(port), *_arguments(data_dir=data_dir, **rest)]
+        arguments += [word for image in local_images for word in ("--local-image", image)]
         flags = {"--no-forward": no_forward, "--no-local-code": no_local_code}
         record = control.start_detached([*arguments, *(name for name, given in flags.items() if given)])
         if as_json:
@@ -101,6 +110,8 @@ def start(
     from vertex_tuning.emulator.settings import Settings
 
     given = {name: value for name, value in {"data_dir": data_dir, **rest}.items() if value is not None}
+    if local_images:
+        given["local_images"] = local_images
     for name in ("data_dir", "weights_dir"):
         if name in given:
             given[name] = given[name].absolute()

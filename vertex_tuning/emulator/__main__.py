@@ -25,6 +25,12 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--no-forward", action="store_true", help="the front door lets no other host through")
     found.add_argument("--no-local-code", action="store_true", help="run no code of a user's")
     found.add_argument(
+        "--local-image",
+        action="append",
+        metavar="PATTERN",
+        help="custom jobs with such an image run as a process",
+    )
+    found.add_argument(
         "--strict", action="store_true", help="hold every answer against Google's schema (tests)"
     )
     found.add_argument("--ready-json", action="store_true", help="print one JSON line when ready")
@@ -46,6 +52,7 @@ def main() -> int:
         stand_in=options.stand_in,
         forward=not options.no_forward,
         local_code=not options.no_local_code,
+        local_images=tuple(options.local_image or Settings().local_images),
         strict=options.strict,
     )
     try:

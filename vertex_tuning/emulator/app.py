@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from vertex_tuning.emulator import guard, routes
 from vertex_tuning.emulator.api import Call, Route
+from vertex_tuning.emulator.custom_jobs import CustomJobs
 from vertex_tuning.emulator.jobs import TuningJobs
 from vertex_tuning.emulator.keys import Keys
 from vertex_tuning.emulator.serving import Generation
@@ -56,6 +57,7 @@ class Emulator:
         self.storage = Storage(settings, self.db)
         self.weights = WeightsStore(settings.weights_dir)
         self.jobs = TuningJobs(self)
+        self.custom_jobs = CustomJobs(self)
         self.generation = Generation(self)
         self.grpc = GrpcChild(self)
         self.record: dict[str, Any] = {}
@@ -70,9 +72,11 @@ class Emulator:
     async def start(self) -> None:
         """Take up the work that a former process left."""
         await self.jobs.start()
+        await self.custom_jobs.start()
 
     async def stop(self) -> None:
         """End the children and close the database; what runs goes on at the next start."""
+        await self.custom_jobs.stop()
         await self.jobs.stop()
         await self.generation.stop()
         await self.grpc.stop()
@@ -81,6 +85,7 @@ class Emulator:
 
     async def reset(self) -> None:
         """Forget every resource and object; what is there from the start comes back."""
+        await self.custom_jobs.reset()
         await self.jobs.reset()
         await self.generation.reset()
         with self.db.transaction() as sql:

@@ -43,7 +43,9 @@ class Settings:
     """Whether the front door lets hosts through that are not Google's, for callers on loopback."""
 
     local_code: bool = True
-    """Whether code of a user's is run (code rewards; behind walls) at all."""
+    """Whether code of a user's is run (code rewards, behind walls; custom jobs) at all."""
+    local_images: tuple[str, ...] = ("*/vertex-tuning*",)
+    """Patterns of images whose command a custom job may run as a process here; without tag and digest."""
 
     strict: bool = False
     """Hold every answer against Google's schema; one that does not fit is an internal error. For tests."""

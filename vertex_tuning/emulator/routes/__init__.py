@@ -3,6 +3,7 @@
 from vertex_tuning.emulator.api import Route
 from vertex_tuning.emulator.routes import (
     admin,
+    custom_jobs,
     datasets,
     endpoints,
     generation,
@@ -19,6 +20,7 @@ VERTEX: tuple[Route, ...] = (
     *models.routes.all,
     *endpoints.routes.all,
     *datasets.routes.all,
+    *custom_jobs.routes.all,
     *operations.routes.all,
     *publisher_models.routes.all,
 )

@@ -13,7 +13,7 @@ routes = Routes()
 
 _TYPES = "type.googleapis.com/google.cloud.aiplatform"
 _LOCATION = "projects/{project}/locations/{location}"
-_OWNERS = ("tuningJobs", "models", "endpoints", "datasets")
+_OWNERS = ("tuningJobs", "models", "endpoints", "datasets", "customJobs")
 
 
 def finished(
