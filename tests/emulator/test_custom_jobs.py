@@ -349,7 +349,9 @@ def job(command):
         "replica_count": 1,
         "container_spec": {"image_uri": sys.argv[2], "command": command, "args": ["one"]},
     }
-    return aiplatform.CustomJob(display_name="by aiplatform", worker_pool_specs=[spec], base_output_dir=sys.argv[1])
+    return aiplatform.CustomJob(
+        display_name="by aiplatform", worker_pool_specs=[spec], base_output_dir=sys.argv[1], staging_bucket=sys.argv[1]
+    )
 
 done = job(["python", "-c", "import sys; print(sys.argv[1:])"])
 done.submit(timeout=600)
@@ -360,7 +362,8 @@ failed = job(["python", "-c", "raise SystemExit(3)"])
 failed.submit()
 while not failed.done():
     time.sleep(0.1)
-assert failed.has_failed and "status of 3" in failed.error.message, failed.error
+assert failed.state.name == "JOB_STATE_FAILED", failed.state
+assert "status of 3" in failed.error.message, failed.error
 waits = job(["sleep", "979"])
 waits.submit()
 waits.cancel()

@@ -64,17 +64,18 @@ class _Job:
         signal.signal(signal.SIGTERM, self._on_term)
         signal.set_wakeup_fd(self._wake_write)
         try:
-            # Not kept: whoever ends is reaped here, in the order in which they end.
-            self._pid = subprocess.Popen(
+            # Kept, and never asked: one that is dropped takes leave of its process, and that is for `_reap` to do.
+            self._process = subprocess.Popen(
                 self._order["command"],
                 cwd=self._order["folder"],
                 env=self._order["environment"],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 preexec_fn=die_with_parent,
-            ).pid
+            )
         except (OSError, ValueError) as error:
             return {"missing": f"{self._order['command'][0]}: {getattr(error, 'strerror', None) or error}"}
+        self._pid = self._process.pid
         self._watch()
         self._end_all()
         return {"status": self._status}
@@ -87,7 +88,8 @@ class _Job:
             ready, _, _ = select.select([0, self._wake_read], [], [])
             if self._wake_read in ready:
                 os.read(self._wake_read, 4096)
-                self._reap()
+                if not self._reap():
+                    return
             if 0 in ready and not os.read(0, 4096):
                 return
 
