@@ -106,8 +106,9 @@ class Prompts:
 
     def list(self, *, filter: str = "", limit: int | None = None) -> list[SavedPrompt]:
         """Prompts as they are now; `filter` as the service takes it (`display_name="greeting"`, `labels.team=a`)."""
+        # No brackets, which not every list of Google's takes: OR binds tighter than AND there.
         only = f'metadata_schema_uri="{_SCHEMA}"'
-        request = {"parent": self._parent, "filter": f"{only} AND ({filter})" if filter else only}
+        request = {"parent": self._parent, "filter": f"{only} AND {filter}" if filter else only}
         return [of_resource(item, item) for item in self._pages("datasets", request, limit)]
 
     def versions(self, prompt: SavedPrompt | str, *, limit: int | None = None) -> Sequence[SavedPrompt]:
