@@ -44,10 +44,13 @@ PARTS = "operations chat deployedModels invoke evaluations responses openapi"
 
 OTHERS = "projects.locations.deploy".split()
 """Methods of no collection."""
+PROMPTS = r"projects\.locations\.datasets\.((datasetVersions\.)?(create|delete|get|list|patch|restore)|operations\.\w+)"
+"""Of `datasets`, what keeps prompts; images, tables and what is done with them are not served."""
 
 OPERATIONS = (
     "CopyModel DeployModel UndeployModel ExportModel MutateDeployedModel UploadModel RebaseTunedModel "
-    "UpdateEndpoint Deploy DeployPublisherModel OptimizePrompt PurgeModels"
+    "UpdateEndpoint Deploy DeployPublisherModel OptimizePrompt PurgeModels "
+    "CreateDataset CreateDatasetVersion RestoreDatasetVersion"
 ).split()
 """Long-running methods: results and metadata travel inside an Operation, and no method refers to them."""
 
@@ -277,7 +280,7 @@ def _references(node: Any) -> Iterator[str]:
 def _methods(node: Document, name: str) -> Iterator[tuple[str, Document]]:
     served = "|".join(re.escape(collection) for collection in SERVED.split())
     parts = "|".join(PARTS.split())
-    wanted = re.compile(rf"(projects\.locations\.)?({served})(\.({parts}))*\.\w+")
+    wanted = re.compile(rf"(projects\.locations\.)?({served})(\.({parts}))*\.\w+|{PROMPTS}")
     for resource in node.get("resources", {}).values():
         for method in resource.get("methods", {}).values():
             key = method["id"].split(".", 1)[1]

@@ -20,6 +20,7 @@ LEVELS = {
     "batches": 3,
     "jobs": 3.5,
     "models": 4,
+    "prompts": 4,
     "rewarding": 3.5,
     "deploying": 4.5,
     "_model_garden": 4.5,

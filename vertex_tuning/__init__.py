@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from vertex_tuning.jobs import Progress, TuningJob
     from vertex_tuning.models import Answer, Checkpoint, Model, TunedModel
+    from vertex_tuning.prompts import FilledPrompt, SavedPrompt
     from vertex_tuning.specs import Distillation, PreferenceTuning, ReinforcementTuning, SupervisedTuning
 
 __version__ = "0.1.0"
@@ -78,6 +79,7 @@ _HOMES = {
     ),
     "jobs": ("Progress", "TuningJob"),
     "models": ("Answer", "Checkpoint", "Model", "TunedModel"),
+    "prompts": ("FilledPrompt", "SavedPrompt"),
     "specs": ("Distillation", "PreferenceTuning", "ReinforcementTuning", "SupervisedTuning"),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
@@ -100,6 +102,7 @@ __all__ = [
     "Distillation",
     "EmulatorError",
     "Fault",
+    "FilledPrompt",
     "JobCancelledError",
     "JobError",
     "JobFailedError",
@@ -109,6 +112,7 @@ __all__ = [
     "Progress",
     "ReinforcementTuning",
     "RewardError",
+    "SavedPrompt",
     "ServiceError",
     "SpecError",
     "SupervisedTuning",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vertex_tuning import client as sync
@@ -16,6 +16,7 @@ from vertex_tuning import data
 from vertex_tuning.batches import Batches, BatchJob, BatchProgress, BatchResult
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
 from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
+from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class AsyncTuningClient:
         self.jobs = AsyncJobs(client.jobs)
         self.models = AsyncModels(client.models)
         self.batches = AsyncBatches(client.batches)
+        self.prompts = AsyncPrompts(client.prompts)
 
     async def __aenter__(self) -> AsyncTuningClient:
         return self
@@ -265,6 +267,37 @@ class AsyncModels:
             AsyncTunedModel(model)
             for model in await asyncio.to_thread(lambda: self._models.list(limit=limit))
         ]
+
+
+class AsyncPrompts:
+    """`Prompts`, awaited; a prompt itself has nothing to wait for."""
+
+    def __init__(self, prompts: Prompts) -> None:
+        self._prompts = prompts
+
+    async def save(self, text: str, *, model: str, **options: Any) -> SavedPrompt:
+        """`Prompts.save`, awaited; options as there."""
+        return await asyncio.to_thread(lambda: self._prompts.save(text, model=model, **options))
+
+    async def get(self, prompt: SavedPrompt | str, version: str | int | None = None) -> SavedPrompt:
+        """`Prompts.get`, awaited."""
+        return await asyncio.to_thread(self._prompts.get, prompt, version)
+
+    async def list(self, *, filter: str = "", limit: int | None = None) -> list[SavedPrompt]:
+        """`Prompts.list`, awaited."""
+        return await asyncio.to_thread(lambda: self._prompts.list(filter=filter, limit=limit))
+
+    async def versions(self, prompt: SavedPrompt | str, *, limit: int | None = None) -> Sequence[SavedPrompt]:
+        """`Prompts.versions`, awaited."""
+        return await asyncio.to_thread(lambda: self._prompts.versions(prompt, limit=limit))
+
+    async def restore(self, prompt: SavedPrompt | str, version: str | int) -> SavedPrompt:
+        """`Prompts.restore`, awaited."""
+        return await asyncio.to_thread(self._prompts.restore, prompt, version)
+
+    async def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> None:
+        """`Prompts.delete`, awaited."""
+        await asyncio.to_thread(self._prompts.delete, prompt, version)
 
 
 class AsyncModel:

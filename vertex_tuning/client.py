@@ -15,6 +15,7 @@ from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL, Journal
 from vertex_tuning.models import Model, Models
 from vertex_tuning.once import Once
+from vertex_tuning.prompts import Prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +68,7 @@ class TuningClient:
         self.jobs = Jobs(connection)
         self.models = Models(connection)
         self.batches = batches.Batches(connection)
+        self.prompts = Prompts(connection)
         self._journal = Journal(settings.home() / "journal")
 
     def __enter__(self) -> TuningClient:

@@ -27,6 +27,7 @@ from vertex_tuning.errors import ConfigurationError, EmulatorError
 from vertex_tuning.retries import again
 
 if TYPE_CHECKING:
+    import vertexai
     from google import genai as google_genai
     from google.cloud import storage
 
@@ -115,6 +116,32 @@ class Connection:
         if self.address:
             client.transport._session.trust_env = False  # as above: no proxy is the way to loopback
         return client
+
+    @cached_property
+    def vertexai(self) -> vertexai.Client:
+        """`vertexai.Client`: an ordinary object, for what Google offers there alone (`prompts`, `evals`, `datasets`)."""
+        import warnings
+
+        with warnings.catch_warnings():
+            # It calls itself deprecated in favour of the same under another name, once per process.
+            warnings.filterwarnings("ignore", message="The vertexai.Client class is deprecated")
+            warnings.filterwarnings("ignore", module="vertexai")
+            import vertexai
+
+            options: dict[str, Any] = {"api_version": _API_VERSION, "timeout": _TIMEOUT}
+            if self.address:
+                direct = {"trust_env": False}
+                options |= {
+                    "base_url": self.address,
+                    "client_args": direct,
+                    "async_client_args": direct,
+                }
+            return vertexai.Client(
+                project=self.project,
+                location=self.location,
+                credentials=_fixed_credentials(self._token) if self.address else None,
+                http_options=options,
+            )
 
     @cached_property
     def storage(self) -> storage.Client:

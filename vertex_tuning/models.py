@@ -25,7 +25,7 @@ _NAME = re.compile(
 _LOCATION = re.compile(r"/locations/([^/]+)/")
 
 Prompt = str | Sequence[Mapping[str, Any]]
-"""A text, or turns in GenerateContent form: `[{"role": "user", "parts": [{"text": "..."}]}]`."""
+"""A text, turns in GenerateContent form (`[{"role": "user", "parts": [{"text": "..."}]}]`), or a saved prompt, filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Model:
         """Ask the model.
 
         Args:
-            prompt: A text, or turns.
+            prompt: A text, turns, or a saved prompt filled by `SavedPrompt.format`, which brings its own options.
             **options: `system` (instruction), `labels` (the answer is one of these, the likeliest), `schema` (the answer is
                 JSON of this shape), `temperature`, `top_p`, `top_k`, `max_output_tokens`, `stop_sequences`, `seed`, and
                 whatever else `GenerateContentConfig` of google-genai has.
@@ -73,7 +73,7 @@ class Model:
         Raises:
             ServiceError: VT501 refused, VT502 no answer, VT503 trouble that did not pass.
         """
-        config = config_of(options)
+        config = config_of(options, prompt)
         response = again(
             lambda: self._client.models.generate_content(
                 model=self.served_as, contents=_contents(prompt), config=config
@@ -83,7 +83,7 @@ class Model:
 
     def stream(self, prompt: Prompt, **options: Any) -> Iterator[str]:
         """Ask the model, and yield the answer's text as it comes; options as `generate` has them."""
-        config = config_of(options)
+        config = config_of(options, prompt)
         with translated():
             for chunk in self._client.models.generate_content_stream(
                 model=self.served_as, contents=_contents(prompt), config=config
@@ -483,11 +483,12 @@ def _contents(prompt: Prompt) -> Any:
     return prompt if isinstance(prompt, str) else [dict(turn) for turn in prompt]
 
 
-def config_of(options: dict[str, Any]) -> Any:
-    """Options of `Model.generate` as google-genai takes them."""
+def config_of(options: dict[str, Any], prompt: Prompt = "") -> Any:
+    """Options of `Model.generate` as google-genai takes them, those that were saved with a prompt among them."""
     from google.genai import types
 
-    given = dict(options)
+    # What was saved with a prompt counts where nothing else is said.
+    given = {**getattr(prompt, "options", {}), **options}
     if "system" in given:
         given["system_instruction"] = given.pop("system")
     labels, schema = given.pop("labels", None), given.pop("schema", None)

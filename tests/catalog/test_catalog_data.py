@@ -57,6 +57,20 @@ def test_a_model_is_whole(model):
     assert all(model.serving_location(region) for region in model.regions)
 
 
+def test_a_family_stands_newest_first():
+    families: dict[str, list[float]] = {}
+    for model in catalog.models().values():
+        assert not (model.family and model.open)
+        if model.family:
+            version = re.fullmatch(
+                rf"gemini-(\d\.\d)-{model.family.removeprefix('gemini-')}(-\d+)?", model.id
+            )
+            assert version, "of a family are those whose names differ in the version alone"
+            families.setdefault(model.family, []).append(float(version[1]))
+    assert families
+    assert all(versions == sorted(versions, reverse=True) for versions in families.values())
+
+
 @pytest.mark.parametrize(
     ("model", "region", "served"),
     [

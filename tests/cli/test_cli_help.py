@@ -51,7 +51,7 @@ def test_every_command_has_json(cli, path):
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in leaves() if path[0] in ("tune", "jobs", "models")],
+    [path for path in leaves() if path[0] in ("tune", "jobs", "models", "prompts")],
     ids=" ".join,
 )
 def test_every_command_that_asks_a_service_can_be_told_which(cli, path):

@@ -52,6 +52,10 @@ def test_aiplatform_uploads_deploys_and_asks_over_grpc(emulator):
     assert "deployed" in run(emulator, "vertexai_models.py")
 
 
+def test_vertexai_keeps_prompts_over_grpc_and_rest(emulator):
+    assert "kept" in run(emulator, "vertexai_prompts.py")
+
+
 @pytest.mark.slow
 def test_cloud_storage_moves_a_hundred_mebibytes(emulator):
     assert "stored" in run(emulator, "cloud_storage.py")

@@ -27,7 +27,7 @@ from vertex_tuning.catalog.figures import (
     price,
     training_prices,
 )
-from vertex_tuning.catalog.offers import METHODS, MODES, BaseModel, base_model, cell, cells, models
+from vertex_tuning.catalog.offers import METHODS, MODES, BaseModel, base_model, cell, cells, models, newest
 from vertex_tuning.catalog.sourced import KINDS, Cell, Source, read, sources
 from vertex_tuning.errors import WeightsError
 
@@ -55,6 +55,7 @@ __all__ = [
     "limit_cells",
     "limits",
     "models",
+    "newest",
     "price",
     "rules",
     "sources",

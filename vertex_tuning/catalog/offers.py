@@ -49,6 +49,8 @@ class BaseModel:
     """How much it thinks is told as a `level`, as a `budget`, or not at all: `none`."""
     retired: bool
     """No longer offered by Google; known because samples and tests still name it."""
+    family: str = ""
+    """Models that follow each other have the same; empty: it has no successor."""
     method_regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Locations by method, where a method is offered in fewer."""
 
@@ -118,6 +120,7 @@ def models() -> dict[str, BaseModel]:
             serving=row["serving"],
             thinking=row.get("thinking", "none"),
             retired=row.get("retired", False),
+            family=row.get("family", ""),
             method_regions={method: tuple(named[key]) for method, key in fewer.items() if key},
         )
     return found
@@ -141,6 +144,15 @@ def base_model(name: str) -> BaseModel:
             fix=f"use {' or '.join(near)}" if near else "vertex-tuning catalog",
         )
     return found
+
+
+def newest(base: BaseModel, method: str, location: str) -> BaseModel:
+    """The newest model of a family that offers a method in a location; the model itself where none is newer."""
+    same = [model for model in models().values() if base.family and model.family == base.family]
+    newer = same[: same.index(base)] if base in same else []  # the newest stands first
+    return next(
+        (model for model in newer if method in model.methods and location in model.regions_for(method)), base
+    )
 
 
 def cells(model: str) -> dict[str, Cell]:

@@ -39,6 +39,7 @@ _COMMANDS = {
     "jobs": ("vertex_tuning.cli.jobs:jobs", "List, show, watch and cancel tuning jobs."),
     "batch": ("vertex_tuning.cli.batch:batch", "Ask a model many things in one job."),
     "models": ("vertex_tuning.cli.models:models", "List and show models, and ask them."),
+    "prompts": ("vertex_tuning.cli.prompts:prompts", "Save prompts with the service, and version them."),
 }
 
 

@@ -72,7 +72,14 @@ def emulator() -> None:
 @_data_dir
 @_server_options
 @click.option("--no-forward", is_flag=True, help="The front door lets no host through that is not served.")
-@click.option("--no-local-code", is_flag=True, help="Run no code of a user's (code rewards).")
+@click.option("--no-local-code", is_flag=True, help="Run no code of a user's (code rewards, custom jobs).")
+@click.option(
+    "--local-image",
+    "local_images",
+    metavar="PATTERN",
+    multiple=True,
+    help="Run custom jobs with such an image as a process. [default: */vertex-tuning*]",
+)
 @click.option("--detach", is_flag=True, help="Return when it is ready, and leave it running.")
 @_common.json_option
 def start(
@@ -81,6 +88,7 @@ def start(
     data_dir: Path | None,
     no_forward: bool,
     no_local_code: bool,
+    local_images: tuple[str, ...],
     detach: bool,
     as_json: bool,
     **rest: Any,
@@ -102,7 +110,7 @@ def start(
     if detach:
         from vertex_tuning.emulator import control
 
-        flags = {"no_forward": no_forward, "no_local_code": no_local_code}
+        flags = {"no_forward": no_forward, "no_local_code": no_local_code, "local_image": local_images}
         arguments = ["--host", host, "--port", str(port), *_arguments(data_dir=data_dir, **flags, **rest)]
         record = control.start_detached(arguments)
         if as_json:
@@ -117,6 +125,8 @@ def start(
     rest["simulate"] = speed if rest.pop("simulate") else None
     given = {name: value for name, value in {"data_dir": data_dir, **rest}.items() if value is not None}
     given["maps"] = mapped
+    if local_images:
+        given["local_images"] = local_images
     for name in ("data_dir", "weights_dir"):
         if name in given:
             given[name] = given[name].absolute()

@@ -34,6 +34,12 @@ def parser() -> argparse.ArgumentParser:
         help="HOST=http://127.0.0.1:PORT: a reward in the cloud, rehearsed",
     )
     found.add_argument(
+        "--local-image",
+        action="append",
+        metavar="PATTERN",
+        help="custom jobs with such an image run as a process",
+    )
+    found.add_argument(
         "--strict", action="store_true", help="hold every answer against Google's schema (tests)"
     )
     found.add_argument("--ready-json", action="store_true", help="print one JSON line when ready")
@@ -56,6 +62,7 @@ def main() -> int:
             stand_in=options.stand_in,
             forward=not options.no_forward,
             local_code=not options.no_local_code,
+            local_images=tuple(options.local_image or Settings().local_images),
             maps=maps.read(options.map, own_port=options.port),
             simulate=options.speed if options.simulate else None,
             strict=options.strict,

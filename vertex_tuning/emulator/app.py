@@ -21,6 +21,7 @@ from vertex_tuning.emulator import guard, routes
 from vertex_tuning.emulator.api import Call, Route, read
 from vertex_tuning.emulator.batches import BatchJobs
 from vertex_tuning.emulator.clock import CLOCK
+from vertex_tuning.emulator.custom_jobs import CustomJobs
 from vertex_tuning.emulator.jobs import TuningJobs
 from vertex_tuning.emulator.keys import Keys
 from vertex_tuning.emulator.serving import Generation
@@ -59,6 +60,7 @@ class Emulator:
         self.storage = Storage(settings, self.db)
         self.weights = WeightsStore(settings.weights_dir)
         self.jobs = TuningJobs(self)
+        self.custom_jobs = CustomJobs(self)
         self.generation = Generation(self)
         self.batches = BatchJobs(self)
         self.grpc = GrpcChild(self)
@@ -75,9 +77,11 @@ class Emulator:
         """Take up the work that a former process left."""
         await self.jobs.start()
         await self.batches.start()
+        await self.custom_jobs.start()
 
     async def stop(self) -> None:
         """End the children and close the database; what runs goes on at the next start."""
+        await self.custom_jobs.stop()
         await self.batches.stop()
         await self.jobs.stop()
         await self.generation.stop()
@@ -88,6 +92,7 @@ class Emulator:
     async def reset(self) -> None:
         """Forget every resource and object; what is there from the start comes back."""
         await self.batches.reset()
+        await self.custom_jobs.reset()
         await self.jobs.reset()
         await self.generation.reset()
         with self.db.transaction() as sql:

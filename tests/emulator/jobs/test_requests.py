@@ -196,7 +196,7 @@ def test_a_method_that_is_not_served_is_refused_by_name(bench: Bench, spec: str)
     assert spec in answer["error"]["message"]
 
 
-@pytest.mark.parametrize("verb", ["rebaseTunedModel", "optimizePrompt", "processData"])
+@pytest.mark.parametrize("verb", ["processData"])
 def test_a_verb_that_is_not_served_is_refused_by_name(bench: Bench, verb: str) -> None:
     code, answer = bench.call("POST", f"/v1beta1/{LOCATION}/tuningJobs:{verb}", {})
     assert (code, answer["error"]["status"]) == (501, "UNIMPLEMENTED")

@@ -1,6 +1,7 @@
 """Tuning jobs: from a request to a tuned model.
 
     request.py   what a create request may ask for; every fault at once, in Google's words
+    rebase.py    the job of a tuned model again, on a newer base
     plan.py      a request as what the trainer is told
     service.py   the queue: one job trains, others wait; nothing that was acknowledged is lost
     run.py       one job's way from its turn to its end

@@ -98,6 +98,7 @@ def _register(
             for checkpoint in checkpoints
         ],
         export_last_only=bool(spec_of(job.body).get("exportLastCheckpointOnly")),
+        deploy_to=job.private.get("deploy_to", ""),
     )
 
 

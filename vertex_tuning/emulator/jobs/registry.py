@@ -69,6 +69,7 @@ class Registry:
         private: dict[str, Any],
         checkpoints: list[dict[str, Any]],
         export_last_only: bool,
+        deploy_to: str = "",
     ) -> dict[str, Any]:
         """Register a version of a model (a new one where `model` is empty), and an endpoint per checkpoint.
 
@@ -79,6 +80,7 @@ class Registry:
             private: `base_model`, `stand_in`, `mode`, `adapter_size`, `job`.
             checkpoints: `checkpoint_id`, `epoch`, `step`, `path` (in the data folder), by training order.
             export_last_only: No list of checkpoints is shown: there is only the result.
+            deploy_to: An endpoint that the last checkpoint takes over; what is deployed there is undeployed.
 
         Returns:
             The `tunedModel` of the job.
@@ -89,7 +91,8 @@ class Registry:
             version.body["supportedExportFormats"] = [{"id": "genie", "exportableContents": ["ARTIFACT"]}]
             version.body["modelSourceInfo"] = {"sourceType": "GENIE"}
             for item in checkpoints:
-                endpoint = self._add_endpoint(parent, version, item, shown=not export_last_only)
+                taken = deploy_to if item is checkpoints[-1] else ""
+                endpoint = self._add_endpoint(parent, version, item, shown=not export_last_only, taken=taken)
                 version.private["checkpoints"][item["checkpoint_id"]] = {
                     "endpoint": endpoint,
                     "path": item["path"],
@@ -154,43 +157,64 @@ class Registry:
         return int(found.private["last_version"]) if found else 0
 
     def _add_endpoint(
-        self, parent: str, version: Resource, checkpoint: dict[str, Any], *, shown: bool
+        self, parent: str, version: Resource, checkpoint: dict[str, Any], *, shown: bool, taken: str
     ) -> str:
+        """Deploy a checkpoint to an endpoint of its own, or to one that it takes over; returns its name."""
         created = now()
         deployed = self._db.new_id()
+        known = {"version": version.name, "checkpoint_id": checkpoint["checkpoint_id"]}
+        private = {"deployed": {deployed: known}}
+        models = [
+            {
+                "id": deployed,
+                "model": version.parent,
+                "modelVersionId": version.body["versionId"],
+                "displayName": version.body.get("displayName", ""),
+                "createTime": created,
+                **({"checkpointId": checkpoint["checkpoint_id"]} if shown else {}),
+            }
+        ]
+        serving = {"deployedModels": models, "trafficSplit": {deployed: 100}, "updateTime": created}
+        endpoint = self._db.get(taken) if taken else None
+        if endpoint is not None:
+            self._vacate(endpoint)
+            endpoint.body.update(serving)
+            endpoint.private = private
+            self._db.put(endpoint, "taken over", {"model": version.name})
+            self._place(version, checkpoint, endpoint.name, deployed, shown=shown)
+            return endpoint.name
         name = f"{parent}/endpoints/{self._db.new_id()}"
         body = {
             "name": name,
             "displayName": version.body.get("displayName", ""),
             "labels": version.body.get("labels", {}),
             "createTime": created,
-            "updateTime": created,
-            "deployedModels": [
-                {
-                    "id": deployed,
-                    "model": version.parent,
-                    "modelVersionId": version.body["versionId"],
-                    "displayName": version.body.get("displayName", ""),
-                    "createTime": created,
-                    **({"checkpointId": checkpoint["checkpoint_id"]} if shown else {}),
-                }
-            ],
-            "trafficSplit": {deployed: 100},
+            **serving,
         }
         if "encryptionSpec" in version.body:
             body["encryptionSpec"] = version.body["encryptionSpec"]
-        private = {
-            "deployed": {deployed: {"version": version.name, "checkpoint_id": checkpoint["checkpoint_id"]}}
-        }
-        version.body["deployedModels"].append(
-            {
-                "endpoint": name,
-                "deployedModelId": deployed,
-                **({"checkpointId": checkpoint["checkpoint_id"]} if shown else {}),
-            }
-        )
         self._db.put(Resource(name, "endpoints", parent, body, private), "created", {"model": version.name})
+        self._place(version, checkpoint, name, deployed, shown=shown)
         return name
+
+    def _place(
+        self, version: Resource, checkpoint: dict[str, Any], endpoint: str, deployed: str, *, shown: bool
+    ) -> None:
+        place = {"endpoint": endpoint, "deployedModelId": deployed}
+        if shown:
+            place["checkpointId"] = checkpoint["checkpoint_id"]
+        version.body["deployedModels"].append(place)
+
+    def _vacate(self, endpoint: Resource) -> None:
+        """Take every model from an endpoint that another one takes over."""
+        for one in endpoint.private.get("deployed", {}).values():
+            version = self._db.get(one["version"])
+            if version is not None:
+                places = version.body["deployedModels"]
+                version.body["deployedModels"] = [
+                    place for place in places if place["endpoint"] != endpoint.name
+                ]
+                self.save(version, "undeployed")
 
     def _make_default(self, version: Resource) -> None:
         for other in self.versions(version.parent):

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.emulator.jobs import files, ledger, plan, request, simulated
+from vertex_tuning.emulator.jobs import files, ledger, plan, rebase, request, simulated
 from vertex_tuning.emulator.jobs.deployments import Deployments
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
@@ -130,8 +130,13 @@ class TuningJobs:
 
     # What the routes call
 
-    async def create(self, parent: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def create(self, parent: str, body: dict[str, Any], *, deploy_to: str = "") -> dict[str, Any]:
         """Check a request, put its data aside, write the job down, queue it.
+
+        Args:
+            parent: Where it runs.
+            body: The job.
+            deploy_to: An endpoint that its model takes over, instead of getting one of its own.
 
         Raises:
             ApiError: 400 with every fault; 404, 409, 429, 501.
@@ -150,7 +155,8 @@ class TuningJobs:
             await asyncio.to_thread(plan.take_in, self._emulator, folder, body, decided)
             if not self._simulate and (self._runs or self._waiting):
                 job["tuningJobState"] = ledger.WAITING_FOR_QUOTA
-            made = Resource(name, ledger.KIND, parent, job, {"plan": decided.to_json()})
+            private = {"plan": decided.to_json(), "deploy_to": deploy_to}
+            made = Resource(name, ledger.KIND, parent, job, private)
             known = {"stand_in": decided.stand_in, "teacher": decided.teacher_stand_in}
             self._db.put(made, ledger.PENDING, {key: value for key, value in known.items() if value})
         except BaseException as error:
@@ -161,6 +167,11 @@ class TuningJobs:
         self._waiting.append(name)
         self._wake.set()
         return job
+
+    async def rebase(self, parent: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """Create the job of a tuned model again, on a newer base; errors as of `create`."""
+        body, endpoint = rebase.decide(self._emulator, parent, asked)
+        return await self.create(parent, body, deploy_to=endpoint)
 
     def get(self, name: str) -> dict[str, Any]:
         """A job's body.

@@ -4,6 +4,8 @@ from vertex_tuning.emulator.api import Route
 from vertex_tuning.emulator.routes import (
     admin,
     batch_prediction_jobs,
+    custom_jobs,
+    datasets,
     endpoints,
     generation,
     identity,
@@ -23,6 +25,8 @@ VERTEX: tuple[Route, ...] = (
     *models.routes.all,
     *model_garden.routes.all,
     *endpoints.routes.all,
+    *datasets.routes.all,
+    *custom_jobs.routes.all,
     *operations.routes.all,
     *publisher_models.routes.all,
 )

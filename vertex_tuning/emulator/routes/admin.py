@@ -39,6 +39,7 @@ async def status(call: Call) -> dict[str, Any]:
         "trainer": emulator.jobs.pid,
         "serving": emulator.generation.pid,
         "grpc": emulator.grpc.pid,
+        **{f"custom job {job}": pid for job, pid in emulator.custom_jobs.pids.items()},
     }
     return {
         "address": emulator.address,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any
-
-from starlette.responses import StreamingResponse
+from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.jobs import ServedModel
+from vertex_tuning.emulator.routes import streams
 from vertex_tuning.emulator.serving import Generation
-from vertex_tuning.emulator.status import ApiError, Code
+
+if TYPE_CHECKING:
+    from starlette.responses import StreamingResponse
 
 routes = Routes()
 
@@ -41,16 +39,12 @@ def served_by(call: Call) -> ServedModel:
 
 
 async def _generate(call: Call) -> dict[str, Any]:
-    return await while_connected(call, generation_of(call).generate(served_by(call), call.body))
+    return await streams.while_connected(call, generation_of(call).generate(served_by(call), call.body))
 
 
 async def _stream(call: Call) -> StreamingResponse:
     chunks = generation_of(call).stream(served_by(call), call.body)
-    # What is wrong with the request shows before the first chunk, and is an ordinary error.
-    first = await while_connected(call, anext(chunks))
-    if call.query.get("alt") == "sse":
-        return StreamingResponse(_events(call, first, chunks), media_type="text/event-stream")
-    return StreamingResponse(_array(call, first, chunks), media_type="application/json; charset=UTF-8")
+    return await streams.reply(call, "GenerateContentResponse", chunks)
 
 
 async def _count_tokens(call: Call) -> dict[str, Any]:
@@ -72,53 +66,3 @@ for _target in _TARGETS:
     routes.post(f"{_target}:computeTokens", request="ComputeTokensRequest", response="ComputeTokensResponse")(
         _compute_tokens
     )
-
-
-async def _chunks(
-    call: Call, first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]
-) -> AsyncIterator[str]:
-    yield _render(call, first)
-    try:
-        async for chunk in rest:
-            yield _render(call, chunk)
-    except ApiError as error:
-        # The status line is long gone: Google's clients look for an error among the chunks.
-        yield json.dumps(error.body(), ensure_ascii=False)
-
-
-def _render(call: Call, chunk: dict[str, Any]) -> str:
-    return json.dumps(
-        call.emulator.wire.render("GenerateContentResponse", chunk, call.version), ensure_ascii=False
-    )
-
-
-async def _events(
-    call: Call, first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]
-) -> AsyncIterator[bytes]:
-    async for chunk in _chunks(call, first, rest):
-        yield f"data: {chunk}\r\n\r\n".encode()
-
-
-async def _array(
-    call: Call, first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]
-) -> AsyncIterator[bytes]:
-    between = b"["
-    async for chunk in _chunks(call, first, rest):
-        yield between + chunk.encode()
-        between = b"\n,\r\n"
-    yield b"\n]\n"
-
-
-async def while_connected(call: Call, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
-    """The result of some work, which is given up where the client goes away."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(call.request.receive())  # the body was read: what comes next is the end
-    try:
-        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ApiError(Code.CANCELLED, "The client closed the connection.")
-        return task.result()
-    finally:
-        for future in (task, gone):
-            future.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)

@@ -13,7 +13,7 @@ routes = Routes()
 
 TYPES = "type.googleapis.com/google.cloud.aiplatform"
 _LOCATION = "projects/{project}/locations/{location}"
-_OWNERS = ("tuningJobs", "models", "endpoints", "batchPredictionJobs")
+_OWNERS = ("tuningJobs", "models", "endpoints", "batchPredictionJobs", "datasets", "customJobs")
 
 
 def finished(

@@ -11,7 +11,8 @@ from starlette.responses import Response, StreamingResponse
 
 from vertex_tuning.emulator.api import Call, Routes, read
 from vertex_tuning.emulator.jobs import ServedModel
-from vertex_tuning.emulator.routes.generation import generation_of, served_by, while_connected
+from vertex_tuning.emulator.routes.generation import generation_of, served_by
+from vertex_tuning.emulator.routes.streams import while_connected
 from vertex_tuning.emulator.serving import completions, instances
 from vertex_tuning.emulator.serving.fields import Fields
 from vertex_tuning.emulator.status import ApiError

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
+from vertex_tuning.emulator import optimizing
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.jobs import validation
 from vertex_tuning.emulator.listing import page
+from vertex_tuning.emulator.routes import streams
+from vertex_tuning.emulator.routes.operations import finished
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.wire.schema import schema
 from vertex_tuning.rewards.matching import text_of
 from vertex_tuning.rewards.rating import Rate
+
+if TYPE_CHECKING:
+    from starlette.responses import StreamingResponse
 
 routes = Routes()
 
@@ -20,8 +26,6 @@ _LOCATION = "projects/{project}/locations/{location}"
 _JOBS = f"{_LOCATION}/tuningJobs"
 # Methods of later days, by the versions that have them.
 _NOT_SERVED = {
-    "rebaseTunedModel": ("v1", "v1beta1"),
-    "optimizePrompt": ("v1beta1",),
     "processData": ("v1beta1",),
 }
 
@@ -50,6 +54,20 @@ async def cancel(call: Call) -> dict[str, Any]:
     """Asks it to end; the state tells when it has. google-genai sends no body, the generated clients `{}`."""
     call.emulator.jobs.cancel(_name(call))
     return {}
+
+
+@routes.post(f"{_JOBS}:rebaseTunedModel", request="RebaseTunedModelRequest", response="Operation")
+async def rebase(call: Call) -> dict[str, Any]:
+    """The job of a tuned model again, on a newer base. The operation is done when the job is created, and holds it."""
+    job = await call.emulator.jobs.rebase(call.parent, call.body)
+    response = {"@type": f"type.googleapis.com/google.cloud.aiplatform.{call.version}.TuningJob", **job}
+    return finished(call, job["name"], "RebaseTunedModelOperationMetadata", response)
+
+
+@routes.post(f"{_JOBS}:optimizePrompt", request="OptimizePromptRequest", versions=("v1beta1",))
+async def optimize_prompt(call: Call) -> StreamingResponse:
+    """A better prompt, as far as a small model can tell; it comes in pieces."""
+    return await streams.reply(call, "OptimizePromptResponse", optimizing.optimize(call.emulator, call.body))
 
 
 @routes.post(

@@ -137,6 +137,7 @@ class Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
     ) -> urllib3.BaseHTTPResponse:
         """One HTTP call; the response is an answer, and not yet read."""
         message = method.request.FromString(data)
+        _respell_masks(message)
         raw = message.http_body.data if "http_body" in message.DESCRIPTOR.fields_by_name else None
         if raw is not None:
             message.ClearField("http_body")
@@ -218,6 +219,13 @@ _OPERATIONS = {
     )
 }
 """`google.longrunning.Operations`, which comes without HTTP rules of its own."""
+
+
+def _respell_masks(request: Any) -> None:
+    """Paths in camelCase, which `vertexai.preview.prompts` sends and the service takes, cannot be written as JSON."""
+    for field, value in request.ListFields():
+        if field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
+            value.paths[:] = [_snake(path) for path in value.paths]
 
 
 def _snake(name: str) -> str:
