@@ -20,10 +20,11 @@ SAYS = {
     "07_async.py": ["multiplier 2.0: validation loss"],
     "08_preference.py": ["preferred, before: ", "preferred, after:  1.00"],
     "09_batch.py": ["20 answered, 0 refused", "ticket-19: ", "/prediction-model-"],
-    "09_reinforcement.py": [
+    "10_reinforcement.py": [
         *("128 answers to 16 prompts", "step 16: ", "one word: "),
         *("mean reward on held-out prompts: ", " before, ", " after"),
     ],
+    "11_distillation.py": ["the teacher answered 120 messages", "teacher: ", "student: ", " after"],
 }
 
 
