@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vertex_tuning import Distillation, SupervisedTuning, connect, data
+from vertex_tuning import Distillation, Model, SupervisedTuning, connect, data
 
 FOLDER = Path(__file__).parent / "data"
 LABELLED = list(data.read(FOLDER / "tickets-train.jsonl"))
@@ -10,7 +10,7 @@ PROMPTS = [{**row, "contents": row["contents"][:-1]} for row in LABELLED]  # the
 HELD_OUT = list(data.read(FOLDER / "tickets-validation.jsonl"))
 
 
-def right(model) -> str:
+def right(model: Model) -> str:
     """How many of the held-out messages a model sends to the right team."""
     hits = 0
     for row in HELD_OUT:

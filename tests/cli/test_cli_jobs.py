@@ -6,7 +6,7 @@ import pytest
 
 
 def test_jobs_are_listed_a_line_each_with_nothing_cut_off(cli, job):
-    done = cli("jobs", "list", COLUMNS="40")
+    done = cli("jobs", "list", "--limit", "1000", COLUMNS="40")
     assert (done.status, done.err) == (0, "")
     head, *lines = done.out.splitlines()
     assert head.split() == ["job", "state", "base", "model", "name", "created", "(UTC)"]

@@ -205,3 +205,10 @@ def test_vertexai_rebases_a_tuned_model(bench: Bench, old: dict[str, Any], way: 
     assert job != old["name"]
     assert base == "gemini-3.5-flash"
     assert "/endpoints/" in endpoint
+
+
+def test_a_copy_has_no_job_that_could_be_done_again(bench: Bench, old: dict[str, Any]) -> None:
+    source = {"sourceModel": old["tunedModel"]["model"]}
+    copied = bench.call("POST", f"/v1/{LOCATION}/models:copy", source)["response"]["model"]
+    answer = rebase(bench, {"tunedModel": copied})
+    assert refused(answer) == (400, "VT674", "tuned_model_ref.tuned_model")

@@ -61,8 +61,9 @@ def _original(emulator: Emulator, given: Body) -> tuple[Resource, Resource | Non
         version = emulator.jobs.registry.version(name, match[3] or "default")
         if version is None:
             raise not_found(f"The Model {given['tunedModel']}")
-        job = emulator.db.get(version.private["job"])
-        assert job is not None  # jobs are never deleted
+        job = emulator.db.get(version.private.get("job") or "")
+        if job is None:
+            raise _refused("tuned_model", "The model was uploaded or copied: there is no job to do again.")
         return job, version
     if "tuningJob" in given:
         match = _JOB.fullmatch(given["tuningJob"])
@@ -139,7 +140,9 @@ def _same_endpoint(emulator: Emulator, version: Resource | None, body: Body, loc
         raise _refused("", "The model has no endpoint that another one could take over.")
     base = catalog.base_model(body["baseModel"])
     endpoint = emulator.db.get(version.private["checkpoints"][default_checkpoint(version)]["endpoint"])
-    if endpoint is None or endpoint.private.get("version") != version.name:
+    if endpoint is None or not any(
+        one["version"] == version.name for one in endpoint.private.get("deployed", {}).values()
+    ):
         raise _refused("", "The model is not deployed to its endpoint any more.")
     here, there = endpoint.name.split("/")[3], base.serving_location(location)
     if here != there:
