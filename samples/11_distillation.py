@@ -29,7 +29,7 @@ with connect() as client:
 
     small = Distillation(
         base_model="gemini-2.5-flash",
-        teacher=teacher.name,
+        teacher=teacher,
         training=PROMPTS,
         epochs=6,
         display_name="student",

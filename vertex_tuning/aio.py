@@ -331,6 +331,10 @@ class AsyncCheckpoint(AsyncModel):
 
     sync: Checkpoint
 
+    def as_base(self) -> dict[str, str]:
+        """Fields of a spec that tunes on from it."""
+        return self.sync.as_base()
+
     @property
     def checkpoint_id(self) -> str:
         """Its id, from `1` on by training order."""
@@ -341,6 +345,10 @@ class AsyncTunedModel(AsyncModel):
     """`TunedModel`, awaited."""
 
     sync: TunedModel
+
+    def as_base(self) -> dict[str, str]:
+        """Fields of a spec that tunes on from it."""
+        return self.sync.as_base()
 
     @property
     def name(self) -> str:

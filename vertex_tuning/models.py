@@ -112,7 +112,13 @@ class Checkpoint(Model):
     """A tuned model as it was after some steps; it answers like any model."""
 
     def __init__(
-        self, connection: Connection, served_as: str, info: CheckpointInfo, *, default: bool
+        self,
+        connection: Connection,
+        served_as: str,
+        info: CheckpointInfo,
+        *,
+        default: bool,
+        model: str = "",
     ) -> None:
         super().__init__(connection, served_as)
         self.checkpoint_id = info.checkpoint_id
@@ -120,6 +126,12 @@ class Checkpoint(Model):
         self.step = info.step
         self.default = default
         """Whether it is the one that the model's endpoint serves."""
+        self.model = model
+        """Name of the model that it is of."""
+
+    def as_base(self) -> dict[str, str]:
+        """Fields of a spec that tunes on from it."""
+        return {"base_model": self.model, "checkpoint_id": self.checkpoint_id}
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -140,11 +152,20 @@ class TunedModel(Model):
     """
 
     def __init__(
-        self, connection: Connection, name: str, endpoint: str, *, output_uri: str = "", job: str = ""
+        self,
+        connection: Connection,
+        name: str,
+        endpoint: str,
+        *,
+        output_uri: str = "",
+        job: str = "",
+        base_model: str = "",
     ) -> None:
         super().__init__(connection, endpoint)
         self.name = name
-        """`projects/.../models/ID@VERSION`; what `SupervisedTuning.base_model` takes to tune on."""
+        """`projects/.../models/ID@VERSION`; empty for an open model."""
+        self.base_model = base_model
+        """What an open model was tuned from, where that is known."""
         self.output_uri = output_uri
         """`gs://` folder of an open model's checkpoints; empty for others."""
         self.job = job
@@ -164,7 +185,25 @@ class TunedModel(Model):
             (made.endpoint if made else "") or "",
             output_uri=resource.output_uri or "",
             job=resource.name or "",
+            base_model=resource.base_model or "",
         )
+
+    def as_base(self) -> dict[str, str]:
+        """Fields of a spec that tunes on from it: an open model by its weights, others by their name.
+
+        Raises:
+            SpecError: VT320, nobody knows what the weights in a folder were tuned from.
+        """
+        if self._deployment is None:
+            return {"base_model": self.name}
+        if not self.base_model:
+            raise SpecError(
+                "VT320",
+                f"nothing tells what the weights in {self.output_uri} were tuned from",
+                where="base_model",
+                fix=f'base_model="...", custom_base_model="{self._deployment.weights}"',
+            )
+        return {"base_model": self.base_model, "custom_base_model": self._deployment.weights}
 
     @property
     def endpoint(self) -> str:
@@ -202,6 +241,7 @@ class TunedModel(Model):
                 endpoints.get(item.checkpoint_id or "", ""),
                 CheckpointInfo(item.checkpoint_id or "", int(item.epoch or 0), int(item.step or 0)),
                 default=item.checkpoint_id == resource.default_checkpoint_id,
+                model=self.name,
             )
             for item in resource.checkpoints or []
         ]

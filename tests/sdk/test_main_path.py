@@ -21,6 +21,7 @@ from vertex_tuning import (
 )
 
 BASE = "gemini-2.5-flash"
+OPEN_MODEL = "meta/llama3_1@llama-3.1-8b-instruct"
 
 
 def test_a_file_goes_in_and_a_model_that_learnt_it_comes_out(client, write):
@@ -284,3 +285,28 @@ def test_a_reward_is_tried_with_a_judge_and_asked_of_the_service(client, tuned_n
     score = client.validate_reward(both, prompts[0], "cold")
     assert score.parts["exact_match"].reward == 1.0
     assert score.reward == pytest.approx((score.parts["judge"].reward + 1) / 2)
+
+
+def test_a_tuned_model_and_its_checkpoints_are_tuned_on_as_they_are(client):
+    first = client.tune(
+        SupervisedTuning(base_model=BASE, training=rows(), epochs=2, display_name="as it is")
+    ).result()
+    early = first.checkpoints()[0]
+    job = client.tune(SupervisedTuning(base_model=early, training=rows(), epochs=1)).wait()
+    source = job.resource.pre_tuned_model
+    assert source is not None
+    assert (source.tuned_model_name, source.checkpoint_id) == (first.name, "1")
+    assert job.result().name.partition("@")[0] == first.name.partition("@")[0]
+
+
+def test_open_weights_are_tuned_on_as_they_are(client):
+    out = f"gs://{client.connection.ensure_bucket()}/on"
+    spec = {"training": rows(), "epochs": 1}
+    first = client.tune(SupervisedTuning(base_model=OPEN_MODEL, output_uri=f"{out}/1", **spec)).result()
+    job = client.tune(SupervisedTuning(base_model=first, output_uri=f"{out}/2", **spec)).wait()
+    assert job.state == "JOB_STATE_SUCCEEDED"
+    assert job.resource.custom_base_model == f"{out}/1/postprocess/node-0/checkpoints/final"
+    found = client.models.get(f"{out}/1")
+    with pytest.raises(SpecError) as caught:
+        SupervisedTuning(base_model=found, output_uri=f"{out}/3", **spec)
+    assert caught.value.rule == "VT320"

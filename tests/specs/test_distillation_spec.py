@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vertex_tuning import Distillation, SpecError
+from vertex_tuning import Distillation, SpecError, SupervisedTuning
 
 GEMINI: dict[str, Any] = {
     "base_model": "gemini-2.5-flash",
@@ -39,6 +39,26 @@ def test_it_becomes_googles_config():
     }
 
 
+class Made:
+    """As a tuned model, or a checkpoint of one, is to a spec."""
+
+    def __init__(self, **fields: str) -> None:
+        self.fields = fields
+
+    def as_base(self) -> dict[str, str]:
+        return self.fields
+
+
+def test_a_tuned_model_teaches_and_is_tuned_on_as_it_is():
+    assert Distillation(**{**GEMINI, "teacher": Made(base_model=TUNED)}).teacher == TUNED
+    on = SupervisedTuning(base_model=Made(base_model=TUNED, checkpoint_id="2"), training="t.jsonl")
+    assert (on.base_model, on.checkpoint_id) == (TUNED, "2")
+    folder = "gs://b/out/postprocess/node-0/checkpoints/final"
+    weights = Made(base_model=OPEN["base_model"], custom_base_model=folder)
+    further = SupervisedTuning(base_model=weights, training="t.jsonl", output_uri="gs://b/further")
+    assert further.options()["custom_base_model"] == folder
+
+
 def test_a_tuned_model_may_teach():
     assert Distillation(**{**GEMINI, "teacher": TUNED}).options()["tuned_teacher_model_source"] == TUNED
 
@@ -53,6 +73,8 @@ def test_a_tuned_model_may_teach():
         ({**GEMINI, "batch_size": 4}, "VT312", "batch_size", ""),
         ({**GEMINI, "output_uri": "/tmp"}, "VT310", "output_uri", "gs://"),
         ({**GEMINI, "beta": 0.1}, "VT314", "beta", ""),
+        ({**GEMINI, "custom_base_model": "gs://b/w"}, "VT312", "custom_base_model", "base_model"),
+        ({**OPEN, "custom_base_model": "w"}, "VT310", "custom_base_model", "gs://"),
         ({**OPEN, "output_uri": None}, "VT313", "output_uri", "gs://"),
         ({**OPEN, "mode": "adapter"}, "VT303", "mode", "full"),
         ({**OPEN, "learning_rate": 1e-4, "learning_rate_multiplier": 2.0}, "VT307", "learning_rate", "one"),

@@ -55,6 +55,23 @@ _LAST = (
 )
 
 
+_OPEN = (
+    click.option(
+        "--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models)."
+    ),
+    click.option(
+        "--learning-rate",
+        type=_common.Number(min=0, min_open=True),
+        help="Learning rate itself (open models).",
+    ),
+    click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models)."),
+    click.option(
+        "--custom-base-model",
+        help="gs:// folder of weights to start from (open models): of an earlier job, say.",
+    ),
+)
+
+
 def _way(*own: _Option) -> _Option:
     """A way of tuning, with options of its own among those of all."""
     options: list[_Option] = [*_FIRST, *own, *_LAST]
@@ -79,15 +96,7 @@ def tune() -> None:
 
 @tune.command()
 @_way(
-    click.option(
-        "--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models)."
-    ),
-    click.option(
-        "--learning-rate",
-        type=_common.Number(min=0, min_open=True),
-        help="Learning rate itself (open models).",
-    ),
-    click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models)."),
+    *_OPEN,
     click.option("--output-uri", help="gs:// folder for the checkpoints (open models)."),
 )
 def supervised(**fields: Any) -> None:
@@ -169,15 +178,7 @@ def reinforcement(reward_file: Path, **fields: Any) -> None:
     click.option(
         "--output-uri", help="gs:// folder for what the teacher says (and for checkpoints of open models)."
     ),
-    click.option(
-        "--mode", type=click.Choice(["adapter", "full"]), help="An adapter, or every weight (open models)."
-    ),
-    click.option(
-        "--learning-rate",
-        type=_common.Number(min=0, min_open=True),
-        help="Learning rate itself (open models).",
-    ),
-    click.option("--batch-size", type=click.IntRange(1), help="Examples per step (open models)."),
+    *_OPEN,
 )
 def distillation(**fields: Any) -> None:
     """Teach a small model what a large one answers.

@@ -31,7 +31,8 @@ class Spec(BaseModel):
     """For people: `supervised tuning`."""
 
     base_model: str
-    """A model of the catalog (`gemini-2.5-flash`), or the name of a tuned model to tune on (`projects/.../models/7@1`)."""
+    """A model of the catalog (`gemini-2.5-flash`), or a tuned model to tune on: its name (`projects/.../models/7@1`), itself, or
+    one of its checkpoints."""
 
     training: Any
     """A path to a JSONL file, a `gs://` URI, or rows."""
@@ -70,6 +71,13 @@ class Spec(BaseModel):
     """E-mail of the service account that the job runs as."""
 
     def __init__(self, **fields: Any) -> None:
+        base: Any = fields.get("base_model")
+        if callable(getattr(base, "as_base", None)):
+            # A tuned model, or one of its checkpoints: it knows by which fields it is tuned on.
+            fields = {
+                **base.as_base(),
+                **{name: value for name, value in fields.items() if name != "base_model"},
+            }
         faults: list[Fault] = []
         wrong: set[Any] = set()
         try:
