@@ -27,12 +27,15 @@ class Service:
         """When, and about which answer."""
         self.requests: list[tuple[str, str]] = []
         """Path and Host of each."""
+        self.told: list[dict[str, int]] = []
+        """The `metadata` of each."""
         service = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 text = asked["response"]["parts"][0]["text"]
+                service.told.append(asked["metadata"])
                 service.asked.append((time.monotonic(), text))
                 service.requests.append((self.path, self.headers["Host"]))
                 found = answer(sum(said == text for _, said in service.asked), text)

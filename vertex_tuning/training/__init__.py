@@ -5,6 +5,8 @@ and under `torchrun`.
     supervised.py  learn from examples: an adapter, or every weight
     preference.py  learn which of two answers is preferred
     reinforcement.py   try answers, and learn from what they earn
+    groups.py      ... which share their prompt, as they are made and as they are learnt
+    distillation.py    learn a teacher's answers
     loop.py        the loop that they share: batches, steps, checkpoints, resuming, measuring
     config.py      what a run is told
     examples.py    rows as tokens, batches as tensors, faults as one error

@@ -115,6 +115,8 @@ class ReinforcementConfig(TrainingConfig):
     """What it wants to see on every call, where it listens beyond loopback."""
     local_code: bool = True
     """Whether code rewards are run at all."""
+    job: int = 0
+    """Id of the tuning job, which services are told."""
     maps: dict[str, str] = field(default_factory=dict)
     """Hosts of rewards in the cloud, and the addresses on this machine that stand in for them."""
 

@@ -128,7 +128,7 @@ def sample(
             position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, :-1],
             use_cache=True,
             logits_to_keep=1,
-        ).past_key_values
+        ).cache
         read.batch_repeat_interleave(several)
         made = model.generate(
             input_ids=ids.repeat_interleave(several, dim=0),

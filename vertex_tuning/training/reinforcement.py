@@ -179,6 +179,7 @@ class _Reinforcement:
         self, learner: Learner, numbers: Sequence[int], step: int
     ) -> tuple[torch.Tensor, dict[str, float]]:
         several = self._config.samples_per_prompt
+        service.say(job=self._config.job, step=step + 1)
         prompts = [self._prompts[number] for number in numbers]
         tries = self._try(learner, prompts, several, self._config.seed * 1_000_003 + step)
         earned = [one.score.reward for one in tries]

@@ -228,3 +228,17 @@ def test_a_job_without_a_validation_set_holds_some_prompts_out_itself_and_says_s
     assert stats["tuningDatasetExampleCount"] == "20"
     lines = [json.loads(line) for line in bench.download(job["gcsMetricsUri"]).splitlines()]
     assert "/eval_mean_reward" in lines[-1]
+
+
+def test_a_service_is_told_which_job_asks_and_at_which_step(bench: Bench, uri: str) -> None:
+    service = Service(lambda *_: (200, b'{"reward": 0.5}'))
+    try:
+        spec = rewards.cloud_run(service.uri, name="served").request()
+        job = bench.wait(bench.post(body(uri, spec=spec, parameters={"stepCount": 2}))["name"])
+    finally:
+        service.close()
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    number = int(job["name"].rpartition("/")[2])
+    assert {one["step"] for one in service.told} == {1, 2}
+    assert {one["tuning_job_id"] for one in service.told} == {number}
+    assert {one["tuningJobId"] for one in service.told} == {number}

@@ -187,7 +187,7 @@ def config(
     extra: dict[str, Any] = {}
     if plan.method == "reinforcement":
         usual = stand_in.learning_rate_reinforcement
-        extra = _reinforcement(emulator, spec, parameters)
+        extra = {**_reinforcement(emulator, spec, parameters), "job": int(job["name"].rpartition("/")[2])}
     elif plan.method == "preference":
         usual = stand_in.learning_rate_preference
         if parameters.get("beta"):
