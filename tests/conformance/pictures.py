@@ -9,7 +9,7 @@ from pathlib import Path
 
 import google.genai.tests
 
-_LEFT_OUT = str(Path(google.genai.tests.__path__[0]) / "data")
+_LEFT_OUT = (Path(google.genai.tests.__path__[0]) / "data").resolve()
 _PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 )
@@ -18,8 +18,8 @@ _open = io.open
 
 def _with_pictures(file, *arguments, **options):
     if isinstance(file, str | os.PathLike):
-        path = os.path.abspath(file)
-        if path.startswith(_LEFT_OUT) and not os.path.exists(path):
+        path = Path(file).resolve()
+        if path.is_relative_to(_LEFT_OUT) and not path.exists():
             return io.BytesIO(_PIXEL)
     return _open(file, *arguments, **options)
 

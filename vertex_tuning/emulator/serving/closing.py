@@ -1,8 +1,8 @@
 """How an answer by a schema comes to its end where a stand-in's context runs out.
 
-A small model rambles: it opens strings and lists, and forgets to close them. On Vertex AI there is room for a million tokens; here
-the same request would end in half a JSON document. So near the end of the context what is open is closed: strings, lists, fields
-that may be left out. Only where the caller said how long the answer may be is it cut there, as on Vertex AI.
+A small model rambles: it opens strings and lists, and forgets to close them. On Vertex AI there is room for a million tokens;
+here the same request would end in half a JSON document. So near the end of the context what is open is closed: strings, lists,
+fields that may be left out. Only where the caller said how long the answer may be is it cut there, as on Vertex AI.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Closers:
         def those(fits: Callable[[bytes], bool]) -> Tensor:
             return torch.tensor([fits(piece) for piece in pieces])
 
-        ends = those(lambda piece: False)
+        ends = torch.zeros(len(pieces), dtype=torch.bool)
         ends[list(tokenizer.eos_tokens)] = True
         quote = those(lambda piece: piece == b'"')
         self._in_string = (quote, those(lambda piece: piece.startswith(b'"')))

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.jobs import ServedModel
 
 _ROLES = ("user", "model")
-_NO_KIND = frozenset({"text", "thought", "thoughtSignature", "mediaProcessing", "mediaResolution", "videoMetadata"})
+_NO_KIND = frozenset(
+    {"text", "thought", "thoughtSignature", "mediaProcessing", "mediaResolution", "videoMetadata"}
+)
 """Fields that stand beside what a part is."""
 _MAX_STOPS = 5
 _MAX_LABELS = 1000
