@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -54,6 +56,13 @@ def test_a_stream_has_the_same_text_in_events_or_in_an_array(emulator):
     assert "usageMetadata" in chunks[-1]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_last_piece_of_a_stream_has_text_and_the_end_in_one_as_googles_has(emulator, seed):
+    chunks = ask(emulator, verb="streamGenerateContent", temperature=1, seed=seed)
+    assert all(text(chunk) for chunk in chunks)
+    assert chunks[-1]["candidates"][0]["finishReason"]
+
+
 SCHEMA = {
     "type": "OBJECT",
     "properties": {
@@ -82,6 +91,58 @@ def test_a_schema_is_kept_however_small_the_model(emulator, seed):
     assert found["colour"] in ("red", "green")
     assert found["count"] in (1, 2, 3)
     assert isinstance(found["bright"], bool)
+
+
+FORMS = {
+    "a choice of one": (
+        "responseJsonSchema",
+        {
+            "type": "object",
+            "properties": {"value": {"oneOf": [{"type": "integer"}, {"type": "boolean"}]}},
+            "required": ["value"],
+        },
+        lambda found: isinstance(found["value"], int),
+    ),
+    "no item twice": (
+        "responseJsonSchema",
+        {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "uniqueItems": True},
+        lambda found: set(found) <= {"a", "b"},
+    ),
+    "a field of that name": (
+        "responseJsonSchema",
+        {"type": "object", "properties": {"uniqueItems": {"type": "integer"}}, "required": ["uniqueItems"]},
+        lambda found: isinstance(found["uniqueItems"], int),
+    ),
+    "a map": (
+        "responseSchema",
+        {"type": "OBJECT", "additionalProperties": {"type": "INTEGER"}},
+        lambda found: all(isinstance(value, int) for value in found.values()),
+    ),
+    "what may be null": (
+        "responseSchema",
+        {"type": "ARRAY", "items": {"type": "STRING", "nullable": True}, "minItems": "2"},
+        lambda found: len(found) >= 2 and all(item is None or isinstance(item, str) for item in found),
+    ),
+    "one type or another": (
+        "responseSchema",
+        {"anyOf": [{"type": "INTEGER"}, {"type": "ARRAY", "items": {"type": "NUMBER"}}]},
+        lambda found: isinstance(found, int | list),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("verb", ["generateContent", "streamGenerateContent"])
+def test_json_is_whole_where_no_limit_was_asked_for(emulator, form, verb):
+    """A small model rambles, and its context is short: what is open at its end is closed in time."""
+    field, schema, fits = FORMS[form]
+    config = {"responseMimeType": "application/json", field: schema, "temperature": 2, "topP": 1, "seed": 5}
+    answer = emulator.call(
+        "POST", f"/v1beta1/{BASE}:{verb}", {"contents": CONTENTS, "generationConfig": config}
+    )
+    chunks = answer if isinstance(answer, list) else [answer]
+    assert chunks[-1]["candidates"][0]["finishReason"] == "STOP"
+    assert fits(json.loads("".join(map(text, chunks))))
 
 
 def test_json_without_a_schema_is_json(emulator):
@@ -130,6 +191,36 @@ def test_several_candidates_and_their_log_probabilities(emulator):
         assert candidate["avgLogprobs"] <= 0
 
 
+def test_zero_candidates_are_one_as_on_vertex_ai(emulator):
+    [candidate] = ask(emulator, candidateCount=0)["candidates"]
+    assert candidate["finishReason"]
+
+
+def test_a_text_may_be_empty_as_on_vertex_ai(emulator):
+    contents = [{"role": "user", "parts": [{"text": ""}]}]
+    assert ask(emulator, {"contents": contents})["candidates"]
+    counted = emulator.call("POST", f"/v1/{BASE}:countTokens", {"contents": contents})
+    assert counted["totalBillableCharacters"] == 0
+
+
+def test_answers_are_packed_for_whoever_can_unpack_them(emulator):
+    for accepted, packed in [("gzip, deflate", "gzip"), ("identity", None), ("", None)]:
+        for body in (b'{"contents": [{"parts": [{"text": "hot"}]}]}', b"{}"):
+            request = urllib.request.Request(
+                f"{emulator.address}/v1/{BASE}:countTokens",
+                body,
+                {"Content-Type": "application/json", "Accept-Encoding": accepted},
+            )
+            try:
+                response = urllib.request.urlopen(request)
+            except urllib.error.HTTPError as error:
+                response = error
+            with response:
+                content = response.read()
+                assert response.headers["Content-Encoding"] == packed
+                assert json.loads(gzip.decompress(content) if packed else content)
+
+
 def test_a_system_instruction_counts_and_changes_the_answer(emulator):
     plain = ask(emulator)
     told = ask(
@@ -166,7 +257,7 @@ def test_many_at_once_are_answered_as_each_would_be_alone(emulator):
             {"contents": [{"role": "assistant", "parts": [{"text": "x"}]}, *CONTENTS]},
             "valid role: user, model",
         ),
-        ({"contents": [{"role": "user", "parts": [{"text": ""}]}]}, "empty text"),
+        ({"contents": [{"role": "user", "parts": [{}]}]}, "must have a text parameter"),
         (
             {
                 "contents": [
@@ -179,7 +270,29 @@ def test_many_at_once_are_answered_as_each_would_be_alone(emulator):
         ({"generationConfig": {"responseMimeType": "text/x.enum"}}, "enum lists the values"),
         ({"generationConfig": {"responseSchema": {"type": "STRING"}}}, "response schema is set"),
         ({"generationConfig": {"stopSequences": list("abcdef")}}, "at most 5"),
+        (
+            {
+                "contents": [
+                    {
+                        "role": "user",
+                        "parts": [
+                            {
+                                "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"},
+                                "inlineData": {"mimeType": "image/png", "data": "AA=="},
+                            }
+                        ],
+                    }
+                ]
+            },
+            "inlineData (image/png)",
+        ),
         ({"generationConfig": {"candidateCount": 99}}, "candidateCount"),
+        ({"generationConfig": {"logprobs": 0}}, "setting response_logprobs to be true"),
+        ({"serviceTier": "flex"}, 'Unknown name "serviceTier"'),
+        (
+            {"tools": [{"googleSearch": {"timeRangeFilter": {"startTime": "2026-01-01T00:00:00Z"}}}]},
+            "tools (googleSearch)",
+        ),
         ({"tools": [{"functionDeclarations": [{"name": "f"}]}]}, "cannot call functions"),
         ({"cachedContent": "projects/p/locations/l/cachedContents/1"}, "context caching"),
         ({"temprature": 1}, 'Unknown name "temprature"'),
@@ -202,6 +315,11 @@ def test_what_cannot_be_is_refused_in_words_that_help(emulator, body, words):
 )
 def test_a_model_that_there_is_not(emulator, model, code):
     assert ask(emulator, model=model)[0] == code
+
+
+def test_a_model_that_there_is_not_is_named_in_full(emulator):
+    _, answer = ask(emulator, model=f"{LOCATION}/publishers/google/models/gemini-0.1")
+    assert "/locations/us-central1/publishers/google/models/gemini-0.1`" in answer["error"]["message"]
 
 
 def test_a_prompt_that_is_too_long_is_refused_before_it_costs_a_minute(emulator):

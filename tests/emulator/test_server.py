@@ -81,11 +81,10 @@ def test_an_unknown_path_is_not_found_in_googles_form(emulator):
     assert "/v1/projects/p/locations/us-central1/nothings was not found" in page
 
 
-def test_a_method_that_a_path_does_not_have_is_not_allowed(emulator):
-    code, body = emulator.call("DELETE", f"{JOBS}/1")
-    assert code == 405
-    assert body["error"]["code"] == 405
-    assert "GET" in body["error"]["message"]
+def test_a_method_that_a_path_does_not_have_is_not_found_as_by_googles_front_end(emulator):
+    code, page = emulator.call("DELETE", f"{JOBS}/1")
+    assert code == 404
+    assert "It is there for GET, and not for DELETE." in page
 
 
 def test_a_body_that_is_not_json_is_an_invalid_argument(emulator):

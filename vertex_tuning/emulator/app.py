@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import html
 import json
 import logging
@@ -120,11 +121,11 @@ class Emulator:
             await error.page()(scope, receive, send)
         except ApiError as error:
             body = error.body()
-            await _json(body, body["error"]["code"])(scope, receive, send)
+            await _json(scope, body, body["error"]["code"])(scope, receive, send)
         except Exception as error:
             if begun:
                 raise  # the connection is cut, so that nobody takes half an answer for a whole one
-            await _json(_incident(error, scope).body(), 500)(scope, receive, send)
+            await _json(scope, _incident(error, scope).body(), 500)(scope, receive, send)
 
     def _app_for(self, scope: Scope) -> ASGIApp:
         host = self._guard.check(scope)
@@ -158,7 +159,7 @@ class Emulator:
         if not isinstance(answer, Response):
             if route.response is not None:
                 answer = self.wire.render(route.response, answer, version)
-            answer = _json(answer)
+            answer = _json(scope, answer)
         await answer(scope, receive, send)
 
 
@@ -178,17 +179,17 @@ class _Table:
                 if route.method == method:
                     return route, match.groupdict()
                 allowed.add(route.method)
-        shown = f"/{version}/{path}" if version else f"/{path}"
-        if allowed:
-            raise _MethodNotAllowed(method, shown, sorted(allowed))
-        raise _NoSuchUrl(shown)
+        raise _NoSuchUrl(f"/{version}/{path}" if version else f"/{path}", method, sorted(allowed))
 
 
 class _NoSuchUrl(ApiError):
-    """A path that no method has. Google's front end answers these, with a page instead of JSON."""
+    """A path that there is not, or not for this verb. Google's front end answers both with a page instead of JSON."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(Code.NOT_FOUND, f"The requested URL {path} was not found on this server.")
+    def __init__(self, path: str, method: str, allowed: list[str]) -> None:
+        words = f"The requested URL {path} was not found on this server."
+        if allowed:
+            words += f" It is there for {', '.join(allowed)}, and not for {method}."
+        super().__init__(Code.NOT_FOUND, words)
 
     def page(self) -> Response:
         title = "Error 404 (Not Found)"
@@ -196,21 +197,6 @@ class _NoSuchUrl(ApiError):
             f"<!DOCTYPE html><html lang=en><title>{title}</title><p><b>404.</b> {html.escape(self.message)}"
         )
         return Response(text, status_code=404, media_type="text/html")
-
-
-class _MethodNotAllowed(ApiError):
-    """405, which has no canonical code of its own."""
-
-    def __init__(self, method: str, path: str, allowed: list[str]) -> None:
-        super().__init__(
-            Code.UNIMPLEMENTED,
-            f"The method {method} is not allowed for {path}; allowed: {', '.join(allowed)}.",
-        )
-
-    def body(self) -> dict[str, Any]:
-        body = super().body()
-        body["error"]["code"] = 405
-        return body
 
 
 _TABLES = {
@@ -266,9 +252,11 @@ def _query(raw: bytes) -> dict[str, str]:
     return {key: value for key, value in pairs if not key.startswith("$")}
 
 
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(
-        json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
-        status_code=status,
-        media_type="application/json; charset=UTF-8",
-    )
+def _json(scope: Scope, body: Any, status: int = 200) -> Response:
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = {"vary": "Origin, X-Origin, Referer"}
+    # Packed for whoever can unpack it, as Google does; the wire is short here, so little effort will do.
+    if "gzip" in _header(scope, b"accept-encoding").lower().replace(" ", "").split(","):
+        content = gzip.compress(content, 1, mtime=0)
+        headers["content-encoding"] = "gzip"
+    return Response(content, status, headers, media_type="application/json; charset=UTF-8")

@@ -20,6 +20,7 @@ The child, which alone knows torch:
     sampling.py     from logits to a token
     choosing.py     which of several labels is the likeliest
     formats.py      tokens that a JSON Schema allows
+    closing.py      ... and those that bring its answer to an end
 """
 
 from vertex_tuning.emulator.serving.generation import Generation

@@ -36,6 +36,11 @@ class Work:
         room = self.order.context - len(self.prompt)
         return room if self.order.max_tokens is None else min(room, self.order.max_tokens)
 
+    @property
+    def ends_with_the_context(self) -> bool:
+        """Whether the context cuts the answer, and not the caller's wish."""
+        return self.order.max_tokens is None or self.order.max_tokens > self.room
+
 
 class Row:
     """One candidate of an order in the batch."""
@@ -52,6 +57,8 @@ class Row:
         self.last = -1
         """The token said last, which the cache gets in the next step."""
         self.follower: Follower | None = None
+        self.closing = 0
+        """With so many tokens left, an answer by a schema comes to its end."""
         self.choice: Choice | None = None
         self.ended = False
         order = work.order
@@ -69,7 +76,9 @@ class Row:
         sampling = self.work.order.sampling
         logits = penalised(logits, sampling, self._said)
         if self.follower is not None:
-            logits = logits.masked_fill(~self.follower.allowed(), float("-inf"))
+            late = self.work.room - self._count <= self.closing
+            allowed = self.follower.closing() if late else self.follower.allowed()
+            logits = logits.masked_fill(~allowed, float("-inf"))
         return pick(logits, sampling, self._chance.random())
 
     def take(self, token: int, logprob: float, likeliest: Likely) -> None:
@@ -117,10 +126,10 @@ class Row:
     def _say(self, text: str) -> None:
         if not text:
             return
-        if self.work.order.stream:
-            self._send({"event": "text", "text": text})
-        else:
-            self._pieces.append(text)
+        if self.work.order.stream and self._pieces:
+            # One piece behind: the last chunk of a stream of Google's has text, and its end, in one.
+            self._send({"event": "text", "text": self._pieces.pop()})
+        self._pieces.append(text)
 
     def _end(self, why: str) -> None:
         self.ended = True

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vertex_tuning.emulator.serving.answering import Row, Work
 from vertex_tuning.emulator.serving.choosing import Choice
+from vertex_tuning.emulator.serving.closing import reserve
 from vertex_tuning.emulator.serving.formats import FormatError, Formats
 from vertex_tuning.emulator.serving.packed import PackedModel, Segment
 from vertex_tuning.emulator.serving.prefixes import MIN_SHARED, Prefixes, shared
@@ -136,6 +137,8 @@ class Batch:
             if self._formats is None:
                 self._formats = Formats(byte_tokenizer(order.model))
             row.follower = self._formats.follow(order.json_schema)
+            if work.ends_with_the_context:
+                row.closing = reserve(order.json_schema, lambda text: len(work.chat.encode(text)))
         return row
 
     def _open(self) -> int:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from functools import cached_property
 from typing import Any
 
 import torch
 from llguidance import LLMatcher, LLTokenizer
 from torch import Tensor
 
+from vertex_tuning.emulator.serving.closing import Closers, Inside
+
 _MAX_KEPT = 32
-# Spaces as people write JSON; free whitespace is a trap in which small models fall asleep.
-_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# Spaces as people write JSON; free whitespace is a trap in which small models fall asleep. `oneOf` is `anyOf` to Vertex AI too.
+_STYLE = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "coerce_one_of": True,
+}
 
 
 class FormatError(ValueError):
@@ -22,10 +30,21 @@ class FormatError(ValueError):
 class Follower:
     """Where an answer is in its schema."""
 
-    def __init__(self, matcher: LLMatcher, vocabulary: int) -> None:
+    def __init__(self, matcher: LLMatcher, formats: Formats) -> None:
         self._matcher = matcher
-        self._words = torch.zeros((vocabulary + 31) // 32, dtype=torch.int32)
-        self._vocabulary = vocabulary
+        self._formats = formats
+        self._inside = Inside()
+        self._vocabulary = formats.tokenizer.vocab_size
+        self._words = torch.zeros((self._vocabulary + 31) // 32, dtype=torch.int32)
+
+    def closing(self) -> Tensor:
+        """Of the tokens that may come next those that bring the answer to its end: (vocabulary,) bool."""
+        forced = self._matcher.compute_ff_tokens()
+        if forced:
+            only = torch.zeros(self._vocabulary, dtype=torch.bool)
+            only[forced[0]] = True
+            return only
+        return self._formats.closers.of(self.allowed(), self._inside)
 
     def allowed(self) -> Tensor:
         """Tokens that may come next, the turn's end too where the answer is whole: (vocabulary,) bool."""
@@ -37,6 +56,7 @@ class Follower:
         """A token was chosen."""
         if not self._matcher.consume_token(token):
             raise FormatError(self._matcher.get_error() or "the schema does not allow the token")
+        self._inside.read(self._formats.tokenizer.decode_bytes([token]))
 
     @property
     def whole(self) -> bool:
@@ -48,8 +68,13 @@ class Formats:
     """Schemas, compiled for one tokenizer."""
 
     def __init__(self, tokenizer: LLTokenizer) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
+
+    @cached_property
+    def closers(self) -> Closers:
+        """Made when the first answer needs them: a large vocabulary takes half a second."""
+        return Closers(self.tokenizer)
 
     def follow(self, schema: Any) -> Follower:
         """A new answer by this JSON Schema.
@@ -64,11 +89,11 @@ class Formats:
                 grammar = LLMatcher.grammar_from_json_schema(text, overrides=_STYLE)
             except ValueError as error:
                 raise FormatError(str(error)) from error
-            matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
+            matcher = LLMatcher(self.tokenizer, grammar, log_level=0)
             if matcher.is_error():
                 raise FormatError(matcher.get_error())
             self._compiled[text] = matcher
             if len(self._compiled) > _MAX_KEPT:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(text)
-        return Follower(matcher.deep_copy(), self._tokenizer.vocab_size)
+        return Follower(matcher.deep_copy(), self)

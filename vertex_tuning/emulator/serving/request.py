@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.jobs import ServedModel
 
 _ROLES = ("user", "model")
+_NO_KIND = frozenset(
+    {"text", "thought", "thoughtSignature", "mediaProcessing", "mediaResolution", "videoMetadata"}
+)
+"""Fields that stand beside what a part is."""
 _MAX_STOPS = 5
 _MAX_LABELS = 1000
 _MAX_LOGPROBS = 20
@@ -61,7 +65,7 @@ def order(served: ServedModel, body: dict[str, Any], *, stream: bool, text: str 
         system=system,
         text=text,
         sampling=_sampling(config),
-        candidates=int(_within(config, "candidateCount", 1, 9) or 1),
+        candidates=_candidates(config),
         max_tokens=_whole(_within(config, "maxOutputTokens", 1, 65537)),
         stops=_stops(config),
         logprobs=_logprobs(config),
@@ -94,7 +98,7 @@ def _content(served: ServedModel, content: dict[str, Any], where: str) -> dict[s
     for index, part in enumerate(content.get("parts", ())):
         if part.get("thought"):
             continue  # what a thinking model thought in an earlier turn is no part of the talk
-        kind = next((key for key in part if key not in ("text", "thoughtSignature", "thought")), None)
+        kind = next((key for key in part if key not in _NO_KIND), None)
         if kind is not None:
             found = part[kind].get("mimeType", "") if isinstance(part[kind], dict) else ""
             raise _refused(
@@ -102,10 +106,10 @@ def _content(served: ServedModel, content: dict[str, Any], where: str) -> dict[s
                 "which reads text only.",
                 "VT801",
             )
-        if not part.get("text"):
+        if "text" not in part:
             raise _refused(
-                "Unable to submit request because it has an empty text parameter. Add a value to the "
-                f"parameter and try again. ({where}.parts[{index}])"
+                "Unable to submit request because it must have a text parameter. Add one and try again. "
+                f"({where}.parts[{index}])"
             )
         parts.append({"text": part["text"]})
     if not parts:
@@ -143,6 +147,11 @@ def _sampling(config: dict[str, Any]) -> Sampling:
     )
 
 
+def _candidates(config: dict[str, Any]) -> int:
+    # 0 is as good as nothing here, and nowhere else: Google's own tests hold Vertex AI to it.
+    return int(_within(config, "candidateCount", 1, 9) or 1) if config.get("candidateCount") != 0 else 1
+
+
 def _stops(config: dict[str, Any]) -> tuple[str, ...]:
     stops = config.get("stopSequences", [])
     if len(stops) > _MAX_STOPS:
@@ -161,8 +170,8 @@ def _logprobs(config: dict[str, Any]) -> int | None:
         return int(wanted or 0)
     if wanted is not None:
         raise _refused(
-            "Unable to submit request because logprobs is set but responseLogprobs is not. Set "
-            "responseLogprobs to true and try again."
+            "Unable to submit request because logprobs is set, which takes setting response_logprobs to be "
+            "true. Set responseLogprobs to true, or leave logprobs out, and try again."
         )
     return None
 
@@ -198,7 +207,9 @@ def _format(config: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
         return None, tuple(labels)
     if google_schema is not None:
         return schema.to_json_schema(google_schema), ()
-    return json_schema if json_schema is not None else {"type": ["object", "array"]}, ()
+    if json_schema is not None:
+        return schema.without_what_cannot_be_held(json_schema), ()
+    return {"type": ["object", "array"]}, ()
 
 
 def _asked_format(config: dict[str, Any]) -> tuple[str, Any, dict[str, Any] | None]:

@@ -20,6 +20,9 @@ _TYPES = {
 }
 _SIZES = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 _KEPT = ("pattern", "minimum", "maximum")
+# Of JSON Schema: what holds schemas by names of the user's, and what holds values instead of schemas.
+_NAMED = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
+_VALUES = frozenset({"enum", "const", "default", "examples"})
 # Formats of strings that the constraint library knows; others only describe.
 _FORMATS = frozenset(
     {"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
@@ -31,6 +34,21 @@ def to_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     made = _convert(schema)
     if "defs" in schema:
         made["$defs"] = {name: _convert(part) for name, part in schema["defs"].items()}
+    return made
+
+
+def without_what_cannot_be_held(schema: Any) -> Any:
+    """A JSON Schema without `uniqueItems`, which Vertex AI takes too, and which nobody can hold token by token."""
+    if isinstance(schema, list):
+        return [without_what_cannot_be_held(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {}
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, dict):
+            made[key] = {name: without_what_cannot_be_held(part) for name, part in value.items()}
+        elif key != "uniqueItems":
+            made[key] = value if key in _VALUES else without_what_cannot_be_held(value)
     return made
 
 
@@ -62,7 +80,9 @@ def _convert(schema: dict[str, Any]) -> dict[str, Any]:
     if "properties" in schema:
         made["properties"] = _ordered(schema)
         made["required"] = [name for name in schema.get("required", ()) if name in schema["properties"]]
-        extra = schema.get("additionalProperties", False)
+        made["additionalProperties"] = False
+    if "additionalProperties" in schema:
+        extra = schema["additionalProperties"]
         made["additionalProperties"] = extra if isinstance(extra, bool) else _convert(extra)
     return {"anyOf": [made, {"type": "null"}]} if schema.get("nullable") else made
 
