@@ -16,6 +16,7 @@ import logging
 import time
 import uuid
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
@@ -28,6 +29,7 @@ from vertex_tuning.emulator.jobs.simulated import SimulatedTrainer
 from vertex_tuning.emulator.jobs.trainer import Event, Exit, Trainer
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code
+from vertex_tuning.emulator.storage.errors import StorageError
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -141,8 +143,7 @@ class Run:
             )
             lesson.prompt_tokens += held_out.prompt_tokens
             lesson.answer_tokens += held_out.answer_tokens
-        root = job.body.get("outputUri") or job.body["gcsMetricsUri"].rpartition("/")[0]
-        uri = f"{root.rstrip('/')}/{teaching.LABELLED}"
+        uri = f"{_output(job).rstrip('/')}/{teaching.LABELLED}"
         usage = {
             "teacher_prompt_tokens": lesson.prompt_tokens,
             "teacher_answer_tokens": lesson.answer_tokens,
@@ -192,7 +193,8 @@ class Run:
                 if self._cancelled.is_set():
                     return
                 if "failed" in self._said:
-                    raise _failure(self._said["failed"])
+                    failed = self._said["failed"]
+                    raise await self._diverged(failed) if "checkpoints" in failed else _failure(failed)
                 if ended.well and "done" in self._said:
                     return
                 await self._after_death(ended)
@@ -213,6 +215,31 @@ class Run:
             for task in (training, cancelled):
                 task.cancel()
             await asyncio.gather(training, cancelled, return_exceptions=True)
+
+    async def _diverged(self, event: Event) -> ApiError:
+        """What is still good is put where the user finds it; the job's error says where."""
+        job = self._ledger.get(self.name)
+        decided = Plan(**job.private["plan"])
+        words, kept = str(event["message"]), event["checkpoints"]
+        given = request.spec_of(job.body).get("hyperParameters", {})
+        for name in ("learningRateMultiplier", "learningRate"):
+            if given.get(name):
+                words += f" {name} is {given[name]:g}."
+        if not kept:
+            return ApiError(Code.INVALID_ARGUMENT, words, rule="VT680")
+        root = _output(job)
+        paths = [self._folder.checkpoint(checkpoint["checkpoint_id"]) for checkpoint in kept]
+        storage, stopped = self._emulator.storage, self._cancelled.is_set
+        leave = partial(custom.leave, storage, root, paths, decided.mode, stopped, final=False)
+        try:
+            await asyncio.to_thread(self._publisher.make_bucket)
+            written = await asyncio.to_thread(leave)
+            self._emulator.db.record(self.name, "weights written", {"objects": written})
+            where = f"lies in {custom.place(root, len(kept))}"
+        except (ApiError, StorageError) as error:
+            where = f"could not be written to {root}: {error}"
+        words += f" The last finite checkpoint, of step {kept[-1]['step']}, {where}."
+        return ApiError(Code.INVALID_ARGUMENT, words, rule="VT680")
 
     async def _after_death(self, ended: Exit) -> None:
         """The trainer died: the job goes on from its last checkpoint, unless that happens again and again."""
@@ -336,6 +363,11 @@ class Run:
 
 def _completed(epochs: int, steps: int) -> dict[str, str]:
     return {"completedEpochCount": str(epochs), "completedStepCount": str(steps)}
+
+
+def _output(job: Resource) -> str:
+    """The folder for what a job leaves: the user's own, or the one with its measurements."""
+    return str(job.body.get("outputUri") or job.body["gcsMetricsUri"].rpartition("/")[0])
 
 
 def _failure(event: Event) -> ApiError:
