@@ -18,6 +18,7 @@ from vertex_tuning.emulator.jobs.request import (
     spec_of,
     training_uri,
 )
+from vertex_tuning.emulator.jobs.served import ServedModel
 from vertex_tuning.emulator.settings import processors
 from vertex_tuning.emulator.status import ApiError, Code
 
@@ -224,6 +225,27 @@ def config(
         "threads": processors(),
     }
     return {**found, **extra}
+
+
+def served(
+    emulator: Emulator, folder: JobFolder, plan: Plan, evaluation: dict[str, Any], checkpoint: str
+) -> tuple[ServedModel, ServedModel, ServedModel]:
+    """Who answers in the evaluation of a checkpoint: it, what the job started from, and the judge.
+
+    Raises:
+        ApiError: 400, weights are not there any more; 404, the judge is not.
+    """
+    base, stand_in = catalog.base_model(plan.base_model), catalog.stand_in(plan.stand_in)
+    model = folder.base if folder.base.exists() else weights(emulator, plan.stand_in)
+    made, initial = folder.checkpoint(checkpoint), folder.initial if folder.initial.exists() else None
+
+    def serve(model: Path, adapter: Path | None) -> ServedModel:
+        return ServedModel(model, adapter, base.id, stand_in, is_gemini=not base.open)
+
+    name = evaluation.get("autoraterConfig", {}).get("autoraterModel", "")
+    judge = emulator.jobs.served(name) if name else serve(weights(emulator, plan.stand_in), None)
+    tuned = serve(made, None) if plan.mode == "full" else serve(model, made)
+    return tuned, serve(model, initial), judge
 
 
 _BATCH_SIZE, _SAMPLES, _OUTPUT_TOKENS = 8, 8, 64

@@ -20,7 +20,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.emulator.jobs import custom, files, ledger, measures, outcome, plan, request, teaching
+from vertex_tuning.emulator.jobs import (
+    custom,
+    evaluating,
+    evaluation,
+    files,
+    ledger,
+    measures,
+    outcome,
+    plan,
+    request,
+    teaching,
+)
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.plan import Plan
@@ -324,6 +335,10 @@ class Run:
         decided = Plan(**job.private["plan"])
         trained = job.private["trained"]["checkpoints"]
         base = catalog.base_model(decided.base_model)
+        if "evaluationConfig" in request.spec_of(job.body) and self._trains:
+            await self._or_cancelled(self._evaluate(decided, trained))
+            if self._cancelled.is_set():
+                return
         if base.open:
             paths = [self._folder.checkpoint(checkpoint["checkpoint_id"]) for checkpoint in trained]
             written = await asyncio.to_thread(
@@ -341,6 +356,50 @@ class Run:
             self.name, lambda job: outcome.of(self._emulator, self._registry, job, self._folder)
         )
         await asyncio.to_thread(self._folder.remove if base.open else self._folder.keep_checkpoints)
+
+    async def _evaluate(self, decided: Plan, trained: list[dict[str, Any]]) -> None:
+        """Have each checkpoint answer the validation set. Whatever comes of that, the model is there, and the job succeeds."""
+        for checkpoint in trained:
+            job = self._ledger.get(self.name)
+            runs = job.body.get("evaluateDatasetRuns", [])
+            if any(run["checkpointId"] == checkpoint["checkpoint_id"] for run in runs):
+                continue  # before a crash
+            try:
+                found = await self._evaluate_one(job, decided, checkpoint)
+            except (ApiError, StorageError) as error:
+                status = error.status() if isinstance(error, ApiError) else _refused(error).status()
+                found = {"error": status}
+            run = {"checkpointId": checkpoint["checkpoint_id"], **found}
+            self._ledger.change(self.name, "checkpoint evaluated", run, evaluateDatasetRuns=[*runs, run])
+
+    async def _evaluate_one(self, job: Resource, decided: Plan, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        spec, number = request.spec_of(job.body), checkpoint["checkpoint_id"]
+        work = evaluating.Evaluation(
+            self._emulator,
+            spec["evaluationConfig"],
+            *plan.served(self._emulator, self._folder, decided, spec["evaluationConfig"], number),
+        )
+
+        def told(rows: int) -> None:
+            if time.monotonic() - self._progressed >= _PROGRESS_EVERY:
+                self._progressed = time.monotonic()
+                self._ledger.change(self.name, "evaluation", {"checkpoint": number, "rows": rows})
+
+        rows = await work.run(self._folder.validation, self._folder.path / f"evaluation-{number}.jsonl", told)
+        whole = evaluating.aggregated(work.metrics, rows)
+        root = evaluation.output(spec["evaluationConfig"]).rstrip("/")
+        folder = f"{root}/evaluation-{identifier(self.name)}/checkpoint-{number}"
+        uri = spec["validationDatasetUri"]
+        summary = {**checkpoint, "dataset": uri, "rows": len(rows), "metrics": whole}
+        await asyncio.to_thread(evaluating.leave, self._emulator.storage, folder, rows, summary)
+        dataset = {"gcsSource": {"uris": [uri]}}
+        found = evaluating.results(work.metrics, whole)
+        response = {
+            "outputInfo": {"gcsOutputDirectory": folder},
+            "aggregationOutput": {"dataset": dataset, **({"aggregationResults": found} if found else {})},
+        }
+        lacking = evaluating.fault(work.metrics, whole, rows)
+        return {"evaluateDatasetResponse": response, **({"error": lacking.status()} if lacking else {})}
 
     async def _publish(self) -> None:
         if self._trains:
@@ -368,6 +427,11 @@ def _completed(epochs: int, steps: int) -> dict[str, str]:
 def _output(job: Resource) -> str:
     """The folder for what a job leaves: the user's own, or the one with its measurements."""
     return str(job.body.get("outputUri") or job.body["gcsMetricsUri"].rpartition("/")[0])
+
+
+def _refused(error: StorageError) -> ApiError:
+    """What Cloud Storage would not take."""
+    return ApiError(Code.FAILED_PRECONDITION, f"The results could not be written: {error}", rule="VT684")
 
 
 def _failure(event: Event) -> ApiError:
