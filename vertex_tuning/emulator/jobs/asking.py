@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,11 @@ async def ask(emulator: Emulator, served: ServedModel, body: Json) -> Json:
 
 
 async def each(
-    source: Path, journal: Path, work: Callable[[Json], Awaitable[Json]], told: Callable[[Json], None]
+    source: Path,
+    journal: Path,
+    work: Callable[[Json], Awaitable[Json]],
+    told: Callable[[Json], None],
+    gone: Collection[int] = (),
 ) -> dict[int, Json]:
     """Do something with every row, several at once.
 
@@ -51,6 +56,7 @@ async def each(
         journal: Holds what was found so far, and gets the rest.
         work: Makes of a row what is to be found of it.
         told: Hears what was found of each row, `row` among it; of those before a crash first.
+        gone: Numbers of rows that were left out of the file.
 
     Returns:
         By row, from 1.
@@ -61,7 +67,7 @@ async def each(
     known = _recall(journal)
     for found in known.values():
         told(found)
-    waiting = iter([(number, row) for number, row in rows(source) if number not in known])
+    waiting = iter([(number, row) for number, row in rows(source, gone) if number not in known])
 
     async def several() -> None:
         for number, row in waiting:
@@ -79,10 +85,13 @@ async def each(
     return known
 
 
-def rows(path: Path) -> Iterator[tuple[int, Json]]:
-    """The rows of a file with their numbers, from 1."""
+def rows(path: Path, gone: Collection[int] = ()) -> Iterator[tuple[int, Json]]:
+    """The rows of a file with their numbers, from 1; those that were left out keep theirs."""
+    numbers = (number for number in itertools.count(1) if number not in gone)
     with path.open(encoding="utf-8-sig") as file:
-        yield from enumerate((json.loads(line) for line in file if line.strip()), 1)
+        for line in file:
+            if line.strip():
+                yield next(numbers), json.loads(line)
 
 
 def _recall(journal: Path) -> dict[int, Json]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,13 +53,16 @@ class Evaluation:
         """What is measured."""
         return evaluation.metrics(self.config)
 
-    async def run(self, validation: Path, journal: Path, told: Callable[[int], None]) -> list[Json]:
+    async def run(
+        self, validation: Path, journal: Path, told: Callable[[int], None], gone: Collection[int] = ()
+    ) -> list[Json]:
         """Let the checkpoint answer every row, and measure it.
 
         Args:
             validation: JSONL file that was found right.
             journal: Gets what was found, and holds it over a crash.
             told: Hears how many rows are done.
+            gone: Numbers of rows that were left out of the file.
 
         Raises:
             ApiError: Nobody answers.
@@ -71,7 +74,7 @@ class Evaluation:
             done += 1
             told(done)
 
-        found = await asking.each(validation, journal, self._row, count)
+        found = await asking.each(validation, journal, self._row, count, gone)
         return [found[number] for number in sorted(found)]
 
     # One row

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs import (
     custom,
+    dropping,
     evaluating,
     evaluation,
     files,
@@ -106,6 +107,8 @@ class Run:
         if job.body["state"] != ledger.CANCELLING:
             job = self._begin(job)
             decided = Plan(**job.private["plan"])
+            if decided.drop_media and "trained" not in job.private:
+                await self._or_cancelled(self._drop(job, decided))
             if decided.method == "distillation" and self._trains and "lesson" not in job.private:
                 await self._or_cancelled(self._teach(decided))
             if "trained" not in job.private and not self._cancelled.is_set():
@@ -136,6 +139,23 @@ class Run:
             outcome.add_experiment(self._emulator.db, job)
         return job
 
+    async def _drop(self, job: Resource, decided: Plan) -> None:
+        """Leave rows out that the stand-in cannot see or hear: told first, so that a crash does not make it forget them."""
+        if "dropped" not in job.private:
+            spec = request.spec_of(job.body)
+            names = (request.training_uri(job.body), spec.get("validationDatasetUri"))
+            look = partial(dropping.find, self._folder, decided.method, decided.base_model, names)
+            found = await asyncio.to_thread(look)
+            private = {"dropped": found.to_json()}
+            if not found.training and not found.validation:
+                return
+            job = self._ledger.change(self.name, "rows dropped", found.told(), private=private)
+        await asyncio.to_thread(dropping.drop, self._folder, dropping.Dropped(**job.private["dropped"]))
+
+    @property
+    def _dropped(self) -> dropping.Dropped:
+        return dropping.Dropped(**self._ledger.get(self.name).private.get("dropped", {}))
+
     # The teacher, in distillation
 
     async def _teach(self, decided: Plan) -> None:
@@ -147,10 +167,13 @@ class Run:
         adapter = folder.teacher if folder.teacher.exists() else None
         stand_in = catalog.stand_in(decided.teacher_stand_in)
         served = ServedModel(plan.weights(emulator, stand_in.name), adapter, decided.teacher, stand_in)
-        lesson = await teaching.teach(emulator, served, folder.training, folder.labelled, self._taught)
+        gone, held_gone = (
+            {row for row, _ in rows} for rows in (self._dropped.training, self._dropped.validation)
+        )
+        lesson = await teaching.teach(emulator, served, folder.training, folder.labelled, self._taught, gone)
         if folder.validation.exists():
             held_out = await teaching.teach(
-                emulator, served, folder.validation, folder.labelled_validation, self._taught
+                emulator, served, folder.validation, folder.labelled_validation, self._taught, held_gone
             )
             lesson.prompt_tokens += held_out.prompt_tokens
             lesson.answer_tokens += held_out.answer_tokens
@@ -194,8 +217,9 @@ class Run:
 
     async def _train(self, decided: Plan) -> None:
         job = self._ledger.get(self.name)
-        dropped = job.private.get("lesson", {}).get("dropped", ())
-        config = plan.config(self._emulator, self._folder, job.body, decided, dropped)
+        before = self._dropped
+        dropped = sorted([*before.training, *job.private.get("lesson", {}).get("dropped", ())])
+        config = plan.config(self._emulator, self._folder, job.body, decided, dropped, before.validation)
         order = {"kind": decided.method, "config": config}
         publishing = asyncio.create_task(self._publisher.run() if self._trains else asyncio.sleep(0))
         try:
@@ -385,7 +409,9 @@ class Run:
                 self._progressed = time.monotonic()
                 self._ledger.change(self.name, "evaluation", {"checkpoint": number, "rows": rows})
 
-        rows = await work.run(self._folder.validation, self._folder.path / f"evaluation-{number}.jsonl", told)
+        journal = self._folder.path / f"evaluation-{number}.jsonl"
+        gone = {row for row, _ in self._dropped.validation}
+        rows = await work.run(self._folder.validation, journal, told, gone)
         whole = evaluating.aggregated(work.metrics, rows)
         root = evaluation.output(spec["evaluationConfig"]).rstrip("/")
         folder = f"{root}/evaluation-{identifier(self.name)}/checkpoint-{number}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from vertex_tuning.emulator.jobs import asking
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.rewards.matching import text_of
+from vertex_tuning.training import sight
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -56,12 +57,18 @@ def check(folder: JobFolder, names: tuple[str, str | None], base_model: str) -> 
     reports = data.check_job(
         folder.training, validation, method="distillation", base_model=base_model, names=names
     )
+    sight.note(reports, [folder.training, *([validation] if validation else [])])
     if words := data.refusal(reports):
         raise ApiError(Code.INVALID_ARGUMENT, words, rule="VT642")
 
 
 async def teach(
-    emulator: Emulator, served: ServedModel, prompts: Path, target: Path, progress: Callable[[Lesson], None]
+    emulator: Emulator,
+    served: ServedModel,
+    prompts: Path,
+    target: Path,
+    progress: Callable[[Lesson], None],
+    gone: Collection[int] = (),
 ) -> Lesson:
     """Let a teacher answer every prompt, and write the answered rows.
 
@@ -71,6 +78,7 @@ async def teach(
         prompts: JSONL file that was found right.
         target: Gets the rows with their answers, in the same order; what was said so far stands beside it.
         progress: Told after each answer.
+        gone: Numbers of rows that were left out of the file.
 
     Raises:
         ApiError: 400, so many prompts could not be answered that the service would refuse; 503, nobody answers.
@@ -82,9 +90,9 @@ async def teach(
         progress(lesson)
 
     journal = target.with_suffix(".answers")
-    said = await asking.each(prompts, journal, partial(_ask, emulator, served), told)
+    said = await asking.each(prompts, journal, partial(_ask, emulator, served), told, gone)
     _refuse_where_too_few(lesson)
-    await asyncio.to_thread(_write, prompts, said, target)
+    await asyncio.to_thread(_write, prompts, said, target, gone)
     lesson.dropped.sort()
     return lesson
 
@@ -136,10 +144,10 @@ def _refuse_where_too_few(lesson: Lesson) -> None:
         )
 
 
-def _write(prompts: Path, answers: dict[int, dict[str, Any]], target: Path) -> None:
+def _write(prompts: Path, answers: dict[int, dict[str, Any]], target: Path, gone: Collection[int]) -> None:
     scratch = target.with_suffix(".part")
     with scratch.open("w", encoding="utf-8") as file:
-        for number, row in asking.rows(prompts):
+        for number, row in asking.rows(prompts, gone):
             if "text" in (said := answers[number]):
                 answer = {"role": "model", "parts": [{"text": said["text"]}]}
                 asked = questions.request(row)
