@@ -177,7 +177,7 @@ def test_two_answers_are_compared_and_half_of_the_samples_change_places(bench: B
 
 
 def test_what_the_job_started_from_answers_too_where_a_template_names_it(bench: Bench, judge: str) -> None:
-    template = 'Compare: {baseline_model_response} and {{response}}, as {"this": "{prompt}"}'
+    template = 'Compare: {baseline_model_response} and {{response}}, as {"this": "{request}"}'
     spec = {"metricPromptTemplate": template, "customOutputFormatConfig": {"returnRawOutput": True}}
     metric = {"pointwiseMetricSpec": spec, "metadata": {"title": "in words"}}
     evaluation = config(bench, metric, autoraterConfig={"samplingCount": 1})

@@ -1,4 +1,4 @@
-"""Rows that a stand-in cannot see or hear: they fail their job before it trains, all named, or are left out where that is asked."""
+"""Rows that a stand-in cannot see or hear: they fail their job before it trains, all named, or are left out where asked."""
 
 from __future__ import annotations
 

@@ -229,7 +229,10 @@ class Run:
                     return
                 if "failed" in self._said:
                     failed = self._said["failed"]
-                    raise await self._diverged(failed) if "checkpoints" in failed else _failure(failed)
+                    error = await self._diverged(failed) if "checkpoints" in failed else _failure(failed)
+                    if self._cancelled.is_set():
+                        return
+                    raise error
                 if ended.well and "done" in self._said:
                     return
                 await self._after_death(ended)
@@ -273,7 +276,9 @@ class Run:
             where = f"lies in {custom.place(root, len(kept))}"
         except (ApiError, StorageError) as error:
             where = f"could not be written to {root}: {error}"
-        words += f" The last finite checkpoint, of step {kept[-1]['step']}, {where}."
+        step = kept[-1]["step"]
+        which = f"of step {step}" if step else "which is what it started from"
+        words += f" The last finite checkpoint, {which}, {where}."
         return ApiError(Code.INVALID_ARGUMENT, words, rule="VT680")
 
     async def _after_death(self, ended: Exit) -> None:
