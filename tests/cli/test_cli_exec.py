@@ -286,3 +286,23 @@ def test_a_reward_in_the_cloud_is_rehearsed_with_a_service_of_the_commands_own(c
     mapped = ("--map", "my-reward-abc-uc.a.run.app=http://127.0.0.1:9177")
     done = command(*EXEC, *mapped, "--", sys.executable, "program.py")
     assert (done.status, done.out) == (0, "1.0\n"), done.err
+
+
+def test_rows_with_pictures_are_left_out_where_that_is_asked(command, tmp_path):
+    def row(*more: dict) -> dict:
+        asked = {"role": "user", "parts": [{"text": "Say red."}, *more]}
+        return {"contents": [asked, {"role": "model", "parts": [{"text": "red"}]}]}
+
+    picture = {"fileData": {"mimeType": "image/png", "fileUri": "gs://b/a.png"}}
+    rows = [row(), row(picture), *[row()] * 6]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
+    (tmp_path / "program.py").write_text(
+        "from vertex_tuning import SupervisedTuning, connect\n"
+        "with connect('local') as client:\n"
+        "    spec = SupervisedTuning(base_model='gemini-2.5-flash', training='rows.jsonl', epochs=1)\n"
+        "    print(client.tune(spec).wait().state)\n",
+        encoding="utf-8",
+    )
+    for options, state in (((), "FAILED"), (("--drop-media",), "SUCCEEDED")):
+        done = command(*EXEC, *options, "--", sys.executable, "program.py")
+        assert (done.status, done.out.rpartition("_")[2]) == (0, f"{state}\n"), (done.out, done.err)

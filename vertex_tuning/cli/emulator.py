@@ -34,6 +34,11 @@ def _server_options(command: F) -> F:
             type=_common.Number(min=1),
             help="Of the clock of a simulation. [default: 3600, three hours in three seconds]",
         ),
+        click.option(
+            "--drop-media",
+            is_flag=True,
+            help="Leave rows with pictures, sounds or films out, instead of failing their job.",
+        ),
         click.option("--simulate", is_flag=True, help="Go through the states of jobs, and train nothing."),
         click.option(
             "--stand-in", metavar="NAME", help="Serve every base model by this one; see `models list`."

@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--stand-in", help="serve every base model by this stand-in")
     found.add_argument("--no-forward", action="store_true", help="the front door lets no other host through")
     found.add_argument("--no-local-code", action="store_true", help="run no code of a user's")
+    found.add_argument("--drop-media", action="store_true", help="leave rows out that are not text alone")
     found.add_argument("--simulate", action="store_true", help="go through jobs without training")
     found.add_argument("--speed", type=float, default=DEFAULT_SPEED, help="of the clock of a simulation")
     found.add_argument(
@@ -64,6 +65,7 @@ def main() -> int:
             local_code=not options.no_local_code,
             local_images=tuple(options.local_image or Settings().local_images),
             maps=maps.read(options.map, own_port=options.port),
+            drop_media=options.drop_media,
             simulate=options.speed if options.simulate else None,
             strict=options.strict,
         )

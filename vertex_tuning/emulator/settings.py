@@ -50,6 +50,9 @@ class Settings:
     local_images: tuple[str, ...] = ("*/vertex-tuning*",)
     """Patterns of images whose command a custom job may run as a process here; without tag and digest."""
 
+    drop_media: bool = False
+    """Leave rows out that a stand-in cannot see or hear, instead of failing their job."""
+
     simulate: float | None = None
     """Go through jobs without training, on a clock that runs so many times as fast as the machine's; None: train."""
 

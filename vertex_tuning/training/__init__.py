@@ -11,6 +11,8 @@ and under `torchrun`.
     config.py      what a run is told
     examples.py    rows as tokens, batches as tensors, faults as one error
     chat.py        text to tokens and back, by the model's own template
+    sight.py       what a stand-in cannot read
+    divergence.py  weights that are no numbers any more
     rows.py        rows of Vertex AI's formats as chats
     stats.py       what the service reports about a data set
     adapters.py    LoRA adapters: made, resized, written

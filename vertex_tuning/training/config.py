@@ -51,6 +51,10 @@ class TrainingConfig:
     """A look at the validation set after so many steps; None: after epochs."""
     initial: str | None = None
     """Folder of an adapter to go on from."""
+    dropped: Sequence[tuple[int, str]] = ()
+    """Rows that were left out of the training set before: (row from 1, reason). They are reported."""
+    dropped_validation: Sequence[tuple[int, str]] = ()
+    """The same of the validation set."""
     threads: int = 1
 
     @classmethod
@@ -83,8 +87,6 @@ class DistillationConfig(TrainingConfig):
     """Learn a teacher's answers; the rows hold them already."""
 
     method = "distillation"
-    dropped: Sequence[tuple[int, str]] = ()
-    """Prompts that the teacher did not answer: (row from 1, reason)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

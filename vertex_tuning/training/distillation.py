@@ -23,10 +23,6 @@ def run(config: DistillationConfig, report: Report) -> None:
 class _Distillation(Supervised):
     """Prompts with a teacher's answers."""
 
-    def __init__(self, config: DistillationConfig) -> None:
-        self._dropped = [(row, reason) for row, reason in config.dropped]
-        super().__init__(config)
-
     def encode(self, chat: list[Message]) -> Encoded:
         """A chat as tokens; the last turn is learnt."""
         ids = super().encode(chat).ids
@@ -35,5 +31,5 @@ class _Distillation(Supervised):
 
     def stats(self, *, steps: int, epochs: int) -> dict[str, Any]:
         del epochs
-        found = self.tally.prompts_to_json(steps=steps, dropped=self._dropped)
+        found = self.tally.prompts_to_json(steps=steps)
         return {"distillationDataStats": {"trainingDatasetStats": found}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from vertex_tuning import catalog, data
-from vertex_tuning.training import rows
+from vertex_tuning.training import rows, sight
 from vertex_tuning.training.chat import Encoded
 from vertex_tuning.training.config import TrainingConfig
 
@@ -46,6 +47,8 @@ def check(config: TrainingConfig, *, method: str = "") -> None:
         base_model=config.base_model,
         names=names,
     )
+    if config.method != "preference":  # there the service itself takes nothing but text
+        sight.note(reports, [Path(path) for path in (config.training, config.validation) if path])
     if words := data.refusal(reports, but=_TOO_LONG):
         raise DataFaultError(words)
 
@@ -57,6 +60,7 @@ def read(
     *,
     config: TrainingConfig,
     dropped: list[tuple[int, str]],
+    before: Sequence[tuple[int, str]] = (),
 ) -> None:
     """Give every row to `encode`.
 
@@ -65,15 +69,19 @@ def read(
         name: How the user calls it; None: by its file name.
         encode: Takes a row; raises `TooLongError` where it is too long, `ValueError` where it makes no sense.
         config: Of the run.
-        dropped: Gets the rows that are too long: (number from 1, reason).
+        dropped: Gets the rows that are too long: (number from 1, reason); and, in their order, those of `before`.
+        before: Rows that were left out already, and are not held against the set.
 
     Raises:
         DataFaultError: A row is not to be read, or too many are dropped.
     """
     name = name or Path(path).name
-    number = 0
+    gone = {row for row, _ in before}
+    numbers = (number for number in itertools.count(1) if number not in gone)
+    number = several = 0
     try:
-        for number, (_, row) in enumerate(rows.read(Path(path)), 1):
+        for _, row in rows.read(Path(path)):
+            number, several = next(numbers), several + 1
             try:
                 encode(row)
             except TooLongError as error:
@@ -83,11 +91,12 @@ def read(
         words = str(error) if isinstance(error, ValueError) else f"not in a known format ({error!r})"
         raise DataFaultError(f"The data set {name} cannot be trained on: row {number}: {words}") from error
     share = catalog.limits(config.method)["max_dropped_share"]
-    if dropped and len(dropped) >= share * number:
+    if dropped and len(dropped) >= share * several:
         first = "; ".join(f"row {row}: {reason}" for row, reason in dropped[:3])
         raise DataFaultError(
-            f"{len(dropped)} of {number} rows of {name} would be dropped, which is {share:.0%} or more: {first}"
+            f"{len(dropped)} of {several} rows of {name} would be dropped, which is {share:.0%} or more: {first}"
         )
+    dropped[:] = sorted([*((row, reason) for row, reason in before), *dropped])
 
 
 def tensors(

@@ -27,12 +27,15 @@ from transformers.utils import logging as transformers_logging
 from vertex_tuning import catalog
 from vertex_tuning.training import adapters, attention, fused, resume
 from vertex_tuning.training.config import TrainingConfig
+from vertex_tuning.training.divergence import DivergedError, Guard
 from vertex_tuning.training.examples import DataFaultError
 
 Event = dict[str, Any]
 Report = Callable[[Event], None]
 
 INVALID_ARGUMENT = 3
+DIVERGED = "diverged"
+"""The `why` of a failure for which the learning rate is to blame; `checkpoints` says what is left."""
 _WARM_UP = 0.1
 _MAX_NORM = 1.0
 _LENGTH_POOL = 8
@@ -118,7 +121,8 @@ def run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -
         config: What to do.
         make: Reads the data.
         report: Gets an event for the data set, every step, evaluation and checkpoint, and the end: `dataset`, `step`, `eval`,
-            `checkpoint`, and last `done` or `failed` (with a `google.rpc.Code` and a message).
+            `checkpoint`, and last `done` or `failed` (with a `google.rpc.Code` and a message). A run that diverges
+            leaves the weights that it had before as its last checkpoint.
     """
     try:
         _run(config, make, report)
@@ -166,47 +170,71 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     meter = _Meter(output, report, progress["step"], accelerator.is_main_process)
 
     step: int = progress["step"]
+    rate = 0.0
+    guard = Guard(learner, trainable, step)
     saved_at = time.monotonic()
-    for epoch in range(progress["epoch"], epochs):
-        batches = plan(lengths, batch_size, config.seed, epoch)
-        mine = batches[accelerator.process_index :: accelerator.num_processes]
-        mine += batches[: per_epoch - len(mine)]  # every device takes as many steps
-        first = progress["batch"] if epoch == progress["epoch"] else 0
-        for index in range(first, min(per_epoch, steps - epoch * per_epoch)):
-            rate = config.learning_rate * schedule(step, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss, measured = objective.loss(learner, mine[index], step)
-            _descend(accelerator, loss, optimizer, trainable)
-            measured = {"loss": float(loss.detach()), **measured}
-            step += 1
-            tokens = sum(lengths[row] for row in mine[index])
-            meter.step(step, steps, epoch + (index + 1) / per_epoch, measured, tokens, rate)
-            if not math.isfinite(measured["loss"]):
-                raise DataFaultError(
-                    f"The loss became {measured['loss']} at step {step} of {steps}: training diverged. A smaller learning "
-                    f"rate (it was {config.learning_rate:g}) usually holds."
-                )
-            ended = index + 1 == per_epoch
-            progress.update(step=step, epoch=epoch + ended, batch=0 if ended else index + 1)
-            if step in looked_at:
-                model.eval()
-                with torch.no_grad():
-                    found = objective.evaluate(learner, batch_size)
-                model.train()
-                if found:
-                    meter.evaluation(step, math.ceil(step / per_epoch), found)
-            keep = step in kept and accelerator.is_main_process
-            if keep:
-                done: list[dict[str, Any]] = progress["checkpoints"]
-                at = {"epoch": math.ceil(step / per_epoch), "step": step}
-                done.append({"checkpoint_id": str(len(done) + 1), **at})
-                _write_checkpoint(accelerator.unwrap_model(model), config, done[-1])
-            if keep or (time.monotonic() - saved_at > _SAVE_EVERY and accelerator.is_main_process):
-                resume.save(output, optimizer, progress)
-                saved_at = time.monotonic()
-            if keep:
-                report({"event": "checkpoint", **progress["checkpoints"][-1]})
+    try:
+        for epoch in range(progress["epoch"], epochs):
+            batches = plan(lengths, batch_size, config.seed, epoch)
+            mine = batches[accelerator.process_index :: accelerator.num_processes]
+            mine += batches[: per_epoch - len(mine)]  # every device takes as many steps
+            first = progress["batch"] if epoch == progress["epoch"] else 0
+            for index in range(first, min(per_epoch, steps - epoch * per_epoch)):
+                rate = config.learning_rate * schedule(step, steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                with guard.computing():
+                    loss, measured = objective.loss(learner, mine[index], step)
+                measured = {"loss": float(loss.detach()), **measured}
+                norm = _differentiate(accelerator, loss, trainable)
+                guard.check({**measured, "gradient": norm})
+                guard.keep(step)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                step += 1
+                tokens = sum(lengths[row] for row in mine[index])
+                meter.step(step, steps, epoch + (index + 1) / per_epoch, measured, tokens, rate)
+                ended = index + 1 == per_epoch
+                progress.update(step=step, epoch=epoch + ended, batch=0 if ended else index + 1)
+                if step in looked_at:
+                    model.eval()
+                    with torch.no_grad(), guard.computing():
+                        found = objective.evaluate(learner, batch_size)
+                    model.train()
+                    guard.check(found)
+                    if found:
+                        meter.evaluation(step, math.ceil(step / per_epoch), found)
+                keep, late = step in kept, time.monotonic() - saved_at > _SAVE_EVERY
+                # What is written down works: nobody goes on from weights that are no numbers.
+                if keep and not guard.works():
+                    raise DivergedError("the weights became too large to compute with")
+                if keep:
+                    guard.keep(step)
+                if not accelerator.is_main_process:
+                    continue
+                if keep:
+                    checkpoint = _keep(accelerator.unwrap_model(model), config, progress, step, per_epoch)
+                if keep or (late and guard.works()):
+                    resume.save(output, optimizer, progress)
+                    saved_at = time.monotonic()
+                if keep:
+                    report({"event": "checkpoint", **checkpoint})
+    except DivergedError as error:
+        guard.put_back()
+        done: list[dict[str, Any]] = progress["checkpoints"]
+        if (not done or done[-1]["step"] < guard.step) and accelerator.is_main_process and guard.works():
+            checkpoint = _keep(accelerator.unwrap_model(model), config, progress, guard.step, per_epoch)
+            report({"event": "checkpoint", **checkpoint})
+        report(
+            {
+                "event": "failed",
+                "code": INVALID_ARGUMENT,
+                "why": DIVERGED,
+                "message": _diverged(error, step, steps, rate, config.learning_rate),
+                "checkpoints": done,
+            }
+        )
+        return
     report({"event": "done", "steps": step, "epochs": epochs, "checkpoints": progress["checkpoints"]})
 
 
@@ -236,16 +264,28 @@ def schedule(step: int, steps: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def _descend(accelerator: Accelerator, loss: torch.Tensor, optimizer: Any, trainable: list[Any]) -> None:
+def _differentiate(accelerator: Accelerator, loss: torch.Tensor, trainable: list[Any]) -> float:
+    """Gradients, clipped; their norm before that."""
     accelerator.backward(loss)
     if accelerator.num_processes > 1:
         # Gradients are averaged by hand: the forward pass goes through the trunk, past the wrapper that would do it.
         for parameter in trainable:
             if parameter.grad is not None:
                 parameter.grad = accelerator.reduce(parameter.grad, reduction="mean")
-    torch.nn.utils.clip_grad_norm_(trainable, _MAX_NORM, foreach=True)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    return float(torch.nn.utils.clip_grad_norm_(trainable, _MAX_NORM, foreach=True))
+
+
+def _diverged(error: DivergedError, step: int, steps: int, rate: float, peak: float) -> str:
+    words = f"Training diverged after {step} of {steps} steps: {error}. "
+    if step:
+        return (
+            words
+            + f"The learning rate was {rate:.3g} there, {peak:.3g} at its peak; a smaller one usually holds."
+        )
+    return (
+        words
+        + "No step had been taken: the weights that it started from are no numbers, or not fit for the data."
+    )
 
 
 # Model
@@ -304,6 +344,16 @@ def checkpoint_epochs(epochs: int, *, most: int) -> list[int]:
     if epochs <= most:
         return list(range(1, epochs + 1))
     return [math.ceil((index + 1) * epochs / most) for index in range(most)]
+
+
+def _keep(
+    model: Any, config: TrainingConfig, progress: dict[str, Any], step: int, per_epoch: int
+) -> dict[str, Any]:
+    """Write a checkpoint, and enter it."""
+    done: list[dict[str, Any]] = progress["checkpoints"]
+    done.append({"checkpoint_id": str(len(done) + 1), "epoch": math.ceil(step / per_epoch), "step": step})
+    _write_checkpoint(model, config, done[-1])
+    return done[-1]
 
 
 def _write_checkpoint(model: Any, config: TrainingConfig, checkpoint: dict[str, Any]) -> None:

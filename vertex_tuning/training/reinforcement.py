@@ -91,17 +91,25 @@ class _Reinforcement:
         self._scored = self._failed = 0
         self._why = ""
         self._tally = PromptTally()
-        self._prompts = self._load(config.training, config.training_name, self._tally.dropped)
-        self._held_out = (
-            self._load(config.validation, config.validation_name, []) if config.validation else []
-        )
+        name, before = config.training_name, config.dropped
+        self._prompts = self._load(config.training, name, self._tally.dropped, before)
+        self._held_out: list[_Prompt] = []
+        if config.validation:
+            before = config.dropped_validation
+            self._held_out = self._load(config.validation, config.validation_name, [], before)
         self._split = config.split_validation and not config.validation
         if self._split:
             self._prompts, self._held_out = _split(self._prompts, config.seed)
         for prompt in self._prompts:
             self._tally.add(prompt.row, input_tokens=len(prompt.ids), turns=prompt.turns)
 
-    def _load(self, path: str, name: str | None, dropped: list[tuple[int, str]]) -> list[_Prompt]:
+    def _load(
+        self,
+        path: str,
+        name: str | None,
+        dropped: list[tuple[int, str]],
+        before: Sequence[tuple[int, str]],
+    ) -> list[_Prompt]:
         found: list[_Prompt] = []
 
         def encode(row: dict[str, Any]) -> None:
@@ -111,7 +119,7 @@ class _Reinforcement:
                 raise examples.TooLongError(len(ids) + self._config.max_output_tokens)
             found.append(_Prompt(ids, row, len(chat)))
 
-        examples.read(path, name, encode, config=self._config, dropped=dropped)
+        examples.read(path, name, encode, config=self._config, dropped=dropped, before=before)
         return found
 
     @property

@@ -36,16 +36,15 @@ class Tally:
         if len(self.examples) < _SHOWN_EXAMPLES and contents:
             self.examples.extend(contents)
 
-    def prompts_to_json(self, *, steps: int, dropped: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    def prompts_to_json(self, *, steps: int) -> dict[str, Any]:
         """As `DatasetStats`, of the prompts alone: the answers are not the user's."""
-        dropped = sorted([*dropped, *self.dropped])
         return {
-            "tuningDatasetExampleCount": str(len(self.input_tokens) + len(dropped)),
+            "tuningDatasetExampleCount": str(len(self.input_tokens) + len(self.dropped)),
             "tuningStepCount": str(steps),
             "userInputTokenDistribution": _plain(distribution(self.input_tokens)),
             "contentsPerExampleDistribution": _plain(distribution([turns - 1 for turns in self.turns])),
             "userDatasetExamples": [one for one in self.examples if one.get("role") == "user"],
-            **_dropped(dropped, "droppedExampleIndices"),
+            **_dropped(self.dropped, "droppedExampleIndices"),
         }
 
     def to_json(self, *, steps: int, epochs: int) -> dict[str, Any]:

@@ -31,16 +31,19 @@ class Supervised:
         self.tokenizer = ChatTokenizer(Path(config.model))
         self._config = config
         self.tally = Tally()
-        self._examples = self._load(config.training, config.training_name, self.tally)
-        self._held_out = (
-            self._load(config.validation, config.validation_name, Tally()) if config.validation else []
-        )
+        self._examples = self._load(config.training, config.training_name, self.tally, config.dropped)
+        self._held_out: list[Encoded] = []
+        if config.validation:
+            before = config.dropped_validation
+            self._held_out = self._load(config.validation, config.validation_name, Tally(), before)
 
     def encode(self, chat: list[Message]) -> Encoded:
         """A chat as tokens; every model turn is learnt."""
         return self.tokenizer.chat(chat)
 
-    def _load(self, path: str, name: str | None, tally: Tally) -> list[Encoded]:
+    def _load(
+        self, path: str, name: str | None, tally: Tally, before: Sequence[tuple[int, str]]
+    ) -> list[Encoded]:
         found: list[Encoded] = []
 
         def encode(row: dict[str, Any]) -> None:
@@ -59,7 +62,7 @@ class Supervised:
             )
             found.append(encoded)
 
-        examples.read(path, name, encode, config=self._config, dropped=tally.dropped)
+        examples.read(path, name, encode, config=self._config, dropped=tally.dropped, before=before)
         return found
 
     @property

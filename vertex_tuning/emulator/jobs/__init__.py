@@ -6,6 +6,10 @@
     service.py   the queue: one job trains, others wait; nothing that was acknowledged is lost
     run.py       one job's way from its turn to its end
     teaching.py  in distillation: the teacher answers, before the student is trained
+    dropping.py  rows that a stand-in cannot see or hear, left out where that is asked
+    asking.py    models asked about every row of a file
+    evaluation.py    what is to be measured of the checkpoints
+    evaluating.py    the checkpoints answer the validation set, and are measured
     trainer.py   the training child, and the process it forks per job
     ledger.py    jobs in the database: every transition with its event
     registry.py  models, versions, aliases, checkpoints, endpoints

@@ -41,19 +41,39 @@ def take_in(storage: Storage, uri: str, stand_in: Path, folder: JobFolder) -> No
     given.fit(found, target, [stand_in])
 
 
+def place(uri: str, number: int | None = None) -> str:
+    """Where in an output folder a checkpoint lies, counted from 1; the final one where none is given."""
+    root = f"{uri.rstrip('/')}/postprocess/node-0/checkpoints"
+    return f"{root}/final" if number is None else f"{root}/checkpoint-{number}"
+
+
 def leave(
-    storage: Storage, uri: str, checkpoints: list[Path], mode: str, stopped: Callable[[], bool]
+    storage: Storage,
+    uri: str,
+    checkpoints: list[Path],
+    mode: str,
+    stopped: Callable[[], bool],
+    *,
+    final: bool = True,
 ) -> list[str]:
     """Write checkpoints to an output folder, in training order; the last one is `final` too.
 
     It may be done again, when it was interrupted.
 
+    Args:
+        storage: Where to.
+        uri: The output folder.
+        checkpoints: Their folders.
+        mode: `adapter` or `full`.
+        stopped: Whether to leave off.
+        final: Of a job that failed nothing is final.
+
     Returns:
         What was written, as URIs.
     """
-    root = f"{uri.rstrip('/')}/postprocess/node-0/checkpoints"
-    targets = [*((f"{root}/checkpoint-{number}", path) for number, path in enumerate(checkpoints, 1))]
-    targets.append((f"{root}/final", checkpoints[-1]))
+    targets = [(place(uri, number), path) for number, path in enumerate(checkpoints, 1)]
+    if final:
+        targets.append((place(uri), checkpoints[-1]))
     written: list[str] = []
     for target, folder in targets:
         for path in sorted(path for path in folder.iterdir() if path.is_file()):

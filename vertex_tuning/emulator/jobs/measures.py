@@ -70,11 +70,12 @@ class Publisher:
         if len(data) == self._size:
             return
         uri = uri_of(self._emulator, self._job)
-        self._make_bucket()
+        self.make_bucket()
         self._emulator.storage.write(uri, data, "application/jsonl")
         self._size = len(data)
 
-    def _make_bucket(self) -> None:
+    def make_bucket(self) -> None:
+        """Have the bucket there."""
         name, storage = _bucket(self._emulator, self._job), self._emulator.storage
         if storage.buckets.find(name) is None:
             _, number, _, location, *_ = self._job.split("/")

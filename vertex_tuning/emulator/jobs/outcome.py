@@ -11,7 +11,7 @@ from vertex_tuning.emulator.jobs.ledger import identifier
 from vertex_tuning.emulator.jobs.plan import Plan
 from vertex_tuning.emulator.jobs.request import spec_of
 from vertex_tuning.emulator.state import Database, Resource
-from vertex_tuning.emulator.status import Code
+from vertex_tuning.emulator.status import ApiError, Code
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -38,8 +38,9 @@ def of(emulator: Emulator, registry: Registry, job: Resource, folder: JobFolder)
     fields: dict[str, Any] = {}
     if not base.open:
         fields["tunedModel"] = _register(emulator, registry, job, decided, base, checkpoints, folder)
-    if "evaluationConfig" in spec_of(job.body):
-        error = {"code": Code.UNIMPLEMENTED.number, "message": "The emulator does not run evaluations yet."}
+    if "evaluationConfig" in spec_of(job.body) and emulator.settings.simulate is not None:
+        words = "This job was simulated: nothing was trained, and there is nothing to evaluate."
+        error = ApiError(Code.UNIMPLEMENTED, words, rule="VT681").status()
         fields["evaluateDatasetRuns"] = [
             {"checkpointId": checkpoint["checkpoint_id"], "error": error} for checkpoint in checkpoints
         ]

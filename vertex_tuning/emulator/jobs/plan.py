@@ -18,6 +18,7 @@ from vertex_tuning.emulator.jobs.request import (
     spec_of,
     training_uri,
 )
+from vertex_tuning.emulator.jobs.served import ServedModel
 from vertex_tuning.emulator.settings import processors
 from vertex_tuning.emulator.status import ApiError, Code
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _SEED = 42
 _DEFAULT_ADAPTER_SIZE = 4
+Dropped = Sequence[tuple[int, str]]
+"""(row from 1, reason)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Plan:
     """The open model that answers for it."""
     teacher_source: str = ""
     """Full name of the version that teaches; empty for a base model."""
+    drop_media: bool = False
+    """Whether rows that a stand-in cannot see or hear are left out; else they fail the job."""
 
     def to_json(self) -> dict[str, Any]:
         """For the private part of the job."""
@@ -117,6 +122,7 @@ def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
         checkpoint_id=source.checkpoint_id,
         custom=bool(job.get("customBaseModel")),
         method=method_of(job),
+        drop_media=emulator.settings.drop_media and trains,
         **teaching,
     )
 
@@ -167,7 +173,8 @@ def config(
     folder: JobFolder,
     job: dict[str, Any],
     plan: Plan,
-    dropped: Sequence[tuple[int, str]] = (),
+    dropped: Dropped = (),
+    dropped_validation: Dropped = (),
 ) -> dict[str, Any]:
     """What the trainer is told, as JSON: the `TrainingConfig` of the plan's method.
 
@@ -176,7 +183,8 @@ def config(
         folder: Of the job.
         job: Its body.
         plan: What was decided when it was created.
-        dropped: Prompts that the teacher did not answer, in distillation: (row from 1, reason).
+        dropped: Rows that were left out, and prompts that the teacher did not answer: (row from 1, reason).
+        dropped_validation: The same of the validation set.
 
     Raises:
         ApiError: 400, the weights are not there any more.
@@ -199,7 +207,6 @@ def config(
         extra = {
             "training": str(folder.labelled),
             "validation": str(held_out) if held_out.exists() else None,
-            "dropped": dropped,
         }
     simulated = emulator.settings.simulate is not None
     model = folder.base if folder.base.exists() or simulated else weights(emulator, plan.stand_in)
@@ -222,8 +229,31 @@ def config(
         "last_checkpoint_only": bool(spec.get("exportLastCheckpointOnly")),
         "initial": str(folder.initial) if folder.initial.exists() else None,
         "threads": processors(),
+        "dropped": dropped,
+        "dropped_validation": dropped_validation,
     }
     return {**found, **extra}
+
+
+def served(
+    emulator: Emulator, folder: JobFolder, plan: Plan, evaluation: dict[str, Any], checkpoint: str
+) -> tuple[ServedModel, ServedModel, ServedModel]:
+    """Who answers in the evaluation of a checkpoint: it, what the job started from, and the judge.
+
+    Raises:
+        ApiError: 400, weights are not there any more; 404, the judge is not.
+    """
+    base, stand_in = catalog.base_model(plan.base_model), catalog.stand_in(plan.stand_in)
+    model = folder.base if folder.base.exists() else weights(emulator, plan.stand_in)
+    made, initial = folder.checkpoint(checkpoint), folder.initial if folder.initial.exists() else None
+
+    def serve(model: Path, adapter: Path | None) -> ServedModel:
+        return ServedModel(model, adapter, base.id, stand_in, is_gemini=not base.open)
+
+    name = evaluation.get("autoraterConfig", {}).get("autoraterModel", "")
+    judge = emulator.jobs.served(name) if name else serve(weights(emulator, plan.stand_in), None)
+    tuned = serve(made, None) if plan.mode == "full" else serve(model, made)
+    return tuned, serve(model, initial), judge
 
 
 _BATCH_SIZE, _SAMPLES, _OUTPUT_TOKENS = 8, 8, 64

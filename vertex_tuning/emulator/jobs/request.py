@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog, rewards
-from vertex_tuning.emulator.jobs import regions
+from vertex_tuning.emulator.jobs import evaluation, regions
 from vertex_tuning.emulator.status import ApiError, Code, invalid, not_found
 from vertex_tuning.errors import RewardError, SpecError
 
@@ -164,6 +164,8 @@ class _Check:
             self.datasets()
         if source is not None and self.method == "distillation":
             source = self.distillation(source)
+        if source is not None and "evaluationConfig" in self.spec:
+            self.evaluation(source.base)
         self.names()
         if self.faults or source is None:
             error = invalid(*((field, text) for _, field, text in self.faults), rule=self.faults[0][0])
@@ -464,6 +466,27 @@ class _Check:
             rule, text = found
             self.fault(rule, path, text)
         return found is None
+
+    def evaluation(self, base: catalog.BaseModel) -> None:
+        """What is to be measured of the checkpoints."""
+        config, path = self.spec["evaluationConfig"], f"{self.path}.evaluation_config"
+        if self.method != "supervised":
+            self.fault(
+                "VT681", path, f"The emulator evaluates jobs of supervised tuning, not of {SPECS[self.key]}."
+            )
+            return
+        if not self.spec.get("validationDatasetUri"):
+            field = f"{self.path}.validation_dataset_uri"
+            self.fault(
+                "VT683",
+                field,
+                "validation_dataset_uri is required by evaluation_config: its rows are answered.",
+            )
+        for rule, field, text in evaluation.faults(self.emulator, config, base):
+            self.fault(rule, f"{path}.{field}", text)
+        uri = evaluation.output(config)
+        if evaluation.is_folder(uri):
+            self.bucket(uri, f"{path}.{evaluation.OUTPUT}")
 
     # What it is called
 

@@ -16,10 +16,23 @@ import logging
 import time
 import uuid
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.emulator.jobs import custom, files, ledger, measures, outcome, plan, request, teaching
+from vertex_tuning.emulator.jobs import (
+    custom,
+    dropping,
+    evaluating,
+    evaluation,
+    files,
+    ledger,
+    measures,
+    outcome,
+    plan,
+    request,
+    teaching,
+)
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.plan import Plan
@@ -28,6 +41,7 @@ from vertex_tuning.emulator.jobs.simulated import SimulatedTrainer
 from vertex_tuning.emulator.jobs.trainer import Event, Exit, Trainer
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code
+from vertex_tuning.emulator.storage.errors import StorageError
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -93,6 +107,8 @@ class Run:
         if job.body["state"] != ledger.CANCELLING:
             job = self._begin(job)
             decided = Plan(**job.private["plan"])
+            if decided.drop_media and "trained" not in job.private:
+                await self._or_cancelled(self._drop(job, decided))
             if decided.method == "distillation" and self._trains and "lesson" not in job.private:
                 await self._or_cancelled(self._teach(decided))
             if "trained" not in job.private and not self._cancelled.is_set():
@@ -123,6 +139,23 @@ class Run:
             outcome.add_experiment(self._emulator.db, job)
         return job
 
+    async def _drop(self, job: Resource, decided: Plan) -> None:
+        """Leave rows out that the stand-in cannot see or hear: told first, so that a crash does not make it forget them."""
+        if "dropped" not in job.private:
+            spec = request.spec_of(job.body)
+            names = (request.training_uri(job.body), spec.get("validationDatasetUri"))
+            look = partial(dropping.find, self._folder, decided.method, decided.base_model, names)
+            found = await asyncio.to_thread(look)
+            private = {"dropped": found.to_json()}
+            if not found.training and not found.validation:
+                return
+            job = self._ledger.change(self.name, "rows dropped", found.told(), private=private)
+        await asyncio.to_thread(dropping.drop, self._folder, dropping.Dropped(**job.private["dropped"]))
+
+    @property
+    def _dropped(self) -> dropping.Dropped:
+        return dropping.Dropped(**self._ledger.get(self.name).private.get("dropped", {}))
+
     # The teacher, in distillation
 
     async def _teach(self, decided: Plan) -> None:
@@ -134,15 +167,17 @@ class Run:
         adapter = folder.teacher if folder.teacher.exists() else None
         stand_in = catalog.stand_in(decided.teacher_stand_in)
         served = ServedModel(plan.weights(emulator, stand_in.name), adapter, decided.teacher, stand_in)
-        lesson = await teaching.teach(emulator, served, folder.training, folder.labelled, self._taught)
+        gone, held_gone = (
+            {row for row, _ in rows} for rows in (self._dropped.training, self._dropped.validation)
+        )
+        lesson = await teaching.teach(emulator, served, folder.training, folder.labelled, self._taught, gone)
         if folder.validation.exists():
             held_out = await teaching.teach(
-                emulator, served, folder.validation, folder.labelled_validation, self._taught
+                emulator, served, folder.validation, folder.labelled_validation, self._taught, held_gone
             )
             lesson.prompt_tokens += held_out.prompt_tokens
             lesson.answer_tokens += held_out.answer_tokens
-        root = job.body.get("outputUri") or job.body["gcsMetricsUri"].rpartition("/")[0]
-        uri = f"{root.rstrip('/')}/{teaching.LABELLED}"
+        uri = f"{_output(job).rstrip('/')}/{teaching.LABELLED}"
         usage = {
             "teacher_prompt_tokens": lesson.prompt_tokens,
             "teacher_answer_tokens": lesson.answer_tokens,
@@ -182,8 +217,9 @@ class Run:
 
     async def _train(self, decided: Plan) -> None:
         job = self._ledger.get(self.name)
-        dropped = job.private.get("lesson", {}).get("dropped", ())
-        config = plan.config(self._emulator, self._folder, job.body, decided, dropped)
+        before = self._dropped
+        dropped = sorted([*before.training, *job.private.get("lesson", {}).get("dropped", ())])
+        config = plan.config(self._emulator, self._folder, job.body, decided, dropped, before.validation)
         order = {"kind": decided.method, "config": config}
         publishing = asyncio.create_task(self._publisher.run() if self._trains else asyncio.sleep(0))
         try:
@@ -192,7 +228,11 @@ class Run:
                 if self._cancelled.is_set():
                     return
                 if "failed" in self._said:
-                    raise _failure(self._said["failed"])
+                    failed = self._said["failed"]
+                    error = await self._diverged(failed) if "checkpoints" in failed else _failure(failed)
+                    if self._cancelled.is_set():
+                        return
+                    raise error
                 if ended.well and "done" in self._said:
                     return
                 await self._after_death(ended)
@@ -213,6 +253,33 @@ class Run:
             for task in (training, cancelled):
                 task.cancel()
             await asyncio.gather(training, cancelled, return_exceptions=True)
+
+    async def _diverged(self, event: Event) -> ApiError:
+        """What is still good is put where the user finds it; the job's error says where."""
+        job = self._ledger.get(self.name)
+        decided = Plan(**job.private["plan"])
+        words, kept = str(event["message"]), event["checkpoints"]
+        given = request.spec_of(job.body).get("hyperParameters", {})
+        for name in ("learningRateMultiplier", "learningRate"):
+            if given.get(name):
+                words += f" {name} is {given[name]:g}."
+        if not kept:
+            return ApiError(Code.INVALID_ARGUMENT, words, rule="VT680")
+        root = _output(job)
+        paths = [self._folder.checkpoint(checkpoint["checkpoint_id"]) for checkpoint in kept]
+        storage, stopped = self._emulator.storage, self._cancelled.is_set
+        leave = partial(custom.leave, storage, root, paths, decided.mode, stopped, final=False)
+        try:
+            await asyncio.to_thread(self._publisher.make_bucket)
+            written = await asyncio.to_thread(leave)
+            self._emulator.db.record(self.name, "weights written", {"objects": written})
+            where = f"lies in {custom.place(root, len(kept))}"
+        except (ApiError, StorageError) as error:
+            where = f"could not be written to {root}: {error}"
+        step = kept[-1]["step"]
+        which = f"of step {step}" if step else "which is what it started from"
+        words += f" The last finite checkpoint, {which}, {where}."
+        return ApiError(Code.INVALID_ARGUMENT, words, rule="VT680")
 
     async def _after_death(self, ended: Exit) -> None:
         """The trainer died: the job goes on from its last checkpoint, unless that happens again and again."""
@@ -297,6 +364,10 @@ class Run:
         decided = Plan(**job.private["plan"])
         trained = job.private["trained"]["checkpoints"]
         base = catalog.base_model(decided.base_model)
+        if "evaluationConfig" in request.spec_of(job.body) and self._trains:
+            await self._or_cancelled(self._evaluate(decided, trained))
+            if self._cancelled.is_set():
+                return
         if base.open:
             paths = [self._folder.checkpoint(checkpoint["checkpoint_id"]) for checkpoint in trained]
             written = await asyncio.to_thread(
@@ -314,6 +385,52 @@ class Run:
             self.name, lambda job: outcome.of(self._emulator, self._registry, job, self._folder)
         )
         await asyncio.to_thread(self._folder.remove if base.open else self._folder.keep_checkpoints)
+
+    async def _evaluate(self, decided: Plan, trained: list[dict[str, Any]]) -> None:
+        """Have each checkpoint answer the validation set. Whatever comes of that, the model is there, and the job succeeds."""
+        for checkpoint in trained:
+            job = self._ledger.get(self.name)
+            runs = job.body.get("evaluateDatasetRuns", [])
+            if any(run["checkpointId"] == checkpoint["checkpoint_id"] for run in runs):
+                continue  # before a crash
+            try:
+                found = await self._evaluate_one(job, decided, checkpoint)
+            except (ApiError, StorageError) as error:
+                status = error.status() if isinstance(error, ApiError) else _refused(error).status()
+                found = {"error": status}
+            run = {"checkpointId": checkpoint["checkpoint_id"], **found}
+            self._ledger.change(self.name, "checkpoint evaluated", run, evaluateDatasetRuns=[*runs, run])
+
+    async def _evaluate_one(self, job: Resource, decided: Plan, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        spec, number = request.spec_of(job.body), checkpoint["checkpoint_id"]
+        work = evaluating.Evaluation(
+            self._emulator,
+            spec["evaluationConfig"],
+            *plan.served(self._emulator, self._folder, decided, spec["evaluationConfig"], number),
+        )
+
+        def told(rows: int) -> None:
+            if time.monotonic() - self._progressed >= _PROGRESS_EVERY:
+                self._progressed = time.monotonic()
+                self._ledger.change(self.name, "evaluation", {"checkpoint": number, "rows": rows})
+
+        journal = self._folder.path / f"evaluation-{number}.jsonl"
+        gone = {row for row, _ in self._dropped.validation}
+        rows = await work.run(self._folder.validation, journal, told, gone)
+        whole = evaluating.aggregated(work.metrics, rows)
+        root = evaluation.output(spec["evaluationConfig"]).rstrip("/")
+        folder = f"{root}/evaluation-{identifier(self.name)}/checkpoint-{number}"
+        uri = spec["validationDatasetUri"]
+        summary = {**checkpoint, "dataset": uri, "rows": len(rows), "metrics": whole}
+        await asyncio.to_thread(evaluating.leave, self._emulator.storage, folder, rows, summary)
+        dataset = {"gcsSource": {"uris": [uri]}}
+        found = evaluating.results(work.metrics, whole)
+        response = {
+            "outputInfo": {"gcsOutputDirectory": folder},
+            "aggregationOutput": {"dataset": dataset, **({"aggregationResults": found} if found else {})},
+        }
+        lacking = evaluating.fault(work.metrics, whole, rows)
+        return {"evaluateDatasetResponse": response, **({"error": lacking.status()} if lacking else {})}
 
     async def _publish(self) -> None:
         if self._trains:
@@ -336,6 +453,16 @@ class Run:
 
 def _completed(epochs: int, steps: int) -> dict[str, str]:
     return {"completedEpochCount": str(epochs), "completedStepCount": str(steps)}
+
+
+def _output(job: Resource) -> str:
+    """The folder for what a job leaves: the user's own, or the one with its measurements."""
+    return str(job.body.get("outputUri") or job.body["gcsMetricsUri"].rpartition("/")[0])
+
+
+def _refused(error: StorageError) -> ApiError:
+    """What Cloud Storage would not take."""
+    return ApiError(Code.FAILED_PRECONDITION, f"The results could not be written: {error}", rule="VT684")
 
 
 def _failure(event: Event) -> ApiError:

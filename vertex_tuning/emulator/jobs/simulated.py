@@ -139,7 +139,7 @@ def _read(method: str, path: Path) -> tuple[int, int, Stats]:
         if method == "reinforcement":
             return {"reinforcementTuningDataStats": prompts.to_json(steps=steps)}
         if method == "distillation":
-            found = supervised.prompts_to_json(steps=steps, dropped=())
+            found = supervised.prompts_to_json(steps=steps)
             return {"distillationDataStats": {"trainingDatasetStats": found}}
         return {"supervisedTuningDataStats": supervised.to_json(steps=steps, epochs=epochs)}
 

@@ -1,7 +1,7 @@
 """The first half of distillation: the teacher answers the prompts, and the student will learn from its answers.
 
 The teacher takes the likeliest token each time: the answer that it stands by most (sequence-level distillation; Kim and Rush
-2016, arXiv 1606.07947, section 3.2). Each answer is kept as it comes, so that after a crash nobody is asked twice. What was cut
+2016, arXiv 1606.07947, section 3.2). What was cut
 off is no answer, and is dropped: a student would learn to stop in the middle.
 """
 
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog, data
 from vertex_tuning.data import questions
+from vertex_tuning.emulator.jobs import asking
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.rewards.matching import text_of
+from vertex_tuning.training import sight
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -26,11 +29,6 @@ if TYPE_CHECKING:
 
 LABELLED = "distillation_labelled_dataset.jsonl"
 """As the service calls it, in the job's output folder."""
-_AT_ONCE = 24
-"""Fewer than the serving child takes in a batch: who asks a model meanwhile is answered too."""
-_ANSWER_TOKENS = 256
-_ATTEMPTS = 6
-_PASSING = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
 
 
 @dataclass(slots=True)
@@ -59,12 +57,18 @@ def check(folder: JobFolder, names: tuple[str, str | None], base_model: str) -> 
     reports = data.check_job(
         folder.training, validation, method="distillation", base_model=base_model, names=names
     )
+    sight.note(reports, [folder.training, *([validation] if validation else [])])
     if words := data.refusal(reports):
         raise ApiError(Code.INVALID_ARGUMENT, words, rule="VT642")
 
 
 async def teach(
-    emulator: Emulator, served: ServedModel, prompts: Path, target: Path, progress: Callable[[Lesson], None]
+    emulator: Emulator,
+    served: ServedModel,
+    prompts: Path,
+    target: Path,
+    progress: Callable[[Lesson], None],
+    gone: Collection[int] = (),
 ) -> Lesson:
     """Let a teacher answer every prompt, and write the answered rows.
 
@@ -74,33 +78,21 @@ async def teach(
         prompts: JSONL file that was found right.
         target: Gets the rows with their answers, in the same order; what was said so far stands beside it.
         progress: Told after each answer.
+        gone: Numbers of rows that were left out of the file.
 
     Raises:
         ApiError: 400, so many prompts could not be answered that the service would refuse; 503, nobody answers.
     """
-    journal = target.with_suffix(".answers")
-    known = _read(journal)
     lesson = Lesson()
-    for said in known.values():
+
+    def told(said: dict[str, Any]) -> None:
         _count(lesson, said)
-    waiting = iter((number, row) for number, row in _rows(prompts) if number not in known)
+        progress(lesson)
 
-    async def work() -> None:
-        for number, row in waiting:
-            said = {"row": number, **await _ask(emulator, served, row)}
-            with journal.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(said) + "\n")
-            _count(lesson, said)
-            progress(lesson)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_AT_ONCE):
-                group.create_task(work())
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from several
+    journal = target.with_suffix(".answers")
+    said = await asking.each(prompts, journal, partial(_ask, emulator, served), told, gone)
     _refuse_where_too_few(lesson)
-    await asyncio.to_thread(_write, prompts, _read(journal), target)
+    await asyncio.to_thread(_write, prompts, said, target, gone)
     lesson.dropped.sort()
     return lesson
 
@@ -108,18 +100,14 @@ async def teach(
 async def _ask(emulator: Emulator, served: ServedModel, row: dict[str, Any]) -> dict[str, Any]:
     body = {
         **questions.request(row),
-        "generationConfig": {"temperature": 0, "maxOutputTokens": _ANSWER_TOKENS},
+        "generationConfig": {"temperature": 0, "maxOutputTokens": asking.ANSWER_TOKENS},
     }
-    for attempt in range(_ATTEMPTS):
-        try:
-            answer = await emulator.generation.generate(served, body)
-            break
-        except ApiError as error:
-            if error.code is Code.INVALID_ARGUMENT:
-                return {"why": error.message}
-            if error.code not in _PASSING or attempt == _ATTEMPTS - 1:
-                raise
-        await asyncio.sleep(0.2 * 2**attempt)
+    try:
+        answer = await asking.ask(emulator, served, body)
+    except ApiError as error:
+        if error.code is Code.INVALID_ARGUMENT:
+            return {"why": error.message}
+        raise
     usage, candidate = answer["usageMetadata"], answer["candidates"][0]
     said: dict[str, Any] = {
         "prompt_tokens": usage.get("promptTokenCount", 0),
@@ -127,7 +115,7 @@ async def _ask(emulator: Emulator, served: ServedModel, row: dict[str, Any]) -> 
     }
     text = text_of(candidate.get("content", {}))
     if candidate.get("finishReason") != "STOP":
-        said["why"] = f"the teacher did not come to an end within {_ANSWER_TOKENS} tokens"
+        said["why"] = f"the teacher did not come to an end within {asking.ANSWER_TOKENS} tokens"
     elif not text.strip():
         said["why"] = "the teacher said nothing"
     else:
@@ -156,26 +144,10 @@ def _refuse_where_too_few(lesson: Lesson) -> None:
         )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
-        yield from enumerate((json.loads(line) for line in file if line.strip()), 1)
-
-
-def _read(journal: Path) -> dict[int, dict[str, Any]]:
-    """What was said; a line that a crash has torn was not."""
-    if not journal.exists():
-        return {}
-    text = journal.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    if len(whole) < len(text):
-        journal.write_bytes(whole)
-    return {said["row"]: said for said in map(json.loads, whole.splitlines())}
-
-
-def _write(prompts: Path, answers: dict[int, dict[str, Any]], target: Path) -> None:
+def _write(prompts: Path, answers: dict[int, dict[str, Any]], target: Path, gone: Collection[int]) -> None:
     scratch = target.with_suffix(".part")
     with scratch.open("w", encoding="utf-8") as file:
-        for number, row in _rows(prompts):
+        for number, row in asking.rows(prompts, gone):
             if "text" in (said := answers[number]):
                 answer = {"role": "model", "parts": [{"text": said["text"]}]}
                 asked = questions.request(row)
