@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -225,10 +226,9 @@ def test_an_open_model_is_evaluated_before_its_weights_are_left(bench: Bench) ->
     [
         ({"metrics": []}, "metrics", "at least one"),
         ({"metrics": [{}]}, "metrics[0].metric_spec", "spec"),
-        ({"metrics": [{"bleuSpec": {}}]}, "metrics[0].bleu_spec", "BLEU"),
-        ({"metrics": [{"rougeSpec": {"rougeType": "rougeL"}}]}, "metrics[0].rouge_spec", "ROUGE"),
+        ({"metrics": [{"rougeSpec": {"rougeType": "red"}}]}, "metrics[0].rouge_spec.rouge_type", "rougeLsum"),
         (
-            {"metrics": [{"computationBasedMetricSpec": {"type": "ROUGE"}}]},
+            {"metrics": [{"computationBasedMetricSpec": {}}]},
             "metrics[0].computation_based_metric_spec.type",
             "ROUGE",
         ),
@@ -327,9 +327,37 @@ def test_what_is_wrong_or_not_served_is_named_by_its_field(
 
 
 def test_without_a_validation_set_there_is_nothing_to_answer(bench: Bench) -> None:
-    body = asked(bench, config(bench, {"bleuSpec": {}}), spec={"validationDatasetUri": None})
+    body = asked(bench, config(bench, {"bleuSpec": {}}, {}), spec={"validationDatasetUri": None})
     violations = refused(bench.post(body))
-    assert violations.keys() == {f"{SPEC}.validation_dataset_uri", f"{CONFIG}.metrics[0].bleu_spec"}
+    assert violations.keys() == {f"{SPEC}.validation_dataset_uri", f"{CONFIG}.metrics[1].metric_spec"}
+
+
+def test_what_answers_and_references_have_in_common_is_measured(bench: Bench) -> None:
+    learnt = [row(f"Count to {word}.", f"one two three {word}") for word in ("four", "five", "six")]
+    evaluation = config(
+        bench,
+        {"bleuSpec": {"useEffectiveOrder": True}},
+        {"rougeSpec": {"rougeType": "rouge1"}},
+        {"computationBasedMetricSpec": {"type": "ROUGE"}, "aggregationMetrics": ["MINIMUM", "MAXIMUM"]},
+    )
+    spec = {
+        "trainingDatasetUri": bench.upload(learnt * 12),
+        "validationDatasetUri": bench.upload(
+            [row("Count to four.", "one two three four five six seven eight")]
+        ),
+    }
+    job = bench.wait(bench.post(asked(bench, evaluation, epochs=12, spec=spec))["name"])
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job
+    [told] = rows(bench, job["evaluateDatasetRuns"][-1])
+    assert told["response"] == "one two three four"
+    found = {name: one["score"] for name, one in told["metrics"].items()}
+    # All that was said is right, and it is half of what was to be said: precision 1, recall 1/2.
+    assert found["rouge"] == found["rouge (2)"] == pytest.approx(2 / 3)
+    assert found["bleu"] == pytest.approx(math.exp(1 - 8 / 4))  # the brevity penalty alone
+    results = job["evaluateDatasetRuns"][-1]["evaluateDatasetResponse"]["aggregationOutput"]
+    assert {"bleuMetricValue", "rougeMetricValue"} <= {
+        name for one in results["aggregationResults"] for name in one
+    }
 
 
 def test_other_methods_are_not_evaluated(bench: Bench) -> None:

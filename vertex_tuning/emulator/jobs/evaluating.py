@@ -11,6 +11,7 @@ sample without a verdict counts as failed, and a row without any verdict has no 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
 from collections.abc import Callable, Collection
@@ -22,7 +23,7 @@ from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs import asking, evaluation
 from vertex_tuning.emulator.jobs.evaluation import BASELINE, PAIRWISE, PROMPT, REFERENCE, RESPONSE, Metric
 from vertex_tuning.emulator.status import ApiError, Code
-from vertex_tuning.metrics import aggregate, matches, verdicts
+from vertex_tuning.metrics import aggregate, bleu, matches, rouge, verdicts
 from vertex_tuning.rewards.matching import text_of
 from vertex_tuning.training import rows
 from vertex_tuning.training.chat import Message
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from vertex_tuning.emulator.jobs.served import ServedModel
     from vertex_tuning.emulator.storage import Storage
 
+_OVERLAPS: dict[str, Callable[..., float]] = {evaluation.BLEU: bleu, evaluation.ROUGE: rouge}
 ROWS, AGGREGATES = "evaluation_results.jsonl", "aggregation_results.json"
 _SHOWN = 200
 Json = dict[str, Any]
@@ -105,6 +107,9 @@ class Evaluation:
     async def _measure(self, metric: Metric, values: dict[str, str]) -> Json:
         if metric.kind == evaluation.EXACT_MATCH:
             return {"score": float(matches([values[RESPONSE]], [values[REFERENCE]])[0])}
+        if (overlap := _OVERLAPS.get(metric.kind)) is not None:
+            both = (values[RESPONSE], values[REFERENCE])
+            return {"score": await asyncio.to_thread(overlap, *both, **metric.options)}
         config = self.config.get("autoraterConfig", {})
         samples = int(config.get("samplingCount", 0)) or catalog.limits("reward_autorater")["samples"]
         flips = metric.kind == PAIRWISE and metric.named and config.get("flipEnabled", True)
@@ -206,7 +211,12 @@ def aggregated(metrics: list[Metric], found: list[Json]) -> Json:
     return whole
 
 
-_VALUES = {"exact_match": "exactMatchMetricValue", "pointwise": "pointwiseMetricResult"}
+_VALUES = {
+    "exact_match": "exactMatchMetricValue",
+    "bleu": "bleuMetricValue",
+    "rouge": "rougeMetricValue",
+    "pointwise": "pointwiseMetricResult",
+}
 
 
 def results(metrics: list[Metric], whole: Json) -> list[Json]:

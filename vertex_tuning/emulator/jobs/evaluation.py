@@ -5,6 +5,7 @@ Here it is read and checked; `evaluating.py` does it.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from vertex_tuning import catalog
 from vertex_tuning.emulator.jobs.served import ServedModel
 from vertex_tuning.emulator.serving import request as serving
 from vertex_tuning.emulator.status import ApiError
-from vertex_tuning.metrics import AGGREGATIONS
+from vertex_tuning.metrics import AGGREGATIONS, ROUGE_TYPES
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -27,21 +28,30 @@ PROMPT = ("prompt", "request")
 NAMES = (*PROMPT, RESPONSE, REFERENCE, BASELINE)
 OUTPUT = "output_config.gcs_destination.output_uri_prefix"
 """The field of the folder for the results."""
-EXACT_MATCH, POINTWISE, PAIRWISE = "exact_match", "pointwise", "pairwise"
+EXACT_MATCH, BLEU, ROUGE, POINTWISE, PAIRWISE = "exact_match", "bleu", "rouge", "pointwise", "pairwise"
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 _FOLDER = re.compile(r"gs://[^/]+(/.*)?")
 _AUTORATER = re.compile(r"projects/[^/]+/locations/[^/]+/(publishers/[^/]+/models/[^/]+|endpoints/[^/]+)")
-_COMPUTED = "exact match, and pointwise and pairwise metrics with a template, by its own models"
+_COMPUTED = (
+    "exact match, BLEU and ROUGE, and pointwise and pairwise metrics with a template, by its own models"
+)
 _NOT_SERVED = {
-    "bleuSpec": "BLEU",
-    "rougeSpec": "ROUGE",
     "llmBasedMetricSpec": "LLM-based metrics with rubrics and parsers (a template goes into pointwiseMetricSpec)",
     "customCodeExecutionSpec": "metrics by code",
     "predefinedMetricSpec": "Google's predefined metrics",
     "stepBasedLlmMetricSpec": "metrics in steps",
 }
-_SERVED = ("exactMatchSpec", "computationBasedMetricSpec", "pointwiseMetricSpec", "pairwiseMetricSpec")
+_TYPES = ("EXACT_MATCH", "BLEU", "ROUGE")
+_USUAL_ROUGE = "rougeL"
+_SERVED = (
+    "exactMatchSpec",
+    "bleuSpec",
+    "rougeSpec",
+    "computationBasedMetricSpec",
+    "pointwiseMetricSpec",
+    "pairwiseMetricSpec",
+)
 
 Fault = tuple[str, str, str]
 """(rule, field below `evaluation_config`, what is wrong)."""
@@ -54,8 +64,10 @@ class Metric:
     name: str
     """In the results."""
     kind: str
-    """`exact_match`, `pointwise` or `pairwise`."""
+    """`exact_match`, `bleu`, `rouge`, `pointwise` or `pairwise`."""
     aggregations: tuple[str, ...]
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of `metrics.bleu`, or of `metrics.rouge`."""
     template: str = ""
     """What the judge is asked."""
     system: str = ""
@@ -81,6 +93,7 @@ def metrics(config: dict[str, Any]) -> list[Metric]:
                 name=f"{name} ({taken[name]})" if taken[name] > 1 else name,
                 kind=kind,
                 aggregations=tuple(dict.fromkeys(given.get("aggregationMetrics", ()))) or usual,
+                options=_options(kind, given),
                 template=spec.get("metricPromptTemplate", ""),
                 system=spec.get("systemInstruction", ""),
                 raw=bool(spec.get("customOutputFormatConfig", {}).get("returnRawOutput")),
@@ -104,7 +117,25 @@ def names(template: str) -> set[str]:
 def _kind(metric: dict[str, Any]) -> str:
     if "pairwiseMetricSpec" in metric:
         return PAIRWISE
-    return POINTWISE if "pointwiseMetricSpec" in metric else EXACT_MATCH
+    if "pointwiseMetricSpec" in metric:
+        return POINTWISE
+    by_type = metric.get("computationBasedMetricSpec", {}).get("type", "")
+    if "bleuSpec" in metric or by_type == "BLEU":
+        return BLEU
+    return ROUGE if "rougeSpec" in metric or by_type == "ROUGE" else EXACT_MATCH
+
+
+def _options(kind: str, metric: dict[str, Any]) -> dict[str, Any]:
+    if kind == BLEU:
+        return {"effective_order": bool(metric.get("bleuSpec", {}).get("useEffectiveOrder"))}
+    if kind != ROUGE:
+        return {}
+    spec = metric.get("rougeSpec", {})
+    return {
+        "kind": spec.get("rougeType") or _USUAL_ROUGE,
+        "stem": bool(spec.get("useStemmer")),
+        "split": bool(spec.get("splitSummaries")),
+    }
 
 
 # Checking
@@ -154,12 +185,11 @@ def _metric(metric: dict[str, Any]) -> Iterator[Fault]:
     if given in _NOT_SERVED:
         yield "VT681", field, _refusal(_NOT_SERVED[given])
         return
-    if given == "computationBasedMetricSpec" and spec.get("type") != "EXACT_MATCH":
-        kind = spec.get("type")
-        if kind in ("BLEU", "ROUGE"):
-            yield "VT681", f"{field}.type", _refusal(kind)
-        else:
-            yield "VT682", f"{field}.type", "type is required: EXACT_MATCH."
+    if given == "computationBasedMetricSpec" and spec.get("type") not in _TYPES:
+        yield "VT682", f"{field}.type", f"type is required: {', '.join(_TYPES)}."
+    kind = spec.get("rougeType", "")
+    if given == "rougeSpec" and kind and not ROUGE_TYPES.fullmatch(kind):
+        yield "VT682", f"{field}.rouge_type", f"'{kind}' is none of rouge1 to rouge9, rougeL and rougeLsum."
     asked = metric.get("aggregationMetrics", ())
     able = ("MODE",) if given == "pairwiseMetricSpec" else AGGREGATIONS
     if strange := [name for name in asked if name not in able]:
