@@ -211,16 +211,6 @@ def test_a_job_that_is_cancelled_before_it_could_begin_never_does(bench: Bench) 
     assert kinds == ["JOB_STATE_PENDING", "JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"]
 
 
-def test_an_evaluation_that_was_asked_for_is_not_passed_over_in_silence(bench: Bench) -> None:
-    evaluation = {
-        "metrics": [{"pointwiseMetricSpec": {"metricPromptTemplate": "{response}"}}],
-        "outputConfig": {"gcsDestination": {"outputUriPrefix": f"gs://{bench.bucket}/e"}},
-    }
-    job = bench.tune(spec={"evaluationConfig": evaluation})
-    assert job["supervisedTuningSpec"]["evaluationConfig"] == evaluation
-    assert job["evaluateDatasetRuns"][0]["error"]["code"] == 12
-
-
 def test_the_multiplier_multiplies_the_learning_rate(bench: Bench) -> None:
     def peak(**parameters: Any) -> float:
         job = bench.tune(
