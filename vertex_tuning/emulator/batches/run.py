@@ -15,7 +15,7 @@ from vertex_tuning.emulator.batches import lines, request
 from vertex_tuning.emulator.batches.answers import Answers, Folder
 from vertex_tuning.emulator.jobs import files, ledger
 from vertex_tuning.emulator.jobs.ledger import Ledger
-from vertex_tuning.emulator.state import now
+from vertex_tuning.emulator.state import not_before
 from vertex_tuning.emulator.status import ApiError, Code
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Run:
             ledger.RUNNING,
             {"answered": len(answers.lines)},
             state=ledger.RUNNING,
-            startTime=job.body.get("startTime", now()),
+            startTime=job.body.get("startTime") or not_before(job.body["createTime"]),
             outputInfo={"gcsOutputDirectory": job.private["directory"]},
         )
         served = request.served(self._emulator, job.private["target"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vertex_tuning.emulator.state import Database, Resource, now
+from vertex_tuning.emulator.state import Database, Resource, not_before
 from vertex_tuning.emulator.status import Code, not_found
 
 KIND = "tuningJobs"
@@ -84,7 +84,7 @@ class Ledger:
             if job.body["state"] == CANCELLING:
                 fields.pop("state", None)
                 fields.pop("tuningJobState", None)
-            job.body.update(fields, updateTime=now())
+            job.body.update(fields, updateTime=not_before(job.body["updateTime"]))
             job.private.update(private or {})
             self.db.put(job, event, data)
         return job
@@ -94,7 +94,7 @@ class Ledger:
         with self.db.transaction():
             job = self.get(name)
             job.body.pop("tuningJobState", None)
-            job.body.update(state=CANCELLING, updateTime=now())
+            job.body.update(state=CANCELLING, updateTime=not_before(job.body["updateTime"]))
             self.db.put(job, CANCELLING)
 
     def succeed(self, name: str, fields: Callable[[Resource], dict[str, Any]]) -> Resource:
@@ -120,7 +120,7 @@ class Ledger:
                 self._end(job, state, {"error": error})
 
     def _end(self, job: Resource, state: str, data: dict[str, Any]) -> Resource:
-        time = now()
+        time = not_before(job.body["updateTime"])
         job.body.pop("tuningJobState", None)
         job.body.update(state=state, endTime=time, updateTime=time)
         self.db.put(job, state, data)

@@ -54,6 +54,8 @@ class Plan:
     """The open model that answers for it."""
     teacher_source: str = ""
     """Full name of the version that teaches; empty for a base model."""
+    simulated: bool = False
+    """Nothing is trained: the states are gone through."""
 
     def to_json(self) -> dict[str, Any]:
         """For the private part of the job."""
@@ -117,6 +119,7 @@ def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
         checkpoint_id=source.checkpoint_id,
         custom=bool(job.get("customBaseModel")),
         method=method_of(job),
+        simulated=not trains,
         **teaching,
     )
 
@@ -194,15 +197,14 @@ def config(
             extra["beta"] = parameters["beta"]
     else:
         usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
-    if plan.method == "distillation" and emulator.settings.simulate is None:
+    if plan.method == "distillation" and not plan.simulated:
         held_out = folder.labelled_validation
         extra = {
             "training": str(folder.labelled),
             "validation": str(held_out) if held_out.exists() else None,
             "dropped": dropped,
         }
-    simulated = emulator.settings.simulate is not None
-    model = folder.base if folder.base.exists() or simulated else weights(emulator, plan.stand_in)
+    model = folder.base if folder.base.exists() or plan.simulated else weights(emulator, plan.stand_in)
     found = {
         "model": str(model),
         "base_model": plan.base_model,

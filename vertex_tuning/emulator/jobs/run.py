@@ -26,7 +26,7 @@ from vertex_tuning.emulator.jobs.plan import Plan
 from vertex_tuning.emulator.jobs.served import ServedModel
 from vertex_tuning.emulator.jobs.simulated import SimulatedTrainer
 from vertex_tuning.emulator.jobs.trainer import Event, Exit, Trainer
-from vertex_tuning.emulator.state import Resource, now
+from vertex_tuning.emulator.state import Resource, not_before
 from vertex_tuning.emulator.status import ApiError, Code
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Run:
         self._registry = registry
         self._ledger = Ledger(emulator.db)
         self._folder = folder
-        self._trains = emulator.settings.simulate is None
+        self._trains = isinstance(trainer, Trainer)
         self._publisher = measures.Publisher(emulator, name, folder.output / "metrics.jsonl")
         self._cancelled = asyncio.Event()
         self._said: dict[str, Event] = {}
@@ -116,7 +116,7 @@ class Run:
                 tuningJobState=ledger.POST_PROCESSING
                 if "trained" in job.private
                 else ledger.PROCESSING_DATASET,
-                startTime=job.body.get("startTime", now()),
+                startTime=job.body.get("startTime") or not_before(job.body["createTime"]),
                 experiment=job.body.get("experiment", experiment),
                 **more,
             )

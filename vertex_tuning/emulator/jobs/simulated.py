@@ -1,6 +1,6 @@
 """Jobs that are gone through without training: the same states, rules, names and answers, on a clock that runs faster.
 
-It has the face of `Trainer`, so that a run does not know. The data is read and checked as ever, and counted by characters instead
+It runs and cancels jobs as `Trainer` does. The data is read and checked as ever, and counted by characters instead
 of tokens; what nobody has measured, such as a loss, is left out. A checkpoint is a folder with a note in it, and what is asked of
 a simulated model is answered by its base model.
 """
@@ -35,9 +35,7 @@ _AT_ONCE = 16
 
 
 class SimulatedTrainer:
-    """Runs any number of jobs at once."""
-
-    pid = None
+    """Runs any number of jobs at once; what is ended with its task begins anew at the next start."""
 
     def __init__(self) -> None:
         self._working: dict[str, asyncio.Task[Exit]] = {}
@@ -57,11 +55,6 @@ class SimulatedTrainer:
         """As `Trainer.cancel`."""
         if job in self._working:
             self._working[job].cancel()
-
-    async def stop(self) -> None:
-        """End all work; what is simulated begins anew at the next start."""
-        for working in self._working.values():
-            working.cancel()
 
     async def _run(self, order: dict[str, Any], on_event: Callable[[Event], None]) -> Exit:
         config = order["config"]
@@ -95,6 +88,11 @@ class SimulatedTrainer:
         on_event({"event": "done", "steps": steps, "epochs": epochs, "checkpoints": checkpoints})
         await CLOCK.sleep(_WRAP_UP)
         return Exit(True)
+
+
+def is_note(checkpoint: Path) -> bool:
+    """Whether a checkpoint is one of a simulation, without weights."""
+    return (checkpoint / NOTE).exists()
 
 
 def _fault(method: str, config: dict[str, Any]) -> str:
