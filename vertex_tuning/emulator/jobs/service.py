@@ -264,7 +264,8 @@ class TuningJobs:
         try:
             base = catalog.base_model(full if full in catalog.models() or publisher != "google" else model)
         except SpecError as error:
-            raise not_found(f"Publisher Model `{before.lstrip('/')}publishers/{rest}`") from error
+            name = f"{before}/publishers/{rest}".lstrip("/")
+            raise not_found(f"Publisher Model `{name}`") from error
         stand_in = plan.stand_in_of(self._emulator, base)
         folder = plan.weights(self._emulator, stand_in.name)
         return ServedModel(folder, None, base.id, stand_in, is_gemini=not base.open)
