@@ -112,6 +112,13 @@ def test_reset_makes_it_as_new(cli, detached):
     assert "mine" not in listed
 
 
+def test_a_simulation_says_what_it_is(cli, alone):
+    assert cli("emulator", "start", "--simulate", "--detach", "--port", "0").status == 0
+    assert "simulates  3,600 times as fast as the clock" in cli("emulator", "status").out
+    assert cli("emulator", "status", "--json").json["simulate"] == 3600
+    assert cli("emulator", "stop").status == 0
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
 def test_in_the_foreground_it_serves_until_ctrl_c(running, alone, options):
     process = running("emulator", "start", "--port", "0", *options)

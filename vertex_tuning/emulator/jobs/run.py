@@ -19,7 +19,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.emulator.jobs import custom, files, ledger, measures, outcome, plan, request, teaching
+from vertex_tuning.emulator.jobs import custom, files, ledger, measures, outcome, plan, request
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.plan import Plan
@@ -32,6 +32,7 @@ from vertex_tuning.emulator.status import ApiError, Code
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
     from vertex_tuning.emulator.jobs.registry import Registry
+    from vertex_tuning.emulator.jobs.teaching import Lesson
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,8 @@ class Run:
 
     async def _teach(self, decided: Plan) -> None:
         """Have the prompts answered, and put the answers where the user finds them."""
+        from vertex_tuning.emulator.jobs import teaching  # not before it is needed: the server starts without
+
         emulator, folder = self._emulator, self._folder
         job = self._ledger.get(self.name)
         names = (request.training_uri(job.body), request.spec_of(job.body).get("validationDatasetUri"))
@@ -159,7 +162,7 @@ class Run:
             self.name, "teacher has answered", {"uri": uri, **usage}, private={"lesson": lesson.to_json()}
         )
 
-    def _taught(self, lesson: teaching.Lesson) -> None:
+    def _taught(self, lesson: Lesson) -> None:
         if time.monotonic() - self._progressed >= _PROGRESS_EVERY:
             self._progressed = time.monotonic()
             done = {"rows": lesson.rows, "dropped": len(lesson.dropped)}

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vertex_tuning import catalog, data
+from vertex_tuning import catalog
 from vertex_tuning.emulator.clock import CLOCK
 from vertex_tuning.emulator.jobs.trainer import Event, Exit
-from vertex_tuning.training.stats import PreferenceTally, PromptTally, Tally
 
 LABEL = "simulated"
 """What the jobs, models and endpoints of a simulation are labelled with."""
@@ -96,6 +95,8 @@ def is_note(checkpoint: Path) -> bool:
 
 
 def _fault(method: str, config: dict[str, Any]) -> str:
+    from vertex_tuning import data  # not before it is needed: the server starts without
+
     names = (config["training_name"], config["validation_name"])
     reports = data.check_job(
         config["training"],
@@ -112,6 +113,8 @@ Stats = Callable[[int, int], dict[str, Any]]
 
 def _read(method: str, path: Path) -> tuple[int, int, Stats]:
     """Rows, tokens, and what is said of the set for so many steps and epochs."""
+    from vertex_tuning.training.stats import PreferenceTally, PromptTally, Tally
+
     supervised, preference, prompts = Tally(), PreferenceTally(), PromptTally()
     rows = tokens = 0
     for row in _rows(path):
