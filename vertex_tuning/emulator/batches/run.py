@@ -173,17 +173,7 @@ class Run:
         self._emulator.storage.write(f"{self._directory}/predictions.jsonl", path, "application/jsonl")
 
     async def _fail(self, error: ApiError) -> None:
-        """A job that fails because the disk is full cannot write that down at once: it stays until it can."""
-        while True:
-            try:
-                self._ledger.fail(self.name, error.status())
-                break
-            except Exception as full:
-                if not files.is_full(full):
-                    raise
-                await asyncio.to_thread(self._folder.remove)
-                await asyncio.sleep(_EVERY)
-        await asyncio.to_thread(self._folder.remove)
+        await self._ledger.fail_where_there_is_room(self.name, error, self._folder.remove)
 
 
 def _figures(answers: Answers, total: int) -> dict[str, Any]:

@@ -164,15 +164,7 @@ class BatchJobs:
         Raises:
             ApiError: 404, or 400 where it has ended.
         """
-        state = self._ledger.get(name).body["state"]
-        if state in ledger.ENDED:
-            raise ApiError(
-                Code.FAILED_PRECONDITION,
-                f"{name} cannot be cancelled: it has ended, with {state}.",
-                rule="VT655",
-            )
-        if state != ledger.CANCELLING:
-            self._ledger.begin_cancel(name)
+        self._ledger.begin_cancel(name, rule="VT655")
         if name in self._runs:
             self._runs[name].cancel()
             return

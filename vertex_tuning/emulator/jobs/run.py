@@ -323,18 +323,8 @@ class Run:
             await self._publisher.publish()
 
     async def _fail(self, error: ApiError) -> None:
-        """A job that fails because the disk is full cannot write that down at once: it stays until it can."""
         await self._publish()
-        while True:
-            try:
-                self._ledger.fail(self.name, error.status())
-                break
-            except Exception as full:
-                if not files.is_full(full):
-                    raise
-                await asyncio.to_thread(self._folder.remove)
-                await asyncio.sleep(_PROGRESS_EVERY)
-        await asyncio.to_thread(self._folder.remove)
+        await self._ledger.fail_where_there_is_room(self.name, error, self._folder.remove)
 
 
 def _completed(epochs: int, steps: int) -> dict[str, str]:

@@ -195,15 +195,7 @@ class TuningJobs:
         Raises:
             ApiError: 404, or 400 where it has ended.
         """
-        state = self._ledger.get(name).body["state"]
-        if state in ledger.ENDED:
-            raise ApiError(
-                Code.FAILED_PRECONDITION,
-                f"{name} cannot be cancelled: it has ended, with {state}.",
-                rule="VT644",
-            )
-        if state != ledger.CANCELLING:
-            self._ledger.begin_cancel(name)
+        self._ledger.begin_cancel(name, rule="VT644")
         if name in self._runs:
             self._runs[name].cancel()
             return
