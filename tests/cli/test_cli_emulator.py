@@ -308,8 +308,9 @@ def test_a_tiny_stand_in_is_pulled_without_a_network(cli, alone):
         ("gemma-3-270m", "VT703", "--accept-terms"),
         ("nonsense", "VT701", "tiny-0.1m"),
         ("", "VT701", "tiny-0.1m"),
+        ("tiny", "VT701", "a family of stand-ins"),
     ],
-    ids=["terms", "unknown", "empty"],
+    ids=["terms", "unknown", "empty", "family"],
 )
 def test_a_stand_in_that_cannot_be_pulled_is_refused_with_the_way_out(cli, home, name, rule, help):
     done = cli("emulator", "models", "pull", name)
