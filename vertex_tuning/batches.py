@@ -9,7 +9,6 @@ import tempfile
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from vertex_tuning import catalog, data
@@ -18,6 +17,7 @@ from vertex_tuning.errors import ServiceError, SpecError
 from vertex_tuning.jobs import ENDED, SUCCEEDED, failure, followed, name_of, seconds
 from vertex_tuning.journal import LABEL
 from vertex_tuning.models import (
+    NEVER,
     Answer,
     Checkpoint,
     Model,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 FOLDER = "vertex-tuning/batches"
 _JOB = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/batchPredictionJobs/[^/]+")
 _TUNED = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/models/[^/]+")
-_NEVER = datetime.min.replace(tzinfo=UTC)
 _CREATE_TIMEOUT = 120.0
 """Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
 
@@ -310,7 +309,7 @@ class Batches:
             for location in locations(self._connection)
             for job in jobs_in(self._connection, location, filter=filter, limit=limit)
         ]
-        found.sort(key=lambda job: job.resource.create_time or _NEVER, reverse=True)
+        found.sort(key=lambda job: job.resource.create_time or NEVER, reverse=True)
         return found[:limit]
 
 
@@ -400,6 +399,15 @@ def order(
 
 def _model(connection: Connection, model: Model | str) -> tuple[str, str]:
     """What google-genai takes, and the location that it is in."""
+    if (isinstance(model, str) and model.startswith("gs://")) or (
+        isinstance(model, TunedModel) and model.output_uri
+    ):
+        raise SpecError(
+            "VT344",
+            "the weights of an open model answer no batch: a batch is answered by a Gemini model, tuned or not",
+            where="model",
+            fix="deploy() the model, and ask it row by row: model.generate",
+        )
     if isinstance(model, Checkpoint) or (isinstance(model, str) and "/endpoints/" in model):
         raise SpecError(
             "VT344",

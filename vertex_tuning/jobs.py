@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from vertex_tuning.errors import JobCancelledError, JobFailedError, JobTimeoutError, ServiceError
+from vertex_tuning.errors import JobCancelledError, JobFailedError, JobTimeoutError, ServiceError, SpecError
 from vertex_tuning.retries import again, is_passing, translated
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ ENDED = frozenset(
     }
 )
 SUCCEEDED = frozenset({"JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED"})
+_JOB = re.compile(r"(?:projects/[^/]+/locations/(?P<location>[^/]+)/)?tuningJobs/[^/]+")
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 15.0
 _BACK_OFF = 1.3
@@ -138,7 +140,8 @@ class TuningJob:
 
     def refresh(self) -> TuningJob:
         """Ask the service how it does; returns itself."""
-        self._resource = again(lambda: self._connection.genai.tunings.get(name=self.name))
+        client = _client(self._connection, self.name)
+        self._resource = again(lambda: client.tunings.get(name=self.name))
         return self
 
     def follow(self, *, timeout: float | None = None) -> Iterator[Progress]:
@@ -236,7 +239,8 @@ class TuningJob:
 
     def cancel(self) -> None:
         """Ask it to end; `wait()` tells when it has."""
-        again(lambda: self._connection.genai.tunings.cancel(name=self.name))
+        client = _client(self._connection, self.name)
+        again(lambda: client.tunings.cancel(name=self.name))
 
 
 class Jobs:
@@ -246,9 +250,20 @@ class Jobs:
         self._connection = connection
 
     def get(self, name: str) -> TuningJob:
-        """A job, by its name or by its id alone."""
+        """A job, by its name or by its id alone.
+
+        Raises:
+            SpecError: VT320, not a job's name.
+        """
+        if not name.isdigit() and _JOB.fullmatch(name) is None:
+            raise SpecError(
+                "VT320",
+                f'"{name}" is not the name of a tuning job',
+                fix="projects/PROJECT/locations/LOCATION/tuningJobs/ID, or its ID; see: vertex-tuning jobs list",
+            )
         full = name if "/" in name else f"tuningJobs/{name}"
-        return TuningJob(self._connection, again(lambda: self._connection.genai.tunings.get(name=full)))
+        client = _client(self._connection, name)
+        return TuningJob(self._connection, again(lambda: client.tunings.get(name=full)))
 
     def list(self, *, filter: str = "", limit: int | None = None) -> list[TuningJob]:
         """Jobs, newest first.
@@ -341,6 +356,12 @@ def failure(name: str, state: str, error: Any) -> JobFailedError | JobCancelledE
         code=code,
         fix=_CURES.get(code, ""),
     )
+
+
+def _client(connection: Connection, name: str) -> Any:
+    match = _JOB.fullmatch(name)
+    location = match["location"] if match else None
+    return connection.genai_in(location) if location else connection.genai
 
 
 def _json_objects(text: str) -> Iterator[dict[str, Any]]:

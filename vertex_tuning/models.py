@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(
     r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/models/(?P<id>[^/@]+)(?:@(?P<version>[^/]+))?"
 )
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""Before every time that a service may have noted."""
 _LOCATION = re.compile(r"/locations/([^/]+)/")
 
 Prompt = str | Sequence[Mapping[str, Any]]
@@ -192,13 +195,13 @@ class TunedModel(Model):
         """Fields of a spec that tunes on from it: an open model by its weights, others by their name.
 
         Raises:
-            SpecError: VT320, nobody knows what the weights in a folder were tuned from.
+            SpecError: VT321, nobody knows what the weights in a folder were tuned from.
         """
         if self._deployment is None:
             return {"base_model": self.name}
         if not self.base_model:
             raise SpecError(
-                "VT320",
+                "VT321",
                 f"nothing tells what the weights in {self.output_uri} were tuned from",
                 where="base_model",
                 fix=f'base_model="...", custom_base_model="{self._deployment.weights}"',
@@ -475,7 +478,7 @@ class Models:
 
     def list(self, *, limit: int | None = None) -> list[TunedModel]:
         """Tuned models, newest first."""
-        found: list[TunedModel] = []
+        items: list[types.Model] = []
         for location in locations(self._connection):
             pages = again(
                 lambda location=location: self._connection.genai_in(location).models.list(  # type: ignore[misc]
@@ -483,17 +486,23 @@ class Models:
                 )
             )
             while True:
-                found += [self._of(item, (item.name or "").partition("@")[0]) for item in pages.page]
+                items += pages.page
                 try:
                     again(pages.next_page)
                 except IndexError:
                     break
-        return found[:limit]
+        items.sort(key=_created, reverse=True)
+        return [self._of(item, (item.name or "").partition("@")[0]) for item in items[:limit]]
 
     def _of(self, item: types.Model, name: str) -> TunedModel:
         endpoints = item.endpoints or []
         endpoint = (endpoints[0].name if endpoints else "") or ""
         return TunedModel(self._connection, f"{name}@{item.version or '1'}", endpoint)
+
+
+def _created(item: types.Model) -> datetime:
+    time = item.tuned_model_info.create_time if item.tuned_model_info else None
+    return time or NEVER
 
 
 def locations(connection: Connection) -> Iterator[str]:

@@ -121,7 +121,7 @@ def _service_error(error: BaseException) -> ServiceError | None:
         return _answered(_number(code), getattr(error, "status", None), message)
     if "google.api_core.exceptions.GoogleAPICallError" in kinds:
         status = getattr(getattr(error, "grpc_status_code", None), "name", None)
-        return _answered(_number(code), status, message)
+        return _answered(_number(code), status, _own_words(error) or message)
     if _GAVE_UP in kinds:
         cause = getattr(error, "cause", None)
         found = _service_error(cause) if cause is not None else None
@@ -137,6 +137,13 @@ def _service_error(error: BaseException) -> ServiceError | None:
         what = f"the credentials are not good: {_short(message)}"
         return ServiceError("VT501", what, code=401, status="UNAUTHENTICATED", fix=_LOG_IN)
     return None
+
+
+def _own_words(error: BaseException) -> str:
+    """What the service itself said: over REST, Google's client puts the method and the address before it."""
+    with contextlib.suppress(Exception):
+        return str(error.response.json()["error"]["message"])  # type: ignore[attr-defined]
+    return ""
 
 
 def _kinds(error: BaseException | None) -> set[str]:

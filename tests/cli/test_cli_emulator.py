@@ -112,6 +112,13 @@ def test_reset_makes_it_as_new(cli, detached):
     assert "mine" not in listed
 
 
+def test_a_simulation_says_what_it_is(cli, alone):
+    assert cli("emulator", "start", "--simulate", "--detach", "--port", "0").status == 0
+    assert "simulates  3,600 times as fast as the clock" in cli("emulator", "status").out
+    assert cli("emulator", "status", "--json").json["simulate"] == 3600
+    assert cli("emulator", "stop").status == 0
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
 def test_in_the_foreground_it_serves_until_ctrl_c(running, alone, options):
     process = running("emulator", "start", "--port", "0", *options)
@@ -301,8 +308,9 @@ def test_a_tiny_stand_in_is_pulled_without_a_network(cli, alone):
         ("gemma-3-270m", "VT703", "--accept-terms"),
         ("nonsense", "VT701", "tiny-0.1m"),
         ("", "VT701", "tiny-0.1m"),
+        ("tiny", "VT701", "a family of stand-ins"),
     ],
-    ids=["terms", "unknown", "empty"],
+    ids=["terms", "unknown", "empty", "family"],
 )
 def test_a_stand_in_that_cannot_be_pulled_is_refused_with_the_way_out(cli, home, name, rule, help):
     done = cli("emulator", "models", "pull", name)

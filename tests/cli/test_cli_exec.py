@@ -306,3 +306,24 @@ def test_rows_with_pictures_are_left_out_where_that_is_asked(command, tmp_path):
     for options, state in (((), "FAILED"), (("--drop-media",), "SUCCEEDED")):
         done = command(*EXEC, *options, "--", sys.executable, "program.py")
         assert (done.status, done.out.rpartition("_")[2]) == (0, f"{state}\n"), (done.out, done.err)
+
+
+def test_custom_jobs_of_images_of_ones_own_are_run_where_that_was_said(command):
+    program = (
+        "import os\n"
+        "from google.cloud import aiplatform_v1\n"
+        "client = aiplatform_v1.JobServiceClient(client_options={'api_endpoint': 'us-central1-aiplatform.googleapis.com'})\n"
+        "container = {'image_uri': 'gcr.io/mine/trainer:2', 'command': ['true']}\n"
+        "pool = {'machine_spec': {'machine_type': 'n1-standard-4'}, 'replica_count': 1, 'container_spec': container}\n"
+        "job = {'display_name': 'own', 'job_spec': {'worker_pool_specs': [pool]}}\n"
+        "parent = f\"projects/{os.environ['GOOGLE_CLOUD_PROJECT']}/locations/us-central1\"\n"
+        "try:\n"
+        "    print(client.create_custom_job(parent=parent, custom_job=job).state.name)\n"
+        "except Exception as refused:\n"
+        "    print(refused)\n"
+    )
+    run = ("--", sys.executable, "-W", "ignore", "-c", program)
+    done = command(*EXEC, "--local-image", "gcr.io/mine/*", *run)
+    assert (done.status, done.out) == (0, "JOB_STATE_PENDING\n"), done.err
+    done = command(*EXEC, "--local-image", "gcr.io/mine/*", "--no-local-code", *run)
+    assert "--no-local-code" in done.out

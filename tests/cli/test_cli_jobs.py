@@ -81,11 +81,21 @@ def test_cancelling_need_not_wait(cli, long_job):
 
 
 @pytest.mark.parametrize("words", [["show"], ["watch"], ["cancel"]], ids=" ".join)
-@pytest.mark.parametrize("name", ["123", "no such job", "projects/p/locations/us-central1/tuningJobs/9", ""])
-def test_a_job_that_there_is_not(cli, words, name):
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("123", "VT501"),
+        ("projects/p/locations/us-central1/tuningJobs/9", "VT501"),
+        ("no such job", "VT320"),
+        ("a/b", "VT320"),
+        ("projects/p/locations/us-central1/batchPredictionJobs/9", "VT320"),
+        ("", "VT320"),
+    ],
+)
+def test_a_job_that_there_is_not(cli, words, name, rule):
     done = cli("jobs", *words, name)
-    assert (done.status, done.out, done.rule) == (1, "", "VT501")
+    assert (done.status, done.out, done.rule) == (1, "", rule)
     found = cli("jobs", *words, name, "--json")
     assert (found.status, found.err) == (1, "")
-    assert found.json["error"]["rule"] == "VT501"
+    assert found.json["error"]["rule"] == rule
     assert found.json["error"]["what"]

@@ -50,3 +50,9 @@ def test_a_file_that_cannot_be_read_is_told(cli, tmp_path):
     (tmp_path / "empty.txt").write_text("", encoding="utf-8")
     done = cli("prompts", "save", "empty.txt", "--model", BASE, "--json")
     assert (done.status, done.json["error"]["rule"]) == (1, "VT362")
+    assert done.json["error"]["what"] == "a prompt needs a text"
+
+
+def test_a_mark_that_an_editor_left_before_the_text_is_not_a_part_of_it(cli, tmp_path):
+    (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbfSay {colour}.")
+    assert cli("prompts", "save", "marked.txt", "--model", BASE, "--json").json["text"] == "Say {colour}."

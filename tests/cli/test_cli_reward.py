@@ -58,7 +58,14 @@ def test_as_json_it_is_one_document(cli, files):
 
 @pytest.mark.parametrize(
     ("content", "rule"),
-    [("{", "VT901"), ("[]", "VT901"), ("{}", "VT901"), ('{"rewardName": "x"}', "VT902")],
+    [
+        ("{", "VT901"),
+        ("[]", "VT901"),
+        ("[" * 100_000, "VT901"),
+        ("{}", "VT901"),
+        ('{"rewardName": "x"}', "VT902"),
+    ],
+    ids=["cut off", "a list", "deep", "empty", "no scorer"],
 )
 def test_a_reward_that_makes_no_sense_is_refused(cli, files, tmp_path, content, rule):
     (tmp_path / "reward.json").write_text(content, encoding="utf-8")

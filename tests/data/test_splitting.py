@@ -191,3 +191,11 @@ def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DatasetError) as caught:
         data.split(tmp_path / "none.jsonl")
     assert caught.value.rule == "VT201"
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"], ids=["no bytes", "blank lines"])
+def test_a_file_without_rows_is_empty_as_every_other_command_says(tmp_path, content):
+    (tmp_path / "x.jsonl").write_text(content, encoding="utf-8")
+    with pytest.raises(DatasetError) as caught:
+        data.split(tmp_path / "x.jsonl")
+    assert caught.value.rule == "VT217"

@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,32 @@ def test_a_reset_ends_what_runs(start_emulator: Callable[..., RunningEmulator]) 
     assert gone(processes)
     assert running.call("GET", f"/v1/{LOCATION}/customJobs") == {}
     assert run(running, ["true"])["state"] == "JOB_STATE_SUCCEEDED"
+
+
+def test_what_is_asked_for_in_the_midst_of_a_reset_is_begun_after_it(
+    start_emulator: Callable[..., RunningEmulator],
+) -> None:
+    running = start_emulator()
+
+    def workers() -> list[str]:
+        return list(running.call("GET", "/emulator/status")["workers"])
+
+    family(running, post(running, FAMILY))
+    model = f"{LOCATION}/publishers/google/models/gemini-2.5-flash"
+    question = {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(running.call, "POST", f"/v1/{model}:generateContent", question)
+        while "serving" not in workers():
+            time.sleep(0.02)
+        # The serving process has its imports to do before it can end: that takes the reset some seconds.
+        reset = pool.submit(running.call, "POST", "/emulator/reset", {})
+        while any(name.startswith("custom") for name in workers()):
+            time.sleep(0.02)
+        assert not reset.done()
+        made = post(running, ["sleep", "984"])
+        assert reset.result() == {}
+        assert asked.result()[0] == 503
+    until(running, made["name"], "JOB_STATE_RUNNING")
 
 
 # What is not run

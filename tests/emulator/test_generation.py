@@ -314,7 +314,9 @@ def test_what_cannot_be_is_refused_in_words_that_help(emulator, body, words):
     ],
 )
 def test_a_model_that_there_is_not(emulator, model, code):
-    assert ask(emulator, model=model)[0] == code
+    found, answer = ask(emulator, model=model)
+    assert found == code
+    assert model.removeprefix("projects/vertex-tuning-local") in answer["error"]["message"]
 
 
 def test_a_model_that_there_is_not_is_named_in_full(emulator):

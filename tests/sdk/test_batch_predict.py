@@ -149,6 +149,8 @@ def test_a_model_that_cannot_answer_a_batch(client, tuned):
         ("nothing", "VT301"),
         (tuned.endpoint, "VT344"),
         (tuned.checkpoints()[0], "VT344"),
+        ("gs://bucket/weights", "VT344"),
+        (client.models.get("gs://bucket/weights"), "VT344"),
     ):
         with pytest.raises(SpecError) as refused:
             client.batch_predict(["x"], model=model)

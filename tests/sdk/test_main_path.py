@@ -213,7 +213,8 @@ def test_gemini_3_is_tuned_in_a_region_and_asked_in_its_multi_region(client):
     model = client.tune(spec).result()
     assert "/locations/us/" in model.endpoint
     assert model.generate("Opposite of hot?", max_output_tokens=4).answer_tokens > 0
-    assert model.name in {found.name for found in client.models.list()}
+    assert client.models.list()[0].name == model.name, "the newest comes first, wherever it lives"
+    assert [found.name for found in client.models.list(limit=1)] == [model.name]
 
 
 def test_jobs_are_listed_newest_first_by_filter_and_limit(client):
@@ -309,4 +310,4 @@ def test_open_weights_are_tuned_on_as_they_are(client):
     found = client.models.get(f"{out}/1")
     with pytest.raises(SpecError) as caught:
         SupervisedTuning(base_model=found, output_uri=f"{out}/3", **spec)
-    assert caught.value.rule == "VT320"
+    assert caught.value.rule == "VT321"

@@ -117,6 +117,13 @@ def test_lists_are_read_to_their_end(client, name):
     assert prompts.list(filter='display_name="nothing is called so"') == []
 
 
+def test_what_the_service_refuses_is_told_in_its_own_words(client):
+    with pytest.raises(ServiceError) as caught:
+        client.prompts.get("123")
+    assert caught.value.fault.what.startswith("The Dataset projects/")
+    assert caught.value.code == 404
+
+
 @pytest.mark.parametrize(
     ("call", "rule", "named"),
     [

@@ -35,10 +35,18 @@ map_option = click.option(
 )
 
 
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="No more than these."
+)
+
+
 class Number(click.FloatRange):
     """A number in a range: neither infinite nor "not a number", which are in every range and none."""
 
     name = "number"
+
+    def _describe_range(self) -> str:
+        return "" if self.min is self.max is None else super()._describe_range()
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number."""
@@ -46,6 +54,15 @@ class Number(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return found
+
+
+# Which of many
+
+
+def list_options(command: F) -> F:
+    """`--filter` and `--limit` of what is a job, handed on as `expression` and `limit`."""
+    words = 'As the service understands it: state="JOB_STATE_RUNNING".'
+    return click.option("--filter", "expression", default="", help=words)(limit_option(command))
 
 
 # Where a command talks to

@@ -74,7 +74,7 @@ def check(file: Path, validation: Path | None, method: str, base_model: str, as_
 )
 @click.option(
     "--method",
-    type=click.Choice(["supervised", "preference", "reinforcement"]),
+    type=click.Choice(["supervised", "preference", "reinforcement", "distillation"]),
     default="supervised",
     show_default=True,
     help="What it is for: the service takes no more than so many rows for validation.",

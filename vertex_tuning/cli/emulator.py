@@ -28,6 +28,15 @@ _data_dir = click.option(
 
 def _server_options(command: F) -> F:
     for option in (
+        click.option(
+            "--local-image",
+            metavar="PATTERN",
+            multiple=True,
+            help="Run custom jobs with such an image as a process. [default: */vertex-tuning*]",
+        ),
+        click.option(
+            "--no-local-code", is_flag=True, help="Run no code of a user's (code rewards, custom jobs)."
+        ),
         _common.map_option,
         click.option(
             "--speed",
@@ -77,14 +86,6 @@ def emulator() -> None:
 @_data_dir
 @_server_options
 @click.option("--no-forward", is_flag=True, help="The front door lets no host through that is not served.")
-@click.option("--no-local-code", is_flag=True, help="Run no code of a user's (code rewards, custom jobs).")
-@click.option(
-    "--local-image",
-    "local_images",
-    metavar="PATTERN",
-    multiple=True,
-    help="Run custom jobs with such an image as a process. [default: */vertex-tuning*]",
-)
 @click.option("--detach", is_flag=True, help="Return when it is ready, and leave it running.")
 @_common.json_option
 def start(
@@ -92,8 +93,6 @@ def start(
     port: int,
     data_dir: Path | None,
     no_forward: bool,
-    no_local_code: bool,
-    local_images: tuple[str, ...],
     detach: bool,
     as_json: bool,
     **rest: Any,
@@ -115,8 +114,8 @@ def start(
     if detach:
         from vertex_tuning.emulator import control
 
-        flags = {"no_forward": no_forward, "no_local_code": no_local_code, "local_image": local_images}
-        arguments = ["--host", host, "--port", str(port), *_arguments(data_dir=data_dir, **flags, **rest)]
+        options = _arguments(data_dir=data_dir, no_forward=no_forward, **rest)
+        arguments = ["--host", host, "--port", str(port), *options]
         record = control.start_detached(arguments)
         if as_json:
             _common.print_json(dict(record))
@@ -130,13 +129,14 @@ def start(
     rest["simulate"] = speed if rest.pop("simulate") else None
     given = {name: value for name, value in {"data_dir": data_dir, **rest}.items() if value is not None}
     given["maps"] = mapped
-    if local_images:
-        given["local_images"] = local_images
+    given["local_code"] = not given.pop("no_local_code")
+    if images := given.pop("local_image"):
+        given["local_images"] = images
     for name in ("data_dir", "weights_dir"):
         if name in given:
             given[name] = given[name].absolute()
     del given["map"]
-    settings = Settings(host=host, port=port, forward=not no_forward, local_code=not no_local_code)
+    settings = Settings(host=host, port=port, forward=not no_forward)
     server.main(dataclasses.replace(settings, **given), ready_json=as_json)
 
 
@@ -188,6 +188,8 @@ def status(data_dir: Path | None, as_json: bool) -> None:
     click.echo(f"The emulator answers at {found['address']}")
     click.echo(f"  data       {found['data_dir']}")
     click.echo(f"  project    {found['project']}, {found['location']}")
+    if found["simulate"] is not None:
+        click.echo(f"  simulates  {found['simulate']:,g} times as fast as the clock")
     for host, target in found["maps"].items():
         click.echo(f"  map        {host} -> {target}")
     click.echo(f"  jobs       {jobs or 'none'}")

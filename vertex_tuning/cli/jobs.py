@@ -19,10 +19,7 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option(
-    "--filter", "expression", default="", help='As the service understands it: state="JOB_STATE_RUNNING".'
-)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="No more than these.")
+@_common.list_options
 @_common.target_options
 def list_jobs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> None:
     """List jobs, newest first.

@@ -27,7 +27,7 @@ def models() -> None:
 
 @models.command("list")
 @click.option("--base", is_flag=True, help="Models that can be tuned, from the catalog; nobody is asked.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="No more than these.")
+@_common.limit_option
 @_common.target_options
 def list_models(base: bool, limit: int, where: dict[str, str], as_json: bool) -> None:
     """List tuned models, newest first; with --base, what can be tuned.

@@ -26,7 +26,7 @@ def prompts() -> None:
 
 @prompts.command("list")
 @click.option("--filter", default="", help='Which ones, as the service takes it: display_name="greeting".')
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="No more than these.")
+@_common.limit_option
 @_common.target_options
 def list_prompts(filter: str, limit: int, where: dict[str, str], as_json: bool) -> None:
     """List prompts.
@@ -105,7 +105,7 @@ def save(
 
 @prompts.command()
 @click.argument("prompt")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="No more than these.")
+@_common.limit_option
 @_common.target_options
 def versions(prompt: str, limit: int, where: dict[str, str], as_json: bool) -> None:
     """List the versions of PROMPT.
@@ -168,7 +168,7 @@ def _text(file: str) -> str:
     if file == "-":
         return sys.stdin.read()
     try:
-        with click.open_file(file, encoding="utf-8") as stream:
+        with click.open_file(file, encoding="utf-8-sig") as stream:
             return str(stream.read())
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

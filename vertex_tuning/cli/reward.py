@@ -145,7 +145,7 @@ def read_reward(path: Path) -> AnyReward:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RewardError("VT901", f"it cannot be read: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RewardError("VT901", f"it is not JSON: {error}", where=str(path)) from error
     if not isinstance(config, dict):
         raise RewardError(

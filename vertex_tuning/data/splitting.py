@@ -93,6 +93,10 @@ def split(
     targets = (folder / f"{stem}-train.jsonl", folder / f"{stem}-validation.jsonl")
     _check_free(targets)
     ranks = _ranks(source, seed, method)
+    if not ranks:
+        raise DatasetError(
+            "VT217", "the data set is empty", where=source.name, fix="one JSON object per line"
+        )
     most, wanted = most_validation(len(ranks), method), max(1, round(validation * len(ranks)))
     chosen = held_out(ranks, min(wanted, most))
     if not chosen:

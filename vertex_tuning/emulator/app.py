@@ -68,6 +68,7 @@ class Emulator:
         self.record: dict[str, Any] = {}
         """What `run.json` holds; filled once the port is open."""
         self._guard = guard.Guard(settings.token)
+        self._resetting = asyncio.Lock()
 
     @property
     def address(self) -> str:
@@ -91,15 +92,16 @@ class Emulator:
         self.db.close()
 
     async def reset(self) -> None:
-        """Forget every resource and object; what is there from the start comes back."""
-        await self.batches.reset()
-        await self.custom_jobs.reset()
-        await self.jobs.reset()
-        await self.generation.reset()
-        with self.db.transaction() as sql:
-            sql.execute("DELETE FROM resources")
-            sql.execute("DELETE FROM events")
-        await asyncio.to_thread(self.storage.reset)
+        """Forget every resource and object; what is there from the start comes back. Who asks for something meanwhile waits."""
+        async with self._resetting:
+            await self.batches.reset()
+            await self.custom_jobs.reset()
+            await self.jobs.reset()
+            await self.generation.reset()
+            with self.db.transaction() as sql:
+                sql.execute("DELETE FROM resources")
+                sql.execute("DELETE FROM events")
+            await asyncio.to_thread(self.storage.reset)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; of a fault of ours the wire is told nothing but an incident id."""
@@ -127,6 +129,16 @@ class Emulator:
                 raise  # the connection is cut, so that nobody takes half an answer for a whole one
             await _json(scope, _incident(error, scope).body(), 500)(scope, receive, send)
 
+    async def _until_reset(self) -> None:
+        """Wait for the end of a reset: what was begun in its midst would be half forgotten, and a process of it left."""
+        if self._resetting.locked():
+            async with self._resetting:
+                pass
+
+    async def _storage(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._until_reset()
+        await self.storage.app(scope, receive, send)
+
     def _app_for(self, scope: Scope) -> ASGIApp:
         host = self._guard.check(scope)
         root = _path(scope)[1:].partition("/")[0]
@@ -135,7 +147,7 @@ class Emulator:
             storage = root in _STORAGE_ROOTS or root not in RESERVED_ROOTS
         else:
             storage = served["storage"] is not None
-        return self.storage.app if storage else self._api
+        return self._storage if storage else self._api
 
     async def _api(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = _path(scope)
@@ -155,6 +167,8 @@ class Emulator:
             call.body = self.wire.parse(route.request, await _json_body(request), version, noted=noted)
             if noted:
                 log.info("%s: fields that Google's documents lack, taken: %s", path, ", ".join(noted))
+        if root != "emulator":
+            await self._until_reset()
         answer = await route.handler(call)
         if not isinstance(answer, Response):
             if route.response is not None:

@@ -80,6 +80,12 @@ def now() -> str:
     return spelled(CLOCK.now())
 
 
+def not_before(stamp: str) -> str:
+    """The time, or `stamp` where that is later: a machine's clock can be put back, and that of a simulation was ahead."""
+    moment = CLOCK.now()
+    return stamp if stamp and datetime.fromisoformat(stamp) > moment else spelled(moment)
+
+
 def spelled(moment: datetime) -> str:
     """A moment of UTC as ProtoJSON has it: RFC 3339 with `Z`, and 0, 3 or 6 digits of a second, as few as hold it."""
     micro = moment.microsecond

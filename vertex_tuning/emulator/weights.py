@@ -57,8 +57,17 @@ class WeightsStore:
             progress: Told what is being done.
 
         Raises:
-            WeightsError: VT703 terms not accepted, VT704 not to be had, VT705 damaged, VT706 cannot be converted.
+            WeightsError: VT701 no such stand-in, VT703 terms not accepted, VT704 not to be had, VT705 damaged, VT706 cannot be
+                converted.
         """
+        if name in catalog.families():
+            members = ", ".join(dict.fromkeys(catalog.families()[name].values()))
+            raise WeightsError(
+                "VT701",
+                f'"{name}" is a family of stand-ins, not one of them',
+                where=name,
+                fix=f"one of: {members}",
+            )
         stand_in = catalog.stand_in(name)
         found = self.path(name)
         if found is not None:

@@ -123,6 +123,8 @@ def to_metadata(
         for what, value in (("text", text), ("model", model))
         if not value.strip()
     ]
+    if len(faults) == 1:
+        raise SpecError("VT362", faults[0].what, where=faults[0].where)
     if faults:
         raise SpecError("VT362", "there is no prompt to save", faults=faults)
     message: dict[str, Any] = {

@@ -7,14 +7,13 @@ newest content under an older version's number, and lists no names. So what is d
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vertex_tuning.errors import ServiceError, SpecError
+from vertex_tuning.errors import SpecError
 from vertex_tuning.prompts.saved import SavedPrompt, of_resource, to_metadata
-from vertex_tuning.retries import again, translated
+from vertex_tuning.retries import again, passed_over, translated
 
 if TYPE_CHECKING:
     from vertex_tuning.connection import Connection
@@ -129,7 +128,7 @@ class Prompts:
     def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> None:
         """Delete a prompt with all its versions, or one version; no fault if it is gone."""
         name = self._full(prompt)
-        with _passed_over_if_gone():
+        with passed_over(404):
             if version is None:
                 again(lambda: self._service.delete_dataset(name=name).result(timeout=_TIMEOUT))
             else:
@@ -160,15 +159,6 @@ class Prompts:
                 fix="an id as vertex-tuning prompts list shows it, or projects/P/locations/L/datasets/ID",
             )
         return given if "/" in given else f"{self._parent}/datasets/{given}"
-
-
-@contextlib.contextmanager
-def _passed_over_if_gone() -> Iterator[None]:
-    try:
-        yield
-    except ServiceError as error:
-        if error.code != 404:
-            raise
 
 
 def _title(text: str) -> str:

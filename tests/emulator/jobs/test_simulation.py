@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from .conftest import COLOURS, Bench
+from .conftest import COLOURS, FINAL, LLAMA, LOCATION, Bench
 from .test_distillation import PROMPTS
 from .test_distillation import body as distillation
 from .test_preference import PAIRS
 from .test_preference import body as preference
+from .test_requests import refused
 
+MARKS = ("createTime", "startTime", "endTime", "updateTime")
 SLOW = ("--simulate", "--speed", "1")
 
 
@@ -117,6 +119,84 @@ def test_time_never_goes_back_and_jobs_begin_anew_after_a_crash(
     job = again.wait(name)
     assert job["state"] == "JOB_STATE_SUCCEEDED"
     assert job["endTime"] > job["startTime"] > job["createTime"]
+
+
+def killed(bench: Bench) -> None:
+    os.kill(bench.running.process.pid, signal.SIGKILL)
+    bench.running.process.wait()
+
+
+def test_a_job_that_was_to_be_trained_is_trained_by_a_simulation_too(
+    own_bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    bench = own_bench(data_dir=tmp_path / "data")
+    names = [bench.create(bench.upload(COLOURS * 20), epochs=3), bench.create()]
+    bench.until(names[0], lambda job: job["state"] == "JOB_STATE_RUNNING")
+    killed(bench)
+    again = own_bench("--simulate", data_dir=tmp_path / "data")
+    quick = again.tune()
+    for job in map(again.wait, names):
+        assert job["state"] == "JOB_STATE_SUCCEEDED", job
+        assert "labels" not in job
+        assert any("loss" in event["data"] for event in again.events(job["name"]))
+    assert quick["labels"] == {"simulated": "true"}
+
+
+def test_a_simulated_job_is_not_trained_by_an_emulator_that_trains(
+    own_bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    bench = own_bench(*SLOW, data_dir=tmp_path / "data")
+    name, cancelled = bench.create(), bench.create()
+    bench.call("POST", "/emulator/clock?advance=90000")
+    bench.until(name, lambda job: job["state"] == "JOB_STATE_RUNNING")
+    killed(bench)
+    again = own_bench(data_dir=tmp_path / "data")
+    for job in map(again.get, (name, cancelled)):
+        assert job["state"] == "JOB_STATE_FAILED"
+        assert job["error"]["details"][-1]["reason"] == "VT648"
+        assert "--simulate" in job["error"]["message"]
+        times = [datetime.fromisoformat(job[mark]) for mark in MARKS if mark in job]
+        assert times == sorted(times), "the clock was ahead, and what is written down stays in order"
+    assert again.tune()["state"] == "JOB_STATE_SUCCEEDED"
+
+
+def test_what_a_simulation_left_has_no_weights_to_go_on_from(
+    own_bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    bench = own_bench("--simulate", data_dir=tmp_path / "data")
+    model = bench.tune()["tunedModel"]["model"]
+    out = f"gs://{bench.bucket}/simulated"
+    bench.tune(baseModel=LLAMA, outputUri=out)
+    on = {"baseModel": None, "preTunedModel": {"tunedModelName": model}}
+    assert bench.tune(**on)["state"] == "JOB_STATE_SUCCEEDED"
+    deploying = {"customModel": {"gcsUri": f"{out}/{FINAL}"}}
+    answer = bench.call("POST", f"/v1beta1/{LOCATION}:deploy", deploying)
+    assert answer[0] == 400
+    assert "is of a simulated job" in answer[1]["error"]["message"]
+    killed(bench)
+    again = own_bench(data_dir=tmp_path / "data")
+    answer = again.post(again.body(**on))
+    assert "simulated" in refused(answer)["tuning_job.pre_tuned_model.tuned_model_name"]
+    spec = {"baseTeacherModel": None, "tunedTeacherModelSource": model}
+    answer = again.post(distillation(again.upload(PROMPTS), spec=spec))
+    assert "simulated" in refused(answer)["tuning_job.distillation_spec.tuned_teacher_model_source"]
+
+
+def test_the_folder_of_a_batch_bears_the_time_of_the_simulation(own_bench: Callable[..., Bench]) -> None:
+    bench = own_bench(*SLOW)
+    bench.call("POST", "/emulator/clock?advance=90000")
+    asked = {"request": {"contents": [{"role": "user", "parts": [{"text": "Say red."}]}]}}
+    body = {
+        "displayName": "batch",
+        "model": "publishers/google/models/gemini-2.5-flash",
+        "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": [bench.upload([asked])]}},
+        "outputConfig": {
+            "predictionsFormat": "jsonl",
+            "gcsDestination": {"outputUriPrefix": f"gs://{bench.bucket}/out"},
+        },
+    }
+    job = bench.wait(bench.call("POST", f"/v1/{LOCATION}/batchPredictionJobs", body)["name"])
+    assert f"prediction-model-{job['createTime'][:16]}" in job["outputInfo"]["gcsOutputDirectory"]
 
 
 @pytest.mark.parametrize("seconds", ["", "-1", "soon", "inf", "nan"])

@@ -15,7 +15,7 @@ from vertex_tuning.emulator.batches import lines, request
 from vertex_tuning.emulator.batches.answers import Answers, Folder
 from vertex_tuning.emulator.jobs import files, ledger
 from vertex_tuning.emulator.jobs.ledger import Ledger
-from vertex_tuning.emulator.state import now
+from vertex_tuning.emulator.state import not_before
 from vertex_tuning.emulator.status import ApiError, Code
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Run:
             ledger.RUNNING,
             {"answered": len(answers.lines)},
             state=ledger.RUNNING,
-            startTime=job.body.get("startTime", now()),
+            startTime=job.body.get("startTime") or not_before(job.body["createTime"]),
             outputInfo={"gcsOutputDirectory": job.private["directory"]},
         )
         served = request.served(self._emulator, job.private["target"])
@@ -173,17 +173,7 @@ class Run:
         self._emulator.storage.write(f"{self._directory}/predictions.jsonl", path, "application/jsonl")
 
     async def _fail(self, error: ApiError) -> None:
-        """A job that fails because the disk is full cannot write that down at once: it stays until it can."""
-        while True:
-            try:
-                self._ledger.fail(self.name, error.status())
-                break
-            except Exception as full:
-                if not files.is_full(full):
-                    raise
-                await asyncio.to_thread(self._folder.remove)
-                await asyncio.sleep(_EVERY)
-        await asyncio.to_thread(self._folder.remove)
+        await self._ledger.fail_where_there_is_room(self.name, error, self._folder.remove)
 
 
 def _figures(answers: Answers, total: int) -> dict[str, Any]:

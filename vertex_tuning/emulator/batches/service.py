@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
 from vertex_tuning.emulator.batches import lines, request
 from vertex_tuning.emulator.batches.answers import Folder
 from vertex_tuning.emulator.batches.run import AT_ONCE, Run
+from vertex_tuning.emulator.clock import CLOCK
 from vertex_tuning.emulator.jobs import files, ledger
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.state import Resource, now
@@ -110,7 +110,7 @@ class BatchJobs:
         if order.version:
             job["modelVersionId"] = order.version
         prefix = body["outputConfig"]["gcsDestination"]["outputUriPrefix"].rstrip("/")
-        moment = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+        moment = CLOCK.now().replace(tzinfo=None).isoformat(timespec="microseconds")
         try:
             count = await asyncio.to_thread(self._take_in, folder, order.source)
             private = {
@@ -164,15 +164,7 @@ class BatchJobs:
         Raises:
             ApiError: 404, or 400 where it has ended.
         """
-        state = self._ledger.get(name).body["state"]
-        if state in ledger.ENDED:
-            raise ApiError(
-                Code.FAILED_PRECONDITION,
-                f"{name} cannot be cancelled: it has ended, with {state}.",
-                rule="VT655",
-            )
-        if state != ledger.CANCELLING:
-            self._ledger.begin_cancel(name)
+        self._ledger.begin_cancel(name, rule="VT655")
         if name in self._runs:
             self._runs[name].cancel()
             return

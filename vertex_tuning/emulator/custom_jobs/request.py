@@ -58,7 +58,7 @@ def _check_served(emulator: Emulator, pools: list[Body]) -> None:
         if not is_ours(image, settings.local_images):
             why = (
                 f"It runs no containers: '{image}' is not an image whose command it may run as a process here. "
-                f"Those are: {', '.join(settings.local_images)} (emulator start --local-image PATTERN)."
+                f"Those are: {', '.join(settings.local_images)} (--local-image PATTERN, where the emulator is started)."
             )
         elif not pools[0]["containerSpec"].get("command"):
             why = "It knows no image's own entrypoint: give container_spec.command."

@@ -21,7 +21,7 @@ from vertex_tuning.emulator import environment
 from vertex_tuning.emulator.custom_jobs import request
 from vertex_tuning.emulator.jobs import files, ledger
 from vertex_tuning.emulator.settings import processors
-from vertex_tuning.emulator.state import Resource, now
+from vertex_tuning.emulator.state import Resource, not_before, now
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.workers.process import Worker, scrubbed_environment
 
@@ -37,6 +37,8 @@ _MODULE = "vertex_tuning.emulator.workers.custom_child"
 _GRACE = 10.0
 """Seconds for the supervisor to end what it holds."""
 _TAIL = 2000
+_MARKED = {"startTime": (ledger.RUNNING,), "endTime": ledger.ENDED}
+"""When a job came to these states, it shows for good."""
 
 
 class CustomJobs:
@@ -171,7 +173,7 @@ class CustomJobs:
 
     async def _run(self, name: str) -> None:
         # Written down before anything runs: what has begun is never begun again.
-        job = self._change(name, ledger.RUNNING, startTime=now()).body
+        job = self._change(name, ledger.RUNNING).body
         order = await self._order(job)
         ended: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
         said: Body = {}
@@ -264,7 +266,9 @@ class CustomJobs:
     def _change(self, name: str, state: str, **fields: Any) -> Resource:
         with self._db.transaction():
             job = self.get(name)
-            job.body.update(fields, state=state, updateTime=now())
+            time = not_before(job.body["updateTime"])
+            marks = {name: time for name, states in _MARKED.items() if state in states}
+            job.body.update(fields, state=state, updateTime=time, **marks)
             self._db.put(job, state)
         return job
 
@@ -272,7 +276,7 @@ class CustomJobs:
         with self._db.transaction():
             job = self._db.get(name)
             if job is not None and job.body["state"] not in ledger.ENDED:
-                self._change(name, state, endTime=now(), **({"error": error} if error else {}))
+                self._change(name, state, **({"error": error} if error else {}))
 
 
 def _cancelled() -> Body:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.emulator import weights
-from vertex_tuning.emulator.jobs import files, tokenizer
+from vertex_tuning.emulator.jobs import files, simulated, tokenizer
 from vertex_tuning.emulator.status import ApiError, invalid
 from vertex_tuning.emulator.storage.listing import Query, page
 from vertex_tuning.errors import WeightsError
@@ -79,6 +79,14 @@ def look(storage: Storage, uri: str, field: str) -> Given:
     under = f"{prefix}/" if prefix else ""
     found = page(storage.db, bucket, Query(prefix=under, delimiter="/", limit=_MAX_FILES + 1)).items
     names = {name: version for version in found if (name := version.name.rpartition("/")[2])}
+    if simulated.NOTE in names:
+        raise invalid(
+            (
+                field,
+                f"{uri} is of a simulated job: it holds a note, and no weights. Run the job on an emulator without --simulate.",
+            ),
+            rule="VT660",
+        )
     odd = sorted(name for name in names if not (name.endswith(_TAKEN) or name == _SENTENCE_PIECES))
     if odd:
         raise invalid(

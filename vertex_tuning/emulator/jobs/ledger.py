@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from vertex_tuning.emulator.state import Database, Resource, now
-from vertex_tuning.emulator.status import Code, not_found
+from vertex_tuning.emulator.jobs import files
+from vertex_tuning.emulator.state import Database, Resource, not_before
+from vertex_tuning.emulator.status import ApiError, Code, not_found
 
 KIND = "tuningJobs"
 PENDING = "JOB_STATE_PENDING"
@@ -22,6 +24,9 @@ PROCESSING_DATASET = "TUNING_JOB_STATE_PROCESSING_DATASET"
 WAITING_FOR_CAPACITY = "TUNING_JOB_STATE_WAITING_FOR_CAPACITY"
 TUNING = "TUNING_JOB_STATE_TUNING"
 POST_PROCESSING = "TUNING_JOB_STATE_POST_PROCESSING"
+
+_ROOM_EVERY = 1.0
+"""Seconds between two looks at whether a full disk has room again."""
 
 
 def identifier(name: str) -> str:
@@ -84,17 +89,27 @@ class Ledger:
             if job.body["state"] == CANCELLING:
                 fields.pop("state", None)
                 fields.pop("tuningJobState", None)
-            job.body.update(fields, updateTime=now())
+            job.body.update(fields, updateTime=not_before(job.body["updateTime"]))
             job.private.update(private or {})
             self.db.put(job, event, data)
         return job
 
-    def begin_cancel(self, name: str) -> None:
-        """RUNNING or PENDING -> CANCELLING."""
+    def begin_cancel(self, name: str, *, rule: str) -> None:
+        """RUNNING or PENDING -> CANCELLING, or as it is.
+
+        Raises:
+            ApiError: 404; 400, by this rule, where it has ended.
+        """
         with self.db.transaction():
             job = self.get(name)
+            state = job.body["state"]
+            if state in ENDED:
+                words = f"{name} cannot be cancelled: it has ended, with {state}."
+                raise ApiError(Code.FAILED_PRECONDITION, words, rule=rule)
+            if state == CANCELLING:
+                return
             job.body.pop("tuningJobState", None)
-            job.body.update(state=CANCELLING, updateTime=now())
+            job.body.update(state=CANCELLING, updateTime=not_before(job.body["updateTime"]))
             self.db.put(job, CANCELLING)
 
     def succeed(self, name: str, fields: Callable[[Resource], dict[str, Any]]) -> Resource:
@@ -108,6 +123,21 @@ class Ledger:
         """-> FAILED, with a `google.rpc.Status`."""
         self._end_with(name, FAILED, error)
 
+    async def fail_where_there_is_room(
+        self, name: str, error: ApiError, remove_files: Callable[[], None]
+    ) -> None:
+        """-> FAILED, and no files. Where the disk is full, that cannot be written down at once: it is tried until it can."""
+        while True:
+            try:
+                self.fail(name, error.status())
+                break
+            except Exception as full:
+                if not files.is_full(full):
+                    raise
+                await asyncio.to_thread(remove_files)
+                await asyncio.sleep(_ROOM_EVERY)
+        await asyncio.to_thread(remove_files)
+
     def cancelled(self, name: str, words: str = "The tuning job was cancelled.") -> None:
         """-> CANCELLED."""
         self._end_with(name, CANCELLED, {"code": Code.CANCELLED.number, "message": words})
@@ -120,7 +150,7 @@ class Ledger:
                 self._end(job, state, {"error": error})
 
     def _end(self, job: Resource, state: str, data: dict[str, Any]) -> Resource:
-        time = now()
+        time = not_before(job.body["updateTime"])
         job.body.pop("tuningJobState", None)
         job.body.update(state=state, endTime=time, updateTime=time)
         self.db.put(job, state, data)

@@ -59,6 +59,8 @@ class Plan:
     """Full name of the version that teaches; empty for a base model."""
     drop_media: bool = False
     """Whether rows that a stand-in cannot see or hear are left out; else they fail the job."""
+    simulated: bool = False
+    """Nothing is trained: the states are gone through."""
 
     def to_json(self) -> dict[str, Any]:
         """For the private part of the job."""
@@ -123,6 +125,7 @@ def make(emulator: Emulator, job: dict[str, Any], source: Source) -> Plan:
         custom=bool(job.get("customBaseModel")),
         method=method_of(job),
         drop_media=emulator.settings.drop_media and trains,
+        simulated=not trains,
         **teaching,
     )
 
@@ -202,14 +205,13 @@ def config(
             extra["beta"] = parameters["beta"]
     else:
         usual = stand_in.learning_rate_full if plan.mode == "full" else stand_in.learning_rate_adapter
-    if plan.method == "distillation" and emulator.settings.simulate is None:
+    if plan.method == "distillation" and not plan.simulated:
         held_out = folder.labelled_validation
         extra = {
             "training": str(folder.labelled),
             "validation": str(held_out) if held_out.exists() else None,
         }
-    simulated = emulator.settings.simulate is not None
-    model = folder.base if folder.base.exists() or simulated else weights(emulator, plan.stand_in)
+    model = folder.base if folder.base.exists() or plan.simulated else weights(emulator, plan.stand_in)
     found = {
         "model": str(model),
         "base_model": plan.base_model,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog, rewards
-from vertex_tuning.emulator.jobs import evaluation, regions
+from vertex_tuning.emulator.jobs import evaluation, regions, simulated
 from vertex_tuning.emulator.status import ApiError, Code, invalid, not_found
 from vertex_tuning.errors import RewardError, SpecError
 
@@ -223,6 +223,13 @@ class _Check:
             text = (
                 f"{name} was uploaded. Tune on weights of an open model by custom_base_model, their folder."
             )
+            self.fault("VT638", field, text)
+            return None
+        folders = [
+            self.emulator.settings.data_dir / one["path"] for one in found.private["checkpoints"].values()
+        ]
+        if self.emulator.settings.simulate is None and any(map(simulated.is_note, folders)):
+            text = f"{name} is of a simulated job: it has no weights. Start the emulator with --simulate to go on from it."
             self.fault("VT638", field, text)
             return None
         base = catalog.base_model(found.private["base_model"])

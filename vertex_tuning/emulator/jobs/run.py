@@ -20,32 +20,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.emulator.jobs import (
-    custom,
-    dropping,
-    evaluating,
-    evaluation,
-    files,
-    ledger,
-    measures,
-    outcome,
-    plan,
-    request,
-    teaching,
-)
+from vertex_tuning.emulator.jobs import custom, evaluation, files, ledger, measures, outcome, plan, request
 from vertex_tuning.emulator.jobs.files import JobFolder
 from vertex_tuning.emulator.jobs.ledger import Ledger, identifier
 from vertex_tuning.emulator.jobs.plan import Plan
 from vertex_tuning.emulator.jobs.served import ServedModel
 from vertex_tuning.emulator.jobs.simulated import SimulatedTrainer
 from vertex_tuning.emulator.jobs.trainer import Event, Exit, Trainer
-from vertex_tuning.emulator.state import Resource, now
+from vertex_tuning.emulator.state import Resource, not_before
 from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.emulator.storage.errors import StorageError
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
+    from vertex_tuning.emulator.jobs.dropping import Dropped
     from vertex_tuning.emulator.jobs.registry import Registry
+    from vertex_tuning.emulator.jobs.teaching import Lesson
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +62,7 @@ class Run:
         self._registry = registry
         self._ledger = Ledger(emulator.db)
         self._folder = folder
-        self._trains = emulator.settings.simulate is None
+        self._trains = isinstance(trainer, Trainer)
         self._publisher = measures.Publisher(emulator, name, folder.output / "metrics.jsonl")
         self._cancelled = asyncio.Event()
         self._said: dict[str, Event] = {}
@@ -132,7 +122,7 @@ class Run:
                 tuningJobState=ledger.POST_PROCESSING
                 if "trained" in job.private
                 else ledger.PROCESSING_DATASET,
-                startTime=job.body.get("startTime", now()),
+                startTime=job.body.get("startTime") or not_before(job.body["createTime"]),
                 experiment=job.body.get("experiment", experiment),
                 **more,
             )
@@ -141,6 +131,8 @@ class Run:
 
     async def _drop(self, job: Resource, decided: Plan) -> None:
         """Leave rows out that the stand-in cannot see or hear: told first, so that a crash does not make it forget them."""
+        from vertex_tuning.emulator.jobs import dropping
+
         if "dropped" not in job.private:
             spec = request.spec_of(job.body)
             names = (request.training_uri(job.body), spec.get("validationDatasetUri"))
@@ -153,13 +145,17 @@ class Run:
         await asyncio.to_thread(dropping.drop, self._folder, dropping.Dropped(**job.private["dropped"]))
 
     @property
-    def _dropped(self) -> dropping.Dropped:
-        return dropping.Dropped(**self._ledger.get(self.name).private.get("dropped", {}))
+    def _dropped(self) -> Dropped:
+        from vertex_tuning.emulator.jobs.dropping import Dropped
+
+        return Dropped(**self._ledger.get(self.name).private.get("dropped", {}))
 
     # The teacher, in distillation
 
     async def _teach(self, decided: Plan) -> None:
         """Have the prompts answered, and put the answers where the user finds them."""
+        from vertex_tuning.emulator.jobs import teaching  # not before it is needed: the server starts without
+
         emulator, folder = self._emulator, self._folder
         job = self._ledger.get(self.name)
         names = (request.training_uri(job.body), request.spec_of(job.body).get("validationDatasetUri"))
@@ -194,7 +190,7 @@ class Run:
             self.name, "teacher has answered", {"uri": uri, **usage}, private={"lesson": lesson.to_json()}
         )
 
-    def _taught(self, lesson: teaching.Lesson) -> None:
+    def _taught(self, lesson: Lesson) -> None:
         if time.monotonic() - self._progressed >= _PROGRESS_EVERY:
             self._progressed = time.monotonic()
             done = {"rows": lesson.rows, "dropped": len(lesson.dropped)}
@@ -402,6 +398,8 @@ class Run:
             self._ledger.change(self.name, "checkpoint evaluated", run, evaluateDatasetRuns=[*runs, run])
 
     async def _evaluate_one(self, job: Resource, decided: Plan, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        from vertex_tuning.emulator.jobs import evaluating
+
         spec, number = request.spec_of(job.body), checkpoint["checkpoint_id"]
         work = evaluating.Evaluation(
             self._emulator,
@@ -437,18 +435,8 @@ class Run:
             await self._publisher.publish()
 
     async def _fail(self, error: ApiError) -> None:
-        """A job that fails because the disk is full cannot write that down at once: it stays until it can."""
         await self._publish()
-        while True:
-            try:
-                self._ledger.fail(self.name, error.status())
-                break
-            except Exception as full:
-                if not files.is_full(full):
-                    raise
-                await asyncio.to_thread(self._folder.remove)
-                await asyncio.sleep(_PROGRESS_EVERY)
-        await asyncio.to_thread(self._folder.remove)
+        await self._ledger.fail_where_there_is_room(self.name, error, self._folder.remove)
 
 
 def _completed(epochs: int, steps: int) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The queue of tuning jobs: one trains, the others wait in PENDING, in the order in which they came. All are simulated at once.
 
 Two of them on a small machine take longer than one after the other. After a crash `start` takes up what was
-left; what was running comes first.
+left; what was running comes first. A job stays what it was made as: one that is to be trained is, whatever the emulator does by
+then, and a simulated one fails where nothing is simulated any more.
 """
 
 from __future__ import annotations
@@ -46,12 +47,10 @@ class TuningJobs:
         self.uploads = Uploads(emulator, self.registry)
         self.deployments = Deployments(emulator, self.registry)
         self._simulate = emulator.settings.simulate is not None
-        self._trainer: Trainer | SimulatedTrainer = (
-            SimulatedTrainer()
-            if self._simulate
-            else Trainer(emulator.settings.data_dir / "logs" / "trainer.log")
-        )
+        self._trainer = Trainer(emulator.settings.data_dir / "logs" / "trainer.log")
+        self._simulator = SimulatedTrainer()
         self._waiting: deque[str] = deque()
+        self._simulations: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._runs: dict[str, Run] = {}
         self._work: asyncio.Task[None] | None = None
@@ -66,19 +65,25 @@ class TuningJobs:
     async def start(self) -> None:
         """Take up what a former process left, and begin to work."""
         left = self._ledger.unfinished()
+        if not self._simulate:
+            for job in filter(_is_simulated, left):
+                self._ledger.fail(job.name, _simulation_ended().status())
+            left = self._ledger.unfinished()
         # Those that had begun go on first; those that were to be cancelled are, when their turn comes.
         left.sort(key=lambda job: job.body["state"] == ledger.PENDING)
-        self._waiting.extend(job.name for job in left)
         if self._folder.exists():
             await asyncio.to_thread(self._sweep, {identifier(job.name) for job in left})
         await asyncio.to_thread(self.uploads.sweep)
+        for job in left:
+            self._enqueue(job)
         self._work = asyncio.create_task(self._serve())
 
     async def stop(self) -> None:
         """End the trainer; what it trains goes on at the next start."""
-        if self._work:
-            self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
+        working = [*self._simulations, *([self._work] if self._work else [])]
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
         await self._trainer.stop()
 
     async def reset(self) -> None:
@@ -96,20 +101,24 @@ class TuningJobs:
             if path.name not in needed:
                 files.remove(path)
 
-    async def _serve(self) -> None:
-        async with asyncio.TaskGroup() as running:
-            while True:
-                while not self._waiting:
-                    self._wake.clear()
-                    await self._wake.wait()
-                name = self._waiting.popleft()
-                if self._simulate:
-                    running.create_task(self._go(name))
-                else:
-                    await self._go(name)
+    def _enqueue(self, job: Resource) -> None:
+        if _is_simulated(job):
+            task = asyncio.create_task(self._go(job.name, self._simulator))
+            self._simulations.add(task)
+            task.add_done_callback(self._simulations.discard)
+        else:
+            self._waiting.append(job.name)
+            self._wake.set()
 
-    async def _go(self, name: str) -> None:
-        run = Run(self._emulator, self._trainer, self.registry, name, self._folder_of(name))
+    async def _serve(self) -> None:
+        while True:
+            while not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+            await self._go(self._waiting.popleft(), self._trainer)
+
+    async def _go(self, name: str, trainer: Trainer | SimulatedTrainer) -> None:
+        run = Run(self._emulator, trainer, self.registry, name, self._folder_of(name))
         self._runs[name] = run
         try:
             await run.go()
@@ -164,8 +173,7 @@ class TuningJobs:
             if files.is_full(error):
                 raise files.disk_full() from error
             raise
-        self._waiting.append(name)
-        self._wake.set()
+        self._enqueue(made)
         return job
 
     async def rebase(self, parent: str, asked: dict[str, Any]) -> dict[str, Any]:
@@ -187,15 +195,7 @@ class TuningJobs:
         Raises:
             ApiError: 404, or 400 where it has ended.
         """
-        state = self._ledger.get(name).body["state"]
-        if state in ledger.ENDED:
-            raise ApiError(
-                Code.FAILED_PRECONDITION,
-                f"{name} cannot be cancelled: it has ended, with {state}.",
-                rule="VT644",
-            )
-        if state != ledger.CANCELLING:
-            self._ledger.begin_cancel(name)
+        self._ledger.begin_cancel(name, rule="VT644")
         if name in self._runs:
             self._runs[name].cancel()
             return
@@ -238,7 +238,7 @@ class TuningJobs:
         made = version.private
         checkpoint = self._emulator.settings.data_dir / made["checkpoints"][checkpoint_id]["path"]
         # A simulated model has no weights of its own: its base answers.
-        trained = not (checkpoint / simulated.NOTE).exists()
+        trained = not simulated.is_note(checkpoint)
         whole = made["mode"] == "full" and trained
         return ServedModel(
             checkpoint if whole else plan.weights(self._emulator, made["stand_in"]),
@@ -256,8 +256,21 @@ class TuningJobs:
         try:
             base = catalog.base_model(full if full in catalog.models() or publisher != "google" else model)
         except SpecError as error:
-            place = f"{before[1:]}/" if before else ""
-            raise not_found(f"Publisher Model `{place}publishers/{rest}`") from error
+            name = f"{before}/publishers/{rest}".lstrip("/")
+            raise not_found(f"Publisher Model `{name}`") from error
         stand_in = plan.stand_in_of(self._emulator, base)
         folder = plan.weights(self._emulator, stand_in.name)
         return ServedModel(folder, None, base.id, stand_in, is_gemini=not base.open)
+
+
+def _is_simulated(job: Resource) -> bool:
+    return bool(job.private["plan"].get("simulated"))
+
+
+def _simulation_ended() -> ApiError:
+    return ApiError(
+        Code.ABORTED,
+        "The job was simulated, and the emulator was started again without --simulate: nothing goes on with it. Submit it "
+        "again, to be trained.",
+        rule="VT648",
+    )

@@ -1,6 +1,6 @@
 """Jobs that are gone through without training: the same states, rules, names and answers, on a clock that runs faster.
 
-It has the face of `Trainer`, so that a run does not know. The data is read and checked as ever, and counted by characters instead
+It runs and cancels jobs as `Trainer` does. The data is read and checked as ever, and counted by characters instead
 of tokens; what nobody has measured, such as a loss, is left out. A checkpoint is a folder with a note in it, and what is asked of
 a simulated model is answered by its base model.
 """
@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vertex_tuning import catalog, data
+from vertex_tuning import catalog
 from vertex_tuning.emulator.clock import CLOCK
 from vertex_tuning.emulator.jobs.trainer import Event, Exit
-from vertex_tuning.training.stats import PreferenceTally, PromptTally, Tally
 
 LABEL = "simulated"
 """What the jobs, models and endpoints of a simulation are labelled with."""
@@ -35,9 +34,7 @@ _AT_ONCE = 16
 
 
 class SimulatedTrainer:
-    """Runs any number of jobs at once."""
-
-    pid = None
+    """Runs any number of jobs at once; what is ended with its task begins anew at the next start."""
 
     def __init__(self) -> None:
         self._working: dict[str, asyncio.Task[Exit]] = {}
@@ -57,11 +54,6 @@ class SimulatedTrainer:
         """As `Trainer.cancel`."""
         if job in self._working:
             self._working[job].cancel()
-
-    async def stop(self) -> None:
-        """End all work; what is simulated begins anew at the next start."""
-        for working in self._working.values():
-            working.cancel()
 
     async def _run(self, order: dict[str, Any], on_event: Callable[[Event], None]) -> Exit:
         config = order["config"]
@@ -97,7 +89,14 @@ class SimulatedTrainer:
         return Exit(True)
 
 
+def is_note(checkpoint: Path) -> bool:
+    """Whether a checkpoint is one of a simulation, without weights."""
+    return (checkpoint / NOTE).exists()
+
+
 def _fault(method: str, config: dict[str, Any]) -> str:
+    from vertex_tuning import data  # not before it is needed: the server starts without
+
     names = (config["training_name"], config["validation_name"])
     reports = data.check_job(
         config["training"],
@@ -114,6 +113,8 @@ Stats = Callable[[int, int], dict[str, Any]]
 
 def _read(method: str, path: Path) -> tuple[int, int, Stats]:
     """Rows, tokens, and what is said of the set for so many steps and epochs."""
+    from vertex_tuning.training.stats import PreferenceTally, PromptTally, Tally
+
     supervised, preference, prompts = Tally(), PreferenceTally(), PromptTally()
     rows = tokens = 0
     for row in _rows(path):

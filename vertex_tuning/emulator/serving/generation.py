@@ -59,16 +59,16 @@ class Generation:
             self._worker = worker
             await worker.start()
 
-    async def stop(self) -> None:
+    async def stop(self, why: str = "The emulator is shutting down.") -> None:
         """End the child; whoever waits is told."""
         worker, self._worker = self._worker, None
         if worker:
             await worker.stop()
-        self._fail_all("The emulator is shutting down.")
+        self._fail_all(why)
 
     async def reset(self) -> None:
         """Forget what the child holds of models that are gone."""
-        await self.stop()
+        await self.stop("The emulator was reset.")
 
     def _message(self, message: Message) -> None:
         queue = self._in_flight.get(message.get("id", ""))
