@@ -57,7 +57,8 @@ class WeightsStore:
             progress: Told what is being done.
 
         Raises:
-            WeightsError: VT701 no such stand-in, VT703 terms not accepted, VT704 not to be had, VT705 damaged, VT706 cannot be converted.
+            WeightsError: VT701 no such stand-in, VT703 terms not accepted, VT704 not to be had, VT705 damaged, VT706 cannot be
+                converted.
         """
         if name in catalog.families():
             members = ", ".join(dict.fromkeys(catalog.families()[name].values()))
