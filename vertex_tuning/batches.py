@@ -24,6 +24,7 @@ from vertex_tuning.models import (
     Models,
     TunedModel,
     answer_of,
+    by_id,
     config_of,
     locations,
 )
@@ -284,18 +285,12 @@ class Batches:
         if not name.isdigit():
             client = _client(self._connection, name)
             return BatchJob(self._connection, again(lambda: client.batches.get(name=name)))
-        *others, last = locations(self._connection)
-        for location in others:
-            try:
-                return self._in(location, name)
-            except ServiceError as error:
-                if error.code != 404:
-                    raise
-        return self._in(last, name)
 
-    def _in(self, location: str, identifier: str) -> BatchJob:
-        client = self._connection.genai_in(location)
-        return BatchJob(self._connection, again(lambda: client.batches.get(name=identifier)))
+        def ask(location: str) -> BatchJob:
+            client = self._connection.genai_in(location)
+            return BatchJob(self._connection, again(lambda: client.batches.get(name=name)))
+
+        return by_id(self._connection, ask)
 
     def list(self, *, filter: str = "", limit: int | None = None) -> list[BatchJob]:
         """Jobs, newest first: in the connection's location, and in the multi-region of models tuned there from Gemini 3.x.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vertex_tuning import catalog
 from vertex_tuning.deploying import Machines, OpenDeployment, chat
-from vertex_tuning.errors import SpecError
+from vertex_tuning.errors import ServiceError, SpecError
 from vertex_tuning.retries import again, passed_over, translated
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 _NAME = re.compile(
     r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/models/(?P<id>[^/@]+)(?:@(?P<version>[^/]+))?"
 )
+_ID = re.compile(r"[^/@]+(?:@[^/@]+)?")
 NEVER = datetime.min.replace(tzinfo=UTC)
 """Before every time that a service may have noted."""
 _LOCATION = re.compile(r"/locations/([^/]+)/")
 
+T = TypeVar("T")
 Prompt = str | Sequence[Mapping[str, Any]]
 """A text, turns in GenerateContent form (`[{"role": "user", "parts": [{"text": "..."}]}]`), or a saved prompt, filled."""
 
@@ -458,12 +460,13 @@ class Models:
         """
         if name.startswith("gs://"):
             return TunedModel(self._connection, "", "", output_uri=name)
-        full = (
-            name
-            if "/" in name
-            else f"projects/{self._connection.project}/locations/{self._connection.location}/models/{name}"
-        )
-        match = _NAME.fullmatch(full)
+        if name in catalog.models():
+            what, fix = f"{name} is a base model", f"client.models.base, or: vertex-tuning catalog {name}"
+            raise SpecError("VT316", what, fix=fix)
+        if _ID.fullmatch(name) is not None:
+            parent = f"projects/{self._connection.project}/locations"
+            return by_id(self._connection, lambda location: self.get(f"{parent}/{location}/models/{name}"))
+        match = _NAME.fullmatch(name)
         if match is None:
             raise SpecError(
                 "VT316",
@@ -472,9 +475,9 @@ class Models:
                 "see: vertex-tuning models list",
             )
         client = self._connection.genai_in(match["location"])
-        found = again(lambda: client.models.get(model=full))
+        found = again(lambda: client.models.get(model=name))
         # As the service calls it: by the project's number.
-        return self._of(found, (found.name or full).partition("@")[0])
+        return self._of(found, (found.name or name).partition("@")[0])
 
     def list(self, *, limit: int | None = None) -> list[TunedModel]:
         """Tuned models, newest first."""
@@ -511,6 +514,24 @@ def locations(connection: Connection) -> Iterator[str]:
     multi = "eu" if connection.location.startswith("europe-") else "us"
     if connection.location not in ("us", "eu", "global"):
         yield multi
+
+
+def by_id(connection: Connection, ask: Callable[[str], T]) -> T:
+    """What an id alone names, wherever `locations` has it.
+
+    Raises:
+        ServiceError: Of the connection's own location where it is nowhere.
+    """
+    missing: ServiceError | None = None
+    for location in locations(connection):
+        try:
+            return ask(location)
+        except ServiceError as error:
+            if error.code != 404:
+                raise
+            missing = missing or error
+    assert missing is not None
+    raise missing
 
 
 def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:

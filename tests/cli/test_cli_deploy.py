@@ -79,7 +79,7 @@ def test_on_a_terminal_it_asks_and_no_is_no(terminal, weights):
         (["undeploy", "{tuned}"], "VT350"),
         (["deploy", "{weights}", "--yes", "--machine-type", "g2-standard-12"], "VT353"),
         (["deploy", "gs://no-such-bucket-here/out", "--yes"], "VT501"),
-        (["deploy", BASE, "--yes"], "VT501"),
+        (["deploy", BASE, "--yes"], "VT316"),
         (["deploy", "a/b", "--yes"], "VT316"),
     ],
 )

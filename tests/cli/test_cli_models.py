@@ -69,6 +69,8 @@ def test_a_dash_is_a_prompt_from_standard_input(cli, command):
     [
         (["show", "123"], "VT501"),
         (["show", "no/such/name"], "VT316"),
+        (["show", "gemini-2.5-flash"], "VT316"),
+        (["show", ""], "VT316"),
         (["show", "no such name"], "VT501"),
         (["generate", "gemini-9", "hi"], "VT301"),
         (["generate", "123", "hi"], "VT501"),

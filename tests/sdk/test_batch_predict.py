@@ -160,6 +160,8 @@ def test_a_model_that_cannot_answer_a_batch(client, tuned):
     assert missing.value.code == 404
     with pytest.raises(SpecError, match="VT346"):
         client.batches.get("nothing")
+    with pytest.raises(ServiceError, match="/locations/us-central1/batchPredictionJobs/9 is not found"):
+        client.batches.get("9")
 
 
 def test_requests_in_cloud_storage_are_sent_as_they_are(client, write):

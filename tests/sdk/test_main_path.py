@@ -215,6 +215,9 @@ def test_gemini_3_is_tuned_in_a_region_and_asked_in_its_multi_region(client):
     assert model.generate("Opposite of hot?", max_output_tokens=4).answer_tokens > 0
     assert client.models.list()[0].name == model.name, "the newest comes first, wherever it lives"
     assert [found.name for found in client.models.list(limit=1)] == [model.name]
+    assert client.models.get(model.name.rpartition("/")[2]).name == model.name, "by its id alone"
+    with pytest.raises(ServiceError, match="/locations/us-central1/models/9 is not found"):
+        client.models.get("9")
 
 
 def test_jobs_are_listed_newest_first_by_filter_and_limit(client):
