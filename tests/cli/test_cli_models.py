@@ -75,7 +75,6 @@ def test_a_dash_is_a_prompt_from_standard_input(cli, command):
         (["generate", "gemini-9", "hi"], "VT301"),
         (["generate", "123", "hi"], "VT501"),
         (["generate", "projects/p/locations/us-central1/models/9@1", "hi"], "VT501"),
-        (["generate", BASE, ""], "VT501"),
         (["generate", BASE, "hi", "--temperature", "9"], "VT501"),
         (["generate", BASE, "hi", "--temperature", "9", "--stream"], "VT501"),
         (["generate", BASE, "hi", "--label", ""], "VT501"),

@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 SUITE = Path(google.genai.tests.__path__[0])
 TINY = HERE.parents[1] / "vertex_tuning" / "training" / "tiny" / "tiny-0.1m"
 BUCKET = "nathreya-oss-tuning-sdk-test"
+EVALUATIONS = "sararob_test"
 """Google's tests of open models read from this bucket; anybody may have one of that name here."""
 BATCHES = "unified-genai-tests"
 """... and those of batches from this one."""
@@ -105,6 +106,7 @@ def _fill_bucket(address: str) -> None:
         {"request": {"contents": [{"role": "user", "parts": [{"text": f"Say {number}."}]}]}}
         for number in range(4)
     ]
+    client.create_bucket(EVALUATIONS, location="us-central1")
     folder = client.create_bucket(BATCHES, location="us-central1")
     for name in ("generate_content_requests.jsonl", "embedding_requests.jsonl"):
         text = "".join(json.dumps(question) + "\n" for question in questions)

@@ -298,7 +298,7 @@ def test_an_open_model_is_evaluated_before_its_weights_are_left(bench: Bench) ->
             "does not exist",
         ),
         (
-            {"autoraterConfig": {"autoraterModel": "test-model"}},
+            {"autoraterConfig": {"autoraterModel": "models/judge"}},
             "autorater_config.autorater_model",
             "full name",
         ),

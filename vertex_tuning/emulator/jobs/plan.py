@@ -253,6 +253,8 @@ def served(
         return ServedModel(model, adapter, base.id, stand_in, is_gemini=not base.open)
 
     name = evaluation.get("autoraterConfig", {}).get("autoraterModel", "")
+    if name and "/" not in name:
+        name = f"publishers/google/models/{name}"
     judge = emulator.jobs.served(name) if name else serve(weights(emulator, plan.stand_in), None)
     tuned = serve(made, None) if plan.mode == "full" else serve(model, made)
     return tuned, serve(model, initial), judge
