@@ -109,3 +109,13 @@ def test_a_set_is_split(cli, train, tmp_path):
     told = cli("data", "split", str(train), "--seed", "7")
     assert "train-validation.jsonl  10 rows, 10 different prompts" in told.out
     assert cli("data", "split", str(train), "--validation", "2", "--output-dir", "new").rule == "VT241"
+
+
+def test_a_model_that_does_not_take_the_method_is_not_checked_for(cli, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    asked = {"contents": [{"role": "user", "parts": [{"text": "2 + 2?"}]}], "references": {"answer": "4"}}
+    path.write_text((json.dumps(asked) + "\n") * 100, encoding="utf-8")
+    assert cli("data", "check", str(path), "--method", "reinforcement").status == 0
+    done = cli("data", "check", str(path), "--method", "reinforcement", "--base-model", "gemini-2.5-flash")
+    assert (done.status, done.rule) == (1, "VT302")
+    assert "gemini-3.5-flash" in done.err

@@ -10,6 +10,8 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
 
 _STDIN = Path("/dev/stdin")
+_BASE_MODEL = "gemini-2.5-flash"
+"""Where nobody says, or the nearest to it that takes the method."""
 
 
 @click.group(cls=Group)
@@ -32,9 +34,9 @@ def data() -> None:
     show_default=True,
     help="What it is for.",
 )
-@click.option("--base-model", default="gemini-2.5-flash", show_default=True, help="What is to be tuned.")
+@click.option("--base-model", help="What is to be tuned. [default: a Gemini model that takes the method]")
 @_common.json_option
-def check(file: Path, validation: Path | None, method: str, base_model: str, as_json: bool) -> None:
+def check(file: Path, validation: Path | None, method: str, base_model: str | None, as_json: bool) -> None:
     """Check a JSONL file as the tuning service would.
 
     Everything that is wrong with FILE (-: standard input) is said at once. Exit status 1 where it would be refused. With
@@ -44,8 +46,15 @@ def check(file: Path, validation: Path | None, method: str, base_model: str, as_
     Example:
       vertex-tuning data check train.jsonl
     """
+    from vertex_tuning import catalog
     from vertex_tuning.data import check_job
+    from vertex_tuning.errors import SpecError
 
+    offered = catalog.fit(base_model or _BASE_MODEL, method)
+    if base_model and offered.faults:
+        fault = offered.faults[0]
+        raise SpecError(fault.rule, fault.what, where=fault.where, why=fault.why, fix=fault.fix)
+    base_model = offered.nearest.model
     training = _STDIN if file == Path("-") else file
     reports = check_job(training, validation, method=method, base_model=base_model)
     if as_json and validation is None:
