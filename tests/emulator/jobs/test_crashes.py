@@ -80,8 +80,11 @@ def test_a_job_whose_trainer_always_dies_fails_and_lets_others_pass(own_bench: C
     deadline = time.monotonic() + PATIENCE
     while job["state"] not in ENDED:
         status = bench.call("GET", "/emulator/status")
-        for pid in forks(status["workers"]["trainer"]["pid"]) if "trainer" in status["workers"] else []:
+        # Before that, its children are programs that libraries run when they are imported (ldconfig), and no job's.
+        ready = "trainer" in status["workers"] and "the trainer is ready" in bench.log("server")
+        for pid in forks(status["workers"]["trainer"]["pid"]) if ready else []:
             kill(pid)
+        time.sleep(0.01)
         job = bench.get(name)
         assert time.monotonic() < deadline, [status, *bench.events(name), bench.log("trainer")]
     assert job["state"] == "JOB_STATE_FAILED"
