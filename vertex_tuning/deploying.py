@@ -176,7 +176,7 @@ class OpenDeployment:
             # Those with traffic last: a model that gets some cannot go before the others.
             held = sorted(endpoint.deployed_models, key=lambda one: endpoint.traffic_split.get(one.id, 0))
             for one in held:
-                _undeploy(endpoints, name, one.id)
+                undeploy_from(endpoints, name, one.id)
             _delete_endpoint(endpoints, name)
             for one in held:
                 with passed_over(404):
@@ -288,7 +288,8 @@ def _child(order: dict[str, Any]) -> dict[str, Any]:
         raise ServiceError("VT503", what, fix="see whether it was deployed: deploy() finds it") from None
 
 
-def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:
+def undeploy_from(endpoints: Any, endpoint: str, deployed_id: str) -> None:
+    """Take a model from an endpoint; no fault if it is gone."""
     with passed_over(404):
         again(lambda: endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=deployed_id).result())
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vertex_tuning import catalog
-from vertex_tuning.deploying import Machines, OpenDeployment, chat
+from vertex_tuning.deploying import Machines, OpenDeployment, chat, undeploy_from
 from vertex_tuning.errors import ServiceError, SpecError
 from vertex_tuning.retries import again, passed_over, translated
 
@@ -536,8 +536,7 @@ def by_id(connection: Connection, ask: Callable[[str], T]) -> T:
 
 def _undeploy(endpoints: Any, endpoint: str, deployed_id: str) -> None:
     """Take a model from an endpoint, and delete the endpoint where it holds no other."""
-    with passed_over(404):
-        again(lambda: endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=deployed_id).result())
+    undeploy_from(endpoints, endpoint, deployed_id)
     if not again(lambda: endpoints.get_endpoint(name=endpoint)).deployed_models:
         again(lambda: endpoints.delete_endpoint(name=endpoint).result())
 

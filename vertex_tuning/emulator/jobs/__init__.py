@@ -11,6 +11,7 @@
     evaluation.py    what is to be measured of the checkpoints
     evaluating.py    the checkpoints answer the validation set, and are measured
     trainer.py   the training child, and the process it forks per job
+    simulated.py what stands in the trainer's place where jobs are gone through without training
     ledger.py    jobs in the database: every transition with its event
     registry.py  models, versions, aliases, checkpoints, endpoints
     outcome.py   what a job that succeeded leaves there
@@ -29,8 +30,10 @@ From its first RUNNING on, a job's measurements lie in Cloud Storage under its `
 `gs://PROJECT-vertex-tuning-metrics/JOB/metrics.jsonl`, one JSON object per line, rewritten at most once a
 second while it trains, complete when it has ended. A line of a step: `{"step", "steps", "epoch", "loss",
 "accuracy", "tokens_per_second", "learning_rate"}`; of an evaluation on the validation set: `{"step", "epoch",
-"eval_loss", "eval_accuracy"}`. There is no object before there is a line. `tuningJobMetadata` has the
-completed steps and epochs, a second old at most.
+"eval_loss", "eval_accuracy"}`. In distillation the first line is the teacher's: `{"step": 0,
+"teacher_rows", "teacher_dropped", "teacher_prompt_tokens", "teacher_answer_tokens"}`. A simulated job has
+neither. There is no object before there is a line. `tuningJobMetadata` has the completed steps and epochs,
+a second old at most.
 """
 
 from vertex_tuning.emulator.jobs.served import ServedModel
