@@ -1,0 +1,54 @@
+"""Compile every pipeline for every target, into `compiled/TARGET/NAME.yaml`.
+
+python -m pipelines.compile            write
+python -m pipelines.compile --check    exit status 1 where something is stale
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from kfp import compiler
+
+from pipelines import supervised
+from pipelines.profiles import PROFILES
+
+FOLDER = Path(__file__).parent / "compiled"
+BUILDERS = (supervised.build,)
+
+
+def fresh() -> dict[Path, str]:
+    """Every compiled file, as it should be."""
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for profile in PROFILES:
+            for build in BUILDERS:
+                pipeline = build(profile)
+                path = Path(scratch) / f"{pipeline.name}.yaml"
+                compiler.Compiler().compile(pipeline, str(path))
+                found[FOLDER / profile.name / path.name] = path.read_text(encoding="utf-8")
+    return found
+
+
+def main() -> int:
+    """Write, or check."""
+    wanted = fresh()
+    known = set(FOLDER.glob("*/*.yaml"))
+    stale = [
+        path for path, text in wanted.items() if path not in known or path.read_text(encoding="utf-8") != text
+    ]
+    stale += sorted(known - set(wanted))
+    if sys.argv[1:] == ["--check"]:
+        if stale:
+            print("stale, run `make docs`:", *(str(path.relative_to(FOLDER.parent)) for path in stale))
+        return bool(stale)
+    for path in known - set(wanted):
+        path.unlink()
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
