@@ -111,7 +111,7 @@ class Compiled:
 
     @property
     def steps(self) -> list[str]:
-        """The steps, in an order in which they can run; those of groups (conditions, loops, exit handlers) among them."""
+        """The names of the steps, in an order in which they can run; those of groups (conditions, loops...) among them."""
         return list(_steps(self.spec, self.spec["root"]))
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,4 +306,4 @@ def _steps(spec: Mapping[str, Any], component: Mapping[str, Any]) -> Iterable[st
             if "dag" in inner:
                 yield from _steps(spec, inner)
             else:
-                yield name
+                yield str(task.get("taskInfo", {}).get("name", name))

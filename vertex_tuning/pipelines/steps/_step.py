@@ -23,6 +23,7 @@ def step(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         logging.getLogger("vertex_tuning").setLevel(logging.INFO)
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         try:
             return function(*args, **kwargs)
         except VertexTuningError:

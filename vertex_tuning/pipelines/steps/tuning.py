@@ -31,7 +31,7 @@ _WORDS = "By the pipeline step that leaves "
 class Tuned(NamedTuple):
     """What a step that tunes hands on."""
 
-    model: str
+    model_name: str
     """`projects/.../models/ID@VERSION`, or the `gs://` folder of an open model: `client.models.get` takes either."""
     job: str
     """Resource name; empty where there was nothing to learn from."""
