@@ -40,6 +40,10 @@ _COMMANDS = {
     "batch": ("vertex_tuning.cli.batch:batch", "Ask a model many things in one job."),
     "models": ("vertex_tuning.cli.models:models", "List and show models, and ask them."),
     "prompts": ("vertex_tuning.cli.prompts:prompts", "Save prompts with the service, and version them."),
+    "pipeline": (
+        "vertex_tuning.cli.pipeline:pipeline",
+        "Check, tune, evaluate and pass on what got better, without a person.",
+    ),
 }
 
 
