@@ -10,7 +10,8 @@
     │   ├── JobFailedError
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
-    ├── WeightsError            VT7xx  weights of a stand-in model
+    ├── WeightsError            VT70x  weights of a stand-in model
+    ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -28,6 +29,7 @@ __all__ = [
     "ConfigurationError",
     "DatasetError",
     "EmulatorError",
+    "EvaluationError",
     "Fault",
     "JobCancelledError",
     "JobError",
@@ -168,6 +170,10 @@ class JobTimeoutError(JobError, TimeoutError):
 
 class RewardError(VertexTuningError, ValueError):
     """A reward that cannot be computed as it is written."""
+
+
+class EvaluationError(VertexTuningError, ValueError):
+    """Answers that cannot be measured, or systems that cannot be compared, in the way that was asked for."""
 
 
 class WeightsError(VertexTuningError):
