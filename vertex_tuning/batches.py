@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from vertex_tuning import catalog, data
 from vertex_tuning.data.requests import ID, prepare
 from vertex_tuning.errors import ServiceError, SpecError
-from vertex_tuning.following import ENDED, FollowedJob, seconds
+from vertex_tuning.following import ENDED, FollowedJob, listed, seconds
 from vertex_tuning.journal import LABEL
 from vertex_tuning.models import (
     NEVER,
@@ -257,18 +257,8 @@ def jobs_in(
     connection: Connection, location: str, *, filter: str = "", limit: int | None = None
 ) -> list[BatchJob]:
     """The jobs in a location, newest first; see `Batches.list`."""
-    config: Any = {"page_size": min(limit or 100, 100), **({"filter": filter} if filter else {})}
-    client = connection.genai_in(location)
-    found: list[BatchJob] = []
-    pages = again(lambda: client.batches.list(config=config))
-    while True:
-        found += [BatchJob(connection, resource) for resource in pages.page]
-        if limit is not None and len(found) >= limit:
-            return found[:limit]
-        try:
-            again(pages.next_page)
-        except IndexError:
-            return found
+    found = listed(connection.genai_in(location).batches.list, filter=filter, limit=limit)
+    return [BatchJob(connection, resource) for resource in found]
 
 
 @dataclass(frozen=True, slots=True)

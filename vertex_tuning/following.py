@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -177,6 +177,30 @@ class FollowedJob(Generic[P]):
         return JobFailedError(
             "VT601", f"the job ended in {self.state}: {words}", fix=_CURES.get(code, ""), **about
         )
+
+
+def listed(
+    ask: Callable[..., Any], *, filter: str = "", limit: int | None = None, **options: Any
+) -> list[Any]:
+    """Resources of a list of google-genai's, page by page.
+
+    Args:
+        ask: Its `list`.
+        filter: As the service understands it.
+        limit: No more than these; None: all.
+        options: More of its `config`.
+    """
+    config = {"page_size": min(limit or 100, 100), **options, **({"filter": filter} if filter else {})}
+    pages = again(lambda: ask(config=config))
+    found: list[Any] = []
+    while True:
+        found += pages.page
+        if limit is not None and len(found) >= limit:
+            return found[:limit]
+        try:
+            again(pages.next_page)
+        except IndexError:
+            return found
 
 
 def name_of(value: Any) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.errors import ServiceError, SpecError
-from vertex_tuning.following import ENDED, FollowedJob, name_of, seconds
+from vertex_tuning.following import ENDED, FollowedJob, listed, name_of, seconds
 from vertex_tuning.retries import again, translated
 
 if TYPE_CHECKING:
@@ -187,19 +187,8 @@ class Jobs:
             filter: As the service understands it: `state="JOB_STATE_RUNNING"`, `labels.team="a"`.
             limit: No more than these.
         """
-        config: Any = {"page_size": min(limit or 100, 100)}
-        if filter:
-            config["filter"] = filter
-        found: list[TuningJob] = []
-        pages = again(lambda: self._connection.genai.tunings.list(config=config))
-        while True:
-            found += [TuningJob(self._connection, resource) for resource in pages.page]
-            if limit is not None and len(found) >= limit:
-                return found[:limit]
-            try:
-                again(pages.next_page)
-            except IndexError:
-                return found
+        found = listed(self._connection.genai.tunings.list, filter=filter, limit=limit)
+        return [TuningJob(self._connection, resource) for resource in found]
 
 
 def _client(connection: Connection, name: str) -> Any:
