@@ -31,6 +31,7 @@ LEVELS = {
     "data": 6,
     "rewards": 6,
     "once": 6,
+    "following": 6,
     "retries": 6.5,
     "journal": 6.5,
     "metrics": 7,
