@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from vertex_tuning import client as sync
 from vertex_tuning import data
 from vertex_tuning.batches import Batches, BatchJob, BatchProgress, BatchResult
+from vertex_tuning.following import FollowedJob
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
 from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
 from vertex_tuning.prompts import Prompts, SavedPrompt
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from vertex_tuning import rewards
 
 T = TypeVar("T")
+P = TypeVar("P")
+J = TypeVar("J", bound="FollowedJob[Any]")
 
 __all__ = [
     "AsyncBatchJob",
@@ -129,15 +132,15 @@ class AsyncJobs:
         return [AsyncTuningJob(job) for job in found]
 
 
-class AsyncTuningJob:
-    """`TuningJob`, awaited. What is known already is read without waiting: `job.sync.state`, `job.state`."""
+class AsyncFollowedJob(Generic[J, P]):
+    """A job's handle, awaited. What is known already is read without waiting: `job.sync`, `job.state`."""
 
-    def __init__(self, job: TuningJob) -> None:
+    def __init__(self, job: J) -> None:
         self.sync = job
         """The job itself."""
 
     def __repr__(self) -> str:
-        return f"<AsyncTuningJob {self.name} {self.state}>"
+        return f"<{type(self).__name__} {self.name} {self.state}>"
 
     @property
     def name(self) -> str:
@@ -149,35 +152,45 @@ class AsyncTuningJob:
         """State, as of the last answer."""
         return self.sync.state
 
-    async def refresh(self) -> AsyncTuningJob:
-        """`TuningJob.refresh`, awaited."""
+    async def refresh(self) -> Self:
+        """`FollowedJob.refresh`, awaited."""
         await asyncio.to_thread(self.sync.refresh)
         return self
 
-    async def follow(self, *, timeout: float | None = None) -> AsyncIterator[Progress]:
-        """`TuningJob.follow`, as an asynchronous iterator."""
+    async def follow(self, *, timeout: float | None = None) -> AsyncIterator[P]:
+        """`FollowedJob.follow`, as an asynchronous iterator."""
         async for progress in _iterate(lambda: self.sync.follow(timeout=timeout)):
             yield progress
+
+    async def wait(self, *, timeout: float | None = None) -> Self:
+        """`FollowedJob.wait`, awaited."""
+        async for _ in self.follow(timeout=timeout):
+            pass
+        return self
+
+    async def succeed(self, *, timeout: float | None = None) -> Self:
+        """`FollowedJob.succeed`, awaited."""
+        if not self.sync.ended:
+            await self.wait(timeout=timeout)
+        await asyncio.to_thread(self.sync.succeed)
+        return self
+
+    async def cancel(self) -> None:
+        """Ask it to end, awaited; `wait()` tells when it has."""
+        await asyncio.to_thread(self.sync.cancel)
+
+
+class AsyncTuningJob(AsyncFollowedJob[TuningJob, Progress]):
+    """`TuningJob`, awaited."""
 
     async def metrics(self) -> list[dict[str, Any]]:
         """`TuningJob.metrics`, awaited."""
         return await asyncio.to_thread(self.sync.metrics)
 
-    async def wait(self, *, timeout: float | None = None) -> AsyncTuningJob:
-        """`TuningJob.wait`, awaited."""
-        async for _ in self.follow(timeout=timeout):
-            pass
-        return self
-
     async def result(self, *, timeout: float | None = None) -> AsyncTunedModel:
         """`TuningJob.result`, awaited."""
-        if not self.sync.ended:
-            await self.wait(timeout=timeout)
+        await self.succeed(timeout=timeout)
         return AsyncTunedModel(await asyncio.to_thread(self.sync.result))
-
-    async def cancel(self) -> None:
-        """`TuningJob.cancel`, awaited."""
-        await asyncio.to_thread(self.sync.cancel)
 
 
 class AsyncBatches:
@@ -196,51 +209,14 @@ class AsyncBatches:
         return [AsyncBatchJob(job) for job in found]
 
 
-class AsyncBatchJob:
-    """`BatchJob`, awaited. What is known already is read without waiting: `job.sync.output_uri`, `job.state`."""
-
-    def __init__(self, job: BatchJob) -> None:
-        self.sync = job
-        """The job itself."""
-
-    def __repr__(self) -> str:
-        return f"<AsyncBatchJob {self.name} {self.state}>"
-
-    @property
-    def name(self) -> str:
-        """Resource name."""
-        return self.sync.name
-
-    @property
-    def state(self) -> str:
-        """State, as of the last answer."""
-        return self.sync.state
-
-    async def refresh(self) -> AsyncBatchJob:
-        """`BatchJob.refresh`, awaited."""
-        await asyncio.to_thread(self.sync.refresh)
-        return self
-
-    async def follow(self, *, timeout: float | None = None) -> AsyncIterator[BatchProgress]:
-        """`BatchJob.follow`, as an asynchronous iterator."""
-        async for progress in _iterate(lambda: self.sync.follow(timeout=timeout)):
-            yield progress
-
-    async def wait(self, *, timeout: float | None = None) -> AsyncBatchJob:
-        """`BatchJob.wait`, awaited."""
-        async for _ in self.follow(timeout=timeout):
-            pass
-        return self
+class AsyncBatchJob(AsyncFollowedJob[BatchJob, BatchProgress]):
+    """`BatchJob`, awaited."""
 
     async def results(self, *, timeout: float | None = None, partial: bool = False) -> list[BatchResult]:
         """`BatchJob.results`, awaited."""
-        if not self.sync.ended and not partial:
-            await self.wait(timeout=timeout)
+        if not partial:
+            await self.succeed(timeout=timeout)
         return await asyncio.to_thread(lambda: self.sync.results(partial=partial))
-
-    async def cancel(self) -> None:
-        """`BatchJob.cancel`, awaited."""
-        await asyncio.to_thread(self.sync.cancel)
 
     async def delete(self) -> None:
         """`BatchJob.delete`, awaited."""

@@ -12,6 +12,7 @@
     │   └── JobTimeoutError     (also a TimeoutError)
     ├── WeightsError            VT70x  weights of a stand-in model
     ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
+    ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigurationError",
     "DatasetError",
     "EmulatorError",
+    "EvaluationError",
     "Fault",
     "JobCancelledError",
     "JobError",
@@ -174,6 +176,10 @@ class PipelineError(VertexTuningError, ValueError):
 
 class RewardError(VertexTuningError, ValueError):
     """A reward that cannot be computed as it is written."""
+
+
+class EvaluationError(VertexTuningError, ValueError):
+    """Answers that cannot be measured, or systems that cannot be compared, in the way that was asked for."""
 
 
 class WeightsError(VertexTuningError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vertex_tuning import catalog
 from vertex_tuning.deploying import Machines, OpenDeployment, chat, undeploy_from
 from vertex_tuning.errors import ServiceError, SpecError
+from vertex_tuning.following import listed
 from vertex_tuning.retries import again, passed_over, translated
 
 if TYPE_CHECKING:
@@ -481,19 +482,11 @@ class Models:
 
     def list(self, *, limit: int | None = None) -> list[TunedModel]:
         """Tuned models, newest first."""
-        items: list[types.Model] = []
-        for location in locations(self._connection):
-            pages = again(
-                lambda location=location: self._connection.genai_in(location).models.list(  # type: ignore[misc]
-                    config={"query_base": False, "page_size": 100}
-                )
-            )
-            while True:
-                items += pages.page
-                try:
-                    again(pages.next_page)
-                except IndexError:
-                    break
+        items: list[types.Model] = [
+            item
+            for location in locations(self._connection)
+            for item in listed(self._connection.genai_in(location).models.list, query_base=False)
+        ]
         items.sort(key=_created, reverse=True)
         return [self._of(item, (item.name or "").partition("@")[0]) for item in items[:limit]]
 
