@@ -35,7 +35,7 @@ class Task:
 
 
 class LocalRun:
-    """A run of a pipeline on this machine; iterate over it for its events, as they come. A context manager: leaving it stops it."""
+    """A run of a pipeline on this machine; iterate over it for its events, as they come. Leaving it as a context stops it."""
 
     name: str
     """Of the run; the same name is the same folder of outputs."""
