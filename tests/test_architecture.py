@@ -24,6 +24,7 @@ LEVELS = {
     "jobs": 3.5,
     "models": 4,
     "prompts": 4,
+    "pipelines": 4,
     "rewarding": 3.5,
     "deploying": 4.5,
     "_model_garden": 4.5,
@@ -39,6 +40,7 @@ LEVELS = {
     "catalog": 7,
     "config": 7,
     "errors": 8,
+    "supervisor": 8,
 }
 BESIDE = {
     "training": {"training", "data", "rewards", "catalog", "errors"},
@@ -52,6 +54,7 @@ BESIDE = {
         "catalog",
         "config",
         "errors",
+        "supervisor",
     },
 }
 
