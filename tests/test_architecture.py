@@ -24,7 +24,6 @@ LEVELS = {
     "jobs": 3.5,
     "models": 4,
     "prompts": 4,
-    "pipelines": 4,
     "rewarding": 3.5,
     "deploying": 4.5,
     "_model_garden": 4.5,
