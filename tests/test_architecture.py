@@ -21,6 +21,7 @@ LEVELS = {
     "jobs": 3.5,
     "models": 4,
     "prompts": 4,
+    "pipelines": 4,
     "rewarding": 3.5,
     "deploying": 4.5,
     "_model_garden": 4.5,
@@ -36,6 +37,7 @@ LEVELS = {
     "catalog": 7,
     "config": 7,
     "errors": 8,
+    "supervisor": 8,
 }
 BESIDE = {
     "training": {"training", "data", "rewards", "catalog", "errors"},
@@ -49,6 +51,7 @@ BESIDE = {
         "catalog",
         "config",
         "errors",
+        "supervisor",
     },
 }
 

@@ -10,7 +10,8 @@
     │   ├── JobFailedError
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
-    ├── WeightsError            VT7xx  weights of a stand-in model
+    ├── WeightsError            VT70x  weights of a stand-in model
+    ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -33,6 +34,7 @@ __all__ = [
     "JobError",
     "JobFailedError",
     "JobTimeoutError",
+    "PipelineError",
     "RewardError",
     "ServiceError",
     "SpecError",
@@ -164,6 +166,10 @@ class JobCancelledError(JobError):
 
 class JobTimeoutError(JobError, TimeoutError):
     """The job had not ended when the time to wait was over; it goes on."""
+
+
+class PipelineError(VertexTuningError, ValueError):
+    """A pipeline that is none, that is told something wrong, or that would not run everywhere."""
 
 
 class RewardError(VertexTuningError, ValueError):
