@@ -10,7 +10,8 @@
     │   ├── JobFailedError
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
-    ├── WeightsError            VT7xx  weights of a stand-in model
+    ├── WeightsError            VT70x  weights of a stand-in model
+    ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -29,6 +30,7 @@ __all__ = [
     "DatasetError",
     "EmulatorError",
     "Fault",
+    "HostError",
     "JobCancelledError",
     "JobError",
     "JobFailedError",
@@ -164,6 +166,10 @@ class JobCancelledError(JobError):
 
 class JobTimeoutError(JobError, TimeoutError):
     """The job had not ended when the time to wait was over; it goes on."""
+
+
+class HostError(VertexTuningError, ValueError):
+    """A machine that there is not, that lacks the memory, or on which our code cannot do what it is asked to."""
 
 
 class RewardError(VertexTuningError, ValueError):

@@ -28,6 +28,7 @@ FAMILIES = {
     "JobCancelledError": "6",
     "JobTimeoutError": "6",
     "WeightsError": "7",
+    "HostError": "7",
     "RewardError": "9",
 }
 
