@@ -12,6 +12,7 @@
     │   └── JobTimeoutError     (also a TimeoutError)
     ├── WeightsError            VT70x  weights of a stand-in model
     ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
+    ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -30,6 +31,7 @@ __all__ = [
     "DatasetError",
     "EmulatorError",
     "Fault",
+    "HostError",
     "JobCancelledError",
     "JobError",
     "JobFailedError",
@@ -170,6 +172,8 @@ class JobTimeoutError(JobError, TimeoutError):
 
 class PipelineError(VertexTuningError, ValueError):
     """A pipeline that is none, that is told something wrong, or that would not run everywhere."""
+class HostError(VertexTuningError, ValueError):
+    """A machine that there is not, that lacks the memory, or on which our code cannot do what it is asked to."""
 
 
 class RewardError(VertexTuningError, ValueError):
