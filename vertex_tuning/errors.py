@@ -172,6 +172,8 @@ class JobTimeoutError(JobError, TimeoutError):
 
 class PipelineError(VertexTuningError, ValueError):
     """A pipeline that is none, that is told something wrong, or that would not run everywhere."""
+
+
 class HostError(VertexTuningError, ValueError):
     """A machine that there is not, that lacks the memory, or on which our code cannot do what it is asked to."""
 
