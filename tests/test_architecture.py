@@ -18,6 +18,8 @@ LEVELS = {
     "aio": 2,
     "client": 2.5,
     "batches": 3,
+    "evaluation": 3,
+    "lineage": 3,
     "jobs": 3.5,
     "models": 4,
     "prompts": 4,

@@ -13,6 +13,7 @@
     ├── WeightsError            VT70x  weights of a stand-in model
     ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
     ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
+    ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -30,6 +31,7 @@ __all__ = [
     "ConfigurationError",
     "DatasetError",
     "EmulatorError",
+    "EvaluationError",
     "Fault",
     "HostError",
     "JobCancelledError",
@@ -180,6 +182,10 @@ class HostError(VertexTuningError, ValueError):
 
 class RewardError(VertexTuningError, ValueError):
     """A reward that cannot be computed as it is written."""
+
+
+class EvaluationError(VertexTuningError, ValueError):
+    """Answers that cannot be measured, or systems that cannot be compared, in the way that was asked for."""
 
 
 class WeightsError(VertexTuningError):

@@ -30,6 +30,7 @@ FAMILIES = {
     "WeightsError": "7",
     "PipelineError": "7",
     "HostError": "7",
+    "EvaluationError": "7",
     "RewardError": "9",
 }
 
