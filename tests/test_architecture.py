@@ -17,6 +17,7 @@ LEVELS = {
     "cli": 1,
     "aio": 2,
     "client": 2.5,
+    "distill": 2.7,
     "batches": 3,
     "jobs": 3.5,
     "models": 4,
