@@ -17,6 +17,7 @@ LEVELS = {
     "cli": 1,
     "aio": 2,
     "client": 2.5,
+    "distill": 2.7,
     "batches": 3,
     "evaluation": 3,
     "lineage": 3,
