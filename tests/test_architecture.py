@@ -37,7 +37,7 @@ LEVELS = {
     "errors": 8,
 }
 BESIDE = {
-    "training": {"training", "data", "rewards", "catalog", "errors"},
+    "training": {"training", "data", "rewards", "metrics", "catalog", "errors"},
     "emulator": {
         "emulator",
         "training",

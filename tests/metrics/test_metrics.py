@@ -55,3 +55,18 @@ def test_the_same_seed_gives_the_same_interval():
 def test_a_confidence_or_a_number_of_resamples_that_means_nothing_is_refused(options):
     with pytest.raises(ValueError, match="confidence lies in"):
         paired_difference([1.0], [0.0], **options)
+
+
+def test_confidence_is_held_against_accuracy():
+    """Two verdicts at 0.6, half of them right; three at 0.9, all right: the gaps are 0.1 each."""
+    from vertex_tuning.metrics import calibration
+
+    found = calibration([0.6, 0.6, 0.9, 0.9, 0.9], [True, False, True, True, True])
+    assert found.error == pytest.approx((2 * 0.1 + 3 * 0.1) / 5)
+    assert [(one.confidence, one.accuracy, one.count) for one in found.bins] == [
+        (pytest.approx(0.6), 0.5, 2),
+        (pytest.approx(0.9), 1.0, 3),
+    ]
+    assert calibration([1.0], [True]).error == 0
+    with pytest.raises(ValueError, match="no verdicts"):
+        calibration([], [])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vertex_tuning.training import distillation, preference, reinforcement, supervised
+from vertex_tuning.training import distillation, preference, reinforcement, reward, supervised
 from vertex_tuning.training.config import (
     DistillationConfig,
     PreferenceConfig,
     ReinforcementConfig,
+    RewardConfig,
     SupervisedConfig,
     TrainingConfig,
 )
@@ -19,6 +20,7 @@ _METHODS: dict[str, tuple[type[TrainingConfig], Callable[[Any, Report], None]]] 
     "supervised": (SupervisedConfig, supervised.run),
     "preference": (PreferenceConfig, preference.run),
     "distillation": (DistillationConfig, distillation.run),
+    "reward": (RewardConfig, reward.run),
     "reinforcement": (ReinforcementConfig, reinforcement.run),
 }
 
@@ -27,7 +29,7 @@ def run(method: str, config: dict[str, Any], report: Report) -> None:
     """Train; see `loop.run`.
 
     Args:
-        method: `supervised`, `preference`, `reinforcement` or `distillation`.
+        method: `supervised`, `preference`, `reward`, `reinforcement` or `distillation`.
         config: Its `TrainingConfig`, as JSON.
         report: Gets the events.
     """
