@@ -46,7 +46,7 @@ LEVELS = {
     "supervisor": 8,
 }
 BESIDE = {
-    "training": {"training", "data", "rewards", "catalog", "errors"},
+    "training": {"training", "data", "rewards", "metrics", "catalog", "errors"},
     "emulator": {
         "emulator",
         "training",
