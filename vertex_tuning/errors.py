@@ -13,6 +13,7 @@
     ├── WeightsError            VT70x  weights of a stand-in model
     ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
     ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
+    ├── PipelineError           VT71x  a pipeline that cannot be run              (also a ValueError)
     ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 

@@ -48,6 +48,10 @@ _COMMANDS = {
         "Hold a tuned model against another: is it better, and how sure is that?",
     ),
     "prompts": ("vertex_tuning.cli.prompts:prompts", "Save prompts with the service, and version them."),
+    "pipeline": (
+        "vertex_tuning.cli.pipeline:pipeline",
+        "Check, tune, evaluate and pass on what got better, without a person.",
+    ),
 }
 
 
