@@ -21,7 +21,7 @@ from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
 
 if TYPE_CHECKING:
-    from vertex_tuning import rewards
+    from vertex_tuning import evaluation, rewards
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -96,6 +96,10 @@ class AsyncTuningClient:
             lambda: self._client.try_reward(reward, dataset, model=model, **options)
         )
 
+    async def evaluate(self, dataset: Any, *, candidate: Any, **options: Any) -> evaluation.Evaluation:
+        """`TuningClient.evaluate`, awaited; options as there. Models are given by their names, or as `model.sync`."""
+        return await asyncio.to_thread(lambda: self._client.evaluate(dataset, candidate=candidate, **options))
+
     async def upload(self, dataset: Any, *, progress: data.UploadProgress | None = None) -> str:
         """`TuningClient.upload`, awaited."""
         return await asyncio.to_thread(lambda: self._client.upload(dataset, progress=progress))
@@ -125,6 +129,12 @@ class AsyncJobs:
     async def get(self, name: str) -> AsyncTuningJob:
         """`Jobs.get`, awaited."""
         return AsyncTuningJob(await asyncio.to_thread(self._jobs.get, name))
+
+    async def of(self, model: AsyncTunedModel | TunedModel) -> AsyncTuningJob | None:
+        """`Jobs.of`, awaited."""
+        asked = model.sync if isinstance(model, AsyncTunedModel) else model
+        found = await asyncio.to_thread(self._jobs.of, asked)
+        return None if found is None else AsyncTuningJob(found)
 
     async def list(self, *, filter: str = "", limit: int | None = None) -> list[AsyncTuningJob]:
         """`Jobs.list`, awaited."""
@@ -330,6 +340,10 @@ class AsyncTunedModel(AsyncModel):
     def name(self) -> str:
         """Resource name with the version."""
         return self.sync.name
+
+    async def made_by(self) -> str:
+        """`TunedModel.made_by`, awaited."""
+        return await asyncio.to_thread(self.sync.made_by)
 
     async def checkpoints(self) -> list[AsyncCheckpoint]:
         """`TunedModel.checkpoints`, awaited."""

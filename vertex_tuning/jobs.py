@@ -180,6 +180,11 @@ class Jobs:
         client = _client(self._connection, name)
         return TuningJob(self._connection, again(lambda: client.tunings.get(name=full)))
 
+    def of(self, model: TunedModel) -> TuningJob | None:
+        """The job that made a tuned model; None where nothing tells which."""
+        name = model.made_by()
+        return self.get(name) if name else None
+
     def list(self, *, filter: str = "", limit: int | None = None) -> list[TuningJob]:
         """Jobs, newest first.
 

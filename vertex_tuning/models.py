@@ -27,6 +27,8 @@ _NAME = re.compile(
 _ID = re.compile(r"[^/@]+(?:@[^/@]+)?")
 NEVER = datetime.min.replace(tzinfo=UTC)
 """Before every time that a service may have noted."""
+_MADE_BY = "google-vertex-llm-tuning-job-id"
+"""Label of a tuned model: the id of the job that made it."""
 _LOCATION = re.compile(r"/locations/([^/]+)/")
 
 T = TypeVar("T")
@@ -227,6 +229,10 @@ class TunedModel(Model):
         found: types.Model = again(lambda: self._in_place.models.get(model=self.name))
         return found
 
+    def made_by(self) -> str:
+        """The job that made it, by its name or its id; empty where nothing tells."""
+        return self.job or ((self.resource().labels or {}).get(_MADE_BY, "") if self.name else "")
+
     @property
     def _in_place(self) -> Any:
         found = _LOCATION.search(self.name)
@@ -254,7 +260,7 @@ class TunedModel(Model):
 
     def _checkpoint_endpoints(self) -> dict[str, str]:
         """Checkpoint to endpoint: the job knows, a model's own resource does not."""
-        job = self.job or (self.resource().labels or {}).get("google-vertex-llm-tuning-job-id", "")
+        job = self.made_by()
         if not job:
             return {}
         full = job if "/" in job else f"tuningJobs/{job}"

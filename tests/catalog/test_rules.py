@@ -29,6 +29,7 @@ FAMILIES = {
     "JobTimeoutError": "6",
     "WeightsError": "7",
     "PipelineError": "7",
+    "HostError": "7",
     "EvaluationError": "7",
     "RewardError": "9",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +84,27 @@ class Gate:
     min_rows: int = 30
     """With fewer, an interval means little: then the gate stays closed."""
 
+    def check(self, measured: Collection[str], *, judged: bool = False) -> None:
+        """See that the conditions are about what is measured, before anybody is asked.
+
+        Args:
+            measured: Names of measures.
+            judged: Whether pairs are.
+
+        Raises:
+            EvaluationError: VT758, with all that is missing.
+        """
+        missing = sorted({self.measure, *self.keep} - set(measured))
+        if self.win_share is not None and not judged:
+            missing.append("wins")
+        if missing:
+            raise EvaluationError(
+                "VT758",
+                f"the gate asks for {', '.join(missing)}, which is not measured",
+                where="gate",
+                fix=f"measure it, or ask for one of: {', '.join(measured) or 'nothing is measured'}",
+            )
+
     def decide(
         self,
         comparisons: Comparison | Iterable[Comparison],
@@ -103,16 +124,7 @@ class Gate:
         """
         given = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
         known = {one.measure: one for one in given}
-        missing = sorted({self.measure, *self.keep} - set(known))
-        if self.win_share is not None and wins is None:
-            missing.append("wins")
-        if missing:
-            raise EvaluationError(
-                "VT758",
-                f"the gate asks for {', '.join(missing)}, which was not measured",
-                where="gate",
-                fix=f"measure it, or ask for one of: {', '.join(known) or 'none was measured'}",
-            )
+        self.check(list(known), judged=wins is not None)
         main, figures = known[self.measure], figures or Figures()
         conditions = [self._enough(main), self._gain(main)]
         if self.at_least is not None:
@@ -121,9 +133,9 @@ class Gate:
         if self.win_share is not None and wins is not None:
             conditions.append(_won(wins, self.win_share))
         if self.max_seconds is not None:
-            conditions.append(_within("an answer", figures.seconds, self.max_seconds, "{:.3g} s"))
+            conditions.append(_within("an answer takes", figures.seconds, self.max_seconds, "{:.3g} s"))
         if self.max_cost is not None:
-            conditions.append(_within("a thousand answers", figures.cost, self.max_cost, "{:.4g} USD"))
+            conditions.append(_within("a thousand answers cost", figures.cost, self.max_cost, "{:.3g} USD"))
         return Decision.of(*conditions)
 
     def _enough(self, found: Comparison) -> tuple[bool, str]:
@@ -167,7 +179,7 @@ def _won(wins: Wins, least: float) -> tuple[bool, str]:
 def _within(what: str, found: float | None, most: float, form: str) -> tuple[bool, str]:
     limit = form.format(most)
     if found is None:
-        return False, f"What {what} takes is not known, and may be no more than {limit}."
+        return False, f"What {what} is not known, and may be no more than {limit}."
     met = found <= most
-    words = f"{what} takes {form.format(found)}, {'no more than' if met else 'more than'} {limit}."
+    words = f"{what} {form.format(found)}, {'no more than' if met else 'more than'} {limit}."
     return met, words[0].upper() + words[1:]
