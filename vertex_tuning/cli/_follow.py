@@ -14,9 +14,10 @@ from vertex_tuning.cli import _common
 
 if TYPE_CHECKING:
     from vertex_tuning.batches import BatchJob
+    from vertex_tuning.custom import TrainingRun
     from vertex_tuning.jobs import Progress, TuningJob
 
-    AnyJob = TuningJob | BatchJob
+    AnyJob = TuningJob | BatchJob | TrainingRun
     AnyProgress = Progress | BatchProgress
 
 INTERRUPTED = 130
@@ -242,7 +243,8 @@ def _interrupted(job: AnyJob, *, ask: bool, where: Mapping[str, str]) -> None:
             return
     except (click.Abort, KeyboardInterrupt):  # Ctrl-C once more: whoever presses it wants to be out
         _common.say("")
-    group = "batch" if "/batchPredictionJobs/" in job.name else "jobs"
+    kind = job.name.split("/")[-2]
+    group = {"batchPredictionJobs": "batch", "customJobs": "train"}.get(kind, "jobs")
     _common.say(
         f"{job.name} goes on.\n"
         f"To follow it again: {_common.again(f'{group} watch {job.name}', where)}\n"
