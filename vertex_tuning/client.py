@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import batches, data
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from google.genai import types
 
     from vertex_tuning import evaluation, rewards
+    from vertex_tuning.pipelines.door import Pipelines
     from vertex_tuning.specs import Spec
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,13 @@ class TuningClient:
     def close(self) -> None:
         """Close the connections, and end an emulator that was started for this client."""
         self.connection.close()
+
+    @cached_property
+    def pipelines(self) -> Pipelines:
+        """Pipelines: run on this machine, or handed to the service."""
+        from vertex_tuning.pipelines.door import Pipelines
+
+        return Pipelines(self.connection)
 
     def check(
         self, dataset: Any, *, method: str = "supervised", base_model: str = "gemini-2.5-flash"

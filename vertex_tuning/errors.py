@@ -11,6 +11,9 @@
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
     ├── WeightsError            VT70x  weights of a stand-in model
+    ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
+    ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
+    ├── PipelineError           VT71x  a pipeline that cannot be run              (also a ValueError)
     ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
@@ -31,10 +34,12 @@ __all__ = [
     "EmulatorError",
     "EvaluationError",
     "Fault",
+    "HostError",
     "JobCancelledError",
     "JobError",
     "JobFailedError",
     "JobTimeoutError",
+    "PipelineError",
     "RewardError",
     "ServiceError",
     "SpecError",
@@ -166,6 +171,14 @@ class JobCancelledError(JobError):
 
 class JobTimeoutError(JobError, TimeoutError):
     """The job had not ended when the time to wait was over; it goes on."""
+
+
+class PipelineError(VertexTuningError, ValueError):
+    """A pipeline that is none, that is told something wrong, or that would not run everywhere."""
+
+
+class HostError(VertexTuningError, ValueError):
+    """A machine that there is not, that lacks the memory, or on which our code cannot do what it is asked to."""
 
 
 class RewardError(VertexTuningError, ValueError):

@@ -168,15 +168,17 @@ class FollowedJob(Generic[P]):
 
     def _failure(self) -> JobFailedError | JobCancelledError:
         """What a job that ended badly says."""
-        error = self._resource.error
-        code = int(getattr(error, "code", None) or 0)
-        words = getattr(error, "message", None) or "no reason was given"
-        about: dict[str, Any] = {"where": self.name, "job": self.name, "code": code}
-        if self.state == "JOB_STATE_CANCELLED":
-            return JobCancelledError("VT602", "the job was cancelled", **about)
-        return JobFailedError(
-            "VT601", f"the job ended in {self.state}: {words}", fix=_CURES.get(code, ""), **about
-        )
+        return failure(self.name, self.state, self._resource.error)
+
+
+def failure(name: str, state: str, error: Any) -> JobFailedError | JobCancelledError:
+    """What a job that ended badly says; `error` has a `code` and a `message`, where it has them."""
+    code = int(getattr(error, "code", None) or 0)
+    words = getattr(error, "message", None) or "no reason was given"
+    about: dict[str, Any] = {"where": name, "job": name, "code": code}
+    if state == "JOB_STATE_CANCELLED":
+        return JobCancelledError("VT602", "the job was cancelled", **about)
+    return JobFailedError("VT601", f"the job ended in {state}: {words}", fix=_CURES.get(code, ""), **about)
 
 
 def listed(

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 KIND = "customJobs"
-_MODULE = "vertex_tuning.emulator.workers.custom_child"
+_MODULE = "vertex_tuning.supervisor"
 _GRACE = 10.0
 """Seconds for the supervisor to end what it holds."""
 _TAIL = 2000
