@@ -31,6 +31,7 @@ FAMILIES = {
     "PipelineError": "7",
     "HostError": "7",
     "EvaluationError": "7",
+    "LineageError": "7",
     "RewardError": "9",
 }
 
