@@ -25,7 +25,7 @@ with connect() as client:
         measures=["label_accuracy"],
         labels=TEAMS,
         kept="answers.jsonl",  # run it again: nobody is asked again
-        gate=evaluation.Gate("label_accuracy", margin=0.05, at_least=0.6, max_seconds=5),
+        gate=evaluation.Gate("label_accuracy", margin=0.05, at_least=0.6),
     )
     print(found)
     print("report:", found.report("Tickets: tuned against base").write("report.html"))

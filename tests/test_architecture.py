@@ -21,7 +21,7 @@ LEVELS = {
     "pipelines": 2.8,
     "batches": 3,
     "evaluation": 3,
-    "lineage": 3,
+    "lineage": 2.9,
     "jobs": 3.5,
     "models": 4,
     "prompts": 4,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
+import vertex_tuning
 from tests.sdk.conftest import rows
-from vertex_tuning import LineageError, ServiceError, SpecError, SupervisedTuning
+from vertex_tuning import LineageError, ServiceError, SpecError, SupervisedTuning, custom
 from vertex_tuning.errors import ConfigurationError
 from vertex_tuning.lineage import Parent
 
 BASE = "gemini-2.5-flash"
+TINY = Path(vertex_tuning.__file__).parent / "training" / "tiny" / "tiny-0.1m"
+OPEN_MODEL = "meta/llama3_1@llama-3.1-8b-instruct"
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +87,45 @@ def test_weights_in_a_folder_have_a_chain_too(client, chain):
         folder,
         "training",
         {"method": "reinforcement", "seed": 7},
-        parents=[Parent("base", chain[0]), Parent("reward", f"{folder}-reward")],
+        parents=[
+            Parent("base", chain[0]),
+            Parent("reward", f"{folder}-reward"),
+            Parent("code", "smollm2-135m"),
+        ],
     )
     link = client.lineage.of(folder)
     assert link.notes[0]["body"]["seed"] == 7
-    assert [parent.role for parent in link.parents] == ["base", "reward"]
+    assert [parent.role for parent in link.parents] == ["base", "reward", "code"]
     assert link.parents[0].parents[0].name == BASE
     assert link.parents[1].remark == "nothing is written down about it"
+    assert link.parents[2].remark == ""
+
+
+def test_an_open_models_folder_tells_what_the_weights_in_it_were_made_from(client):
+    out = f"gs://{client.connection.ensure_bucket()}/lineage-open"
+    spec = {"training": rows(20), "epochs": 1}
+    first = client.tune(SupervisedTuning(base_model=OPEN_MODEL, output_uri=f"{out}/1", **spec)).result()
+    second = client.tune(SupervisedTuning(base_model=first, output_uri=f"{out}/2", **spec)).result()
+    assert client.lineage.of(second).manifest["settings"]["output_uri"] == f"{out}/2"
+    link = client.lineage.of(f"{out}/2/postprocess/node-0/checkpoints/final")
+    assert link.manifest["key"] == client.lineage.of(second).manifest["key"]
+    assert [(parent.role, parent.name) for parent in link.parents] == [
+        ("base", OPEN_MODEL),
+        ("weights", f"{out}/1/postprocess/node-0/checkpoints/final"),
+    ]
+    assert link.parents[1].manifest["settings"]["output_uri"] == f"{out}/1"
+
+
+def test_what_a_custom_job_trained_is_told_by_its_order(client, tmp_path):
+    training = tmp_path / "train.jsonl"
+    training.write_text("".join(json.dumps(row) + "\n" for row in rows(8)), encoding="utf-8")
+    config = {"model": str(TINY), "training": str(training), "steps": 2, "learning_rate": 5e-3, "seed": 7}
+    trained = custom.run_training(client, "supervised", config, host="l4")
+    link = client.lineage.of(trained.model_uri)
+    assert link.manifest["method"] == "supervised"
+    assert link.manifest["settings"]["seed"] == 7
+    assert link.manifest["data"]["training"]["sha256"] == hashlib.sha256(training.read_bytes()).hexdigest()
+    assert [parent.role for parent in link.parents] == ["base"]
 
 
 def test_a_job_of_somebody_elses_is_told_as_far_as_the_service_knows(client):
@@ -127,7 +163,7 @@ def test_a_manifest_that_cannot_be_written_stops_no_job_and_is_said(client, monk
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(client.lineage, "_write", refuse)
+    monkeypatch.setattr("vertex_tuning.lineage.bucket.write", refuse)
     with caplog.at_level(logging.WARNING):
         job = client.tune(
             SupervisedTuning(base_model=BASE, training=rows(20, tag=f" {error.rule}"), epochs=1)
@@ -140,5 +176,7 @@ def test_a_manifest_that_cannot_be_written_stops_no_job_and_is_said(client, monk
 def test_what_cannot_be_noted_is_refused(client):
     with pytest.raises(LineageError, match="VT761"):
         client.lineage.note("gs://bucket/folder", "../up", {})
+    with pytest.raises(LineageError, match="VT761"):
+        client.lineage.note("gs://bucket/folder", "tuning", {})
     with pytest.raises(SpecError, match="VT316"):
         client.lineage.note("gemini-2.5-flash", "evaluation", {})

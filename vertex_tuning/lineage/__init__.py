@@ -9,10 +9,13 @@ crash of whoever asked. What becomes known later (an evaluation, a gate, the run
 
     gs://BUCKET/vertex-tuning/lineage/models/LOCATION/ID@VERSION/TIME-KIND.json
 
-and for weights in a folder, in that folder: `.../lineage/TIME-KIND.json`. Nothing is ever overwritten.
+and for weights in a folder, in that folder: `.../lineage/TIME-KIND.json`. Nothing is ever overwritten. Of weights that a custom
+job made, the order of that job tells where they come from.
 
-store.py   written and read
-chain.py   a model, its parents, and theirs, for people and for machines
+store.py    written and read
+folders.py  where weights in a folder come from
+bucket.py   JSON in a bucket
+chain.py    a model, its parents, and theirs, for people and for machines
 """
 
 from vertex_tuning.lineage.chain import Link, Parent

@@ -8,19 +8,21 @@ import logging
 import platform
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from vertex_tuning import __version__, catalog
+from vertex_tuning import __version__
 from vertex_tuning.errors import ConfigurationError, LineageError, ServiceError, SpecError
 from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL
+from vertex_tuning.lineage import bucket
+from vertex_tuning.lineage.bucket import FOLDER, SCHEMA
 from vertex_tuning.lineage.chain import Json, Link, Parent, data_of, facts
+from vertex_tuning.lineage.folders import NOTES, TUNING, manifest_of
 from vertex_tuning.models import Models, TunedModel
-from vertex_tuning.retries import again
 
 if TYPE_CHECKING:
     from vertex_tuning.connection import Connection
@@ -28,18 +30,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLDER = "vertex-tuning/lineage"
-SCHEMA = 1
-_HASH = re.compile(r"/([0-9a-f]{64})\.jsonl$")
 _MODEL = re.compile(
     r"projects/[^/]+/locations/(?P<location>[^/]+)/models/(?P<id>[^/@]+)(?:@(?P<version>[^/]+))?"
 )
+_FOLLOWED = ("projects/", "gs://")
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _PACKAGES = ("google-genai", "google-cloud-aiplatform", "google-cloud-storage")
 _DEEPEST = 32
 """Links of a chain that are followed; no chain of models is longer, a ring would be."""
-
-T = TypeVar("T")
 
 
 class Lineage:
@@ -85,8 +83,17 @@ class Lineage:
             **({"note": dict(note)} if note else {}),
         }
         try:
-            manifest["data"] = {role: self._described(uri) for role, uri in data.items()}
-            self._write(self._connection.ensure_bucket(), f"{FOLDER}/jobs/{key}.json", manifest)
+            manifest["data"] = {role: bucket.described(self._connection, uri) for role, uri in data.items()}
+            write, connection = bucket.write, self._connection
+            write(connection, connection.ensure_bucket(), f"{FOLDER}/jobs/{key}.json", manifest)
+            if settings.get("output_uri"):  # of an open model's weights, the folder is all that is known
+                place, folder = bucket.split(settings["output_uri"])
+                write(
+                    connection,
+                    place,
+                    f"{folder}/{NOTES}/{_stamp(manifest['made'])}-{TUNING}-{key}.json",
+                    manifest,
+                )
         except (ServiceError, ConfigurationError) as error:
             log.warning("no manifest was written, and the job's lineage will have a gap: %s", error)
 
@@ -115,11 +122,11 @@ class Lineage:
             ServiceError: It cannot be written.
             ConfigurationError: VT108, no bucket is set.
         """
-        if _KIND.fullmatch(kind) is None:
+        if _KIND.fullmatch(kind) is None or kind == TUNING:
             raise LineageError(
                 "VT761", f'"{kind}" is no kind of note', where="kind", fix="such as evaluation"
             )
-        bucket, folder = self._place(_name(model))
+        place, folder = self._place(_name(model))
         made = _now()
         entry = {
             "schema": SCHEMA,
@@ -130,8 +137,8 @@ class Lineage:
             "parents": [asdict(parent) for parent in parents],
             "versions": _versions(),
         }
-        stamp = re.sub(r"[-:]|\.\d+", "", made)
-        return self._write(bucket, f"{folder}/{stamp}-{kind}-{secrets.token_hex(4)}.json", entry)
+        name = f"{folder}/{_stamp(made)}-{kind}-{secrets.token_hex(4)}.json"
+        return bucket.write(self._connection, place, name, entry)
 
     # Reading
 
@@ -151,10 +158,12 @@ class Lineage:
     def _link(self, model: TunedModel, of: Parent, above: tuple[str, ...]) -> Link:
         name = _name(model)
         notes = tuple(self._notes(name))
-        job = _or_none(lambda: Jobs(self._connection).of(model))
+        job = bucket.or_none(lambda: Jobs(self._connection).of(model))
         manifest = self._manifest(job) if job is not None else None
+        if name.startswith("gs://"):
+            manifest = manifest_of(self._connection, name)
         remark = ""
-        if job is None and not notes:
+        if job is None and manifest is None and not notes:
             remark = "nothing is written down about it"
         elif job is not None and manifest is None:
             remark = "no manifest: the job was not asked for by vertex-tuning, or with another bucket"
@@ -177,12 +186,9 @@ class Lineage:
     def _parent(self, of: Parent, above: tuple[str, ...]) -> Link:
         if of.name in above or len(above) >= _DEEPEST:
             return Link(of.name, of.role, of.checkpoint, remark="it stands above already")
-        if of.name in catalog.models():
+        if not of.name.startswith(_FOLLOWED):  # a base model, or whatever else has no history here
             return Link(of.name, of.role, of.checkpoint)
-        try:
-            model = _or_none(lambda: Models(self._connection).get(of.name))
-        except SpecError:  # the name of something that is no model: a data set, a reward
-            return Link(of.name, of.role, of.checkpoint)
+        model = bucket.or_none(lambda: Models(self._connection).get(of.name))
         if model is None:
             return Link(of.name, of.role, of.checkpoint, remark="it is gone")
         return self._link(model, of, above)
@@ -192,72 +198,36 @@ class Lineage:
         key = job.labels.get(LABEL)
         if not key:
             return None
-        buckets = {uri.removeprefix("gs://").partition("/")[0]: None for uri in data_of(job).values()}
+        places = {bucket.split(uri)[0]: None for uri in data_of(job).values()}
         with contextlib.suppress(ConfigurationError):
-            buckets = {self._connection.ensure_bucket(): None, **buckets}
-        for bucket in buckets:
-            found = self._read(bucket, f"{FOLDER}/jobs/{key}.json")
+            places = {self._connection.ensure_bucket(): None, **places}
+        for place in places:
+            found = bucket.read(self._connection, place, f"{FOLDER}/jobs/{key}.json")
             if found is not None:
                 return found
         return None
 
-    def _notes(self, name: str) -> Iterator[Json]:
+    def _notes(self, name: str) -> list[Json]:
         try:
-            bucket, folder = self._place(name)
+            place, folder = self._place(name)
         except ConfigurationError:
-            return
-        blobs = _or_none(
-            lambda: again(lambda: list(self._connection.storage.list_blobs(bucket, prefix=f"{folder}/")))
-        )
-        for blob in sorted(blobs or [], key=lambda blob: blob.name):
-            found = self._read(bucket, blob.name)
-            if found is not None:
-                yield found
+            return []
+        found = bucket.below(self._connection, place, folder)
+        return [one for one in found if one.get("kind") != TUNING]
 
     # Where
 
     def _place(self, name: str) -> tuple[str, str]:
         """Bucket and folder of the notes of a model."""
         if name.startswith("gs://"):
-            bucket, _, folder = name.removeprefix("gs://").partition("/")
-            return bucket, f"{folder.rstrip('/')}/lineage".lstrip("/")
+            place, folder = bucket.split(name)
+            return place, f"{folder}/{NOTES}".lstrip("/")
         found = _MODEL.fullmatch(name)
         if found is None:
             fix = "projects/PROJECT/locations/LOCATION/models/ID@VERSION, or a gs:// folder"
             raise SpecError("VT316", f'"{name}" is not the name of a tuned model', fix=fix)
         of = f"{found['location']}/{found['id']}@{found['version'] or '1'}"
         return self._connection.ensure_bucket(), f"{FOLDER}/models/{of}"
-
-    def _described(self, uri: str) -> Json:
-        """A data set by what tells it from every other: its hash, where we uploaded it; its generation and checksum."""
-        bucket, _, name = uri.removeprefix("gs://").partition("/")
-        blob = again(lambda: self._connection.storage.bucket(bucket).get_blob(name, retry=None))
-        found = _HASH.search(uri)
-        known = {
-            "uri": uri,
-            "sha256": found[1] if found else "",
-            "bytes": getattr(blob, "size", None),
-            "crc32c": getattr(blob, "crc32c", None),
-            "generation": str(getattr(blob, "generation", "") or ""),
-        }
-        return {key: value for key, value in known.items() if value}
-
-    def _write(self, bucket: str, name: str, body: Json) -> str:
-        blob = self._connection.storage.bucket(bucket).blob(name)
-        text = json.dumps(body, indent=1, ensure_ascii=False)
-        again(lambda: blob.upload_from_string(text, content_type="application/json"))
-        return f"gs://{bucket}/{name}"
-
-    def _read(self, bucket: str, name: str) -> Json | None:
-        blob = self._connection.storage.bucket(bucket).blob(name)
-        text = _or_none(lambda: again(blob.download_as_bytes))
-        if text is None:
-            return None
-        with contextlib.suppress(ValueError):
-            found = json.loads(text)
-            if isinstance(found, dict) and found.get("schema") == SCHEMA:
-                return found
-        return None
 
 
 def _parents(settings: Mapping[str, Any]) -> Iterator[Parent]:
@@ -276,6 +246,11 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def _stamp(time: str) -> str:
+    """A time in the name of an object."""
+    return time.replace("-", "").replace(":", "")
+
+
 def _plain(value: Any) -> Any:
     """As JSON has it."""
     return json.loads(
@@ -291,13 +266,3 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
-
-
-def _or_none(ask: Callable[[], T]) -> T | None:
-    """None for what is not there."""
-    try:
-        return ask()
-    except ServiceError as error:
-        if error.code != 404:
-            raise
-        return None
