@@ -61,9 +61,11 @@ def below(connection: Connection, bucket: str, folder: str) -> Iterator[Json]:
 
 
 def described(connection: Connection, uri: str) -> Json:
-    """A data set: its hash, where we uploaded it; its size, generation and checksum."""
+    """A data set: its hash, where we uploaded it; its size, generation and checksum, where we may see them."""
     bucket, name = split(uri)
-    blob = again(lambda: connection.storage.bucket(bucket).get_blob(name, retry=None))
+    blob = None
+    with contextlib.suppress(ServiceError):
+        blob = again(lambda: connection.storage.bucket(bucket).get_blob(name, retry=None))
     found = _HASH.search(uri)
     known = {
         "uri": uri,
