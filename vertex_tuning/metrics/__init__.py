@@ -3,8 +3,9 @@
 from vertex_tuning.metrics.aggregates import AGGREGATIONS, aggregate
 from vertex_tuning.metrics.answers import exact_match, matches
 from vertex_tuning.metrics.calibration import Bin, Calibration, calibration
+from vertex_tuning.metrics.hacking import Look, Verdict, best, hacking, repetition, wins
 from vertex_tuning.metrics.intervals import Interval, paired_difference
-from vertex_tuning.metrics.overlap import ROUGE_TYPES, bleu, rouge
+from vertex_tuning.metrics.overlap import ROUGE_TYPES, bleu, rouge, token_f1
 
 __all__ = [
     "AGGREGATIONS",
@@ -12,11 +13,18 @@ __all__ = [
     "Bin",
     "Calibration",
     "Interval",
+    "Look",
+    "Verdict",
     "aggregate",
+    "best",
     "bleu",
     "calibration",
     "exact_match",
+    "hacking",
     "matches",
     "paired_difference",
+    "repetition",
     "rouge",
+    "token_f1",
+    "wins",
 ]

@@ -7,6 +7,9 @@ and under `torchrun`.
     reward.py      learn to say so, by a number for each
     pairs.py       ... both from pairs
     reinforcement.py   try answers, and learn from what they earn
+    judging.py     ... paid by a reward model
+    leash.py       ... and kept near to where they began
+    looking.py     ... and looked at with a measure that nobody is paid by
     groups.py      ... which share their prompt, as they are made and as they are learnt
     distillation.py    learn a teacher's answers
     loop.py        the loop that they share: batches, steps, checkpoints, resuming, measuring

@@ -66,6 +66,19 @@ class Objective(Protocol):
     def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:
         """Of the held-out examples; empty where there are none. Called in evaluation mode, without gradients."""
 
+    def best_yet(self) -> bool:
+        """Asked after each look at the held-out examples: whether the weights are worth a checkpoint for what was seen."""
+        return False
+
+    def enough(self) -> bool:
+        """Asked after each look at the held-out examples: whether the run is to end here."""
+        return False
+
+    def result(self, checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """What else is said of a run that is done."""
+        del checkpoints
+        return {}
+
     def load(self, config: TrainingConfig, output: Path) -> Any:
         """The model, as the run finds it when it is new. A model of language, where nothing else is said."""
         return _model(config, output)
@@ -156,7 +169,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     batch_size = min(config.batch_size or (8 if len(lengths) >= 32 else 4), len(lengths))
     epochs = config.epochs or config.usual_epochs(len(lengths), batch_size)
 
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision())
+    accelerator = accelerated()
     if not accelerator.is_main_process:
         report = _keep_quiet
     per_epoch = math.ceil(len(plan(lengths, batch_size, config.seed, 0)) / accelerator.num_processes)
@@ -173,6 +186,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     objective.begin(learner)
     progress = resume.load(output, optimizer) or {"step": 0, "batch": 0, "epoch": 0, "checkpoints": []}
     kept = _checkpoint_steps(config, steps, per_epoch)
+    steps = progress.get("steps", steps)  # a run that had enough goes no further
     looked_at = set(
         range(config.evaluate_interval or per_epoch, steps, config.evaluate_interval or per_epoch)
     ) | {steps}
@@ -203,7 +217,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
                 step += 1
                 tokens = sum(lengths[row] for row in mine[index])
                 meter.step(step, steps, epoch + (index + 1) / per_epoch, measured, tokens, rate)
-                ended = index + 1 == per_epoch
+                ended, halted, keep = index + 1 == per_epoch, False, step in kept
                 progress.update(step=step, epoch=epoch + ended, batch=0 if ended else index + 1)
                 if step in looked_at:
                     model.eval()
@@ -213,30 +227,32 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
                     guard.check(found)
                     if found:
                         meter.evaluation(step, math.ceil(step / per_epoch), found)
-                keep, late = step in kept, time.monotonic() - saved_at > _SAVE_EVERY
+                    halted = objective.enough()
+                    keep = keep or halted or objective.best_yet()
+                late = time.monotonic() - saved_at > _SAVE_EVERY
                 # What is written down works: nobody goes on from weights that are no numbers.
                 if keep and not guard.works():
                     raise DivergedError("the weights became too large to compute with")
                 if keep:
                     guard.keep(step)
-                if not accelerator.is_main_process:
-                    continue
-                if keep:
-                    checkpoint = _keep(
-                        objective, accelerator.unwrap_model(model), config, progress, step, per_epoch
-                    )
-                if keep or (late and guard.works()):
+                if halted:
+                    progress["steps"] = steps = step
+                if keep and accelerator.is_main_process:
+                    inner = accelerator.unwrap_model(model)
+                    checkpoint = _keep(objective, inner, config, progress, step, per_epoch)
+                if (keep or (late and guard.works())) and accelerator.is_main_process:
                     resume.save(output, optimizer, progress)
                     saved_at = time.monotonic()
-                if keep:
+                if keep and accelerator.is_main_process:
                     report({"event": "checkpoint", **checkpoint})
+                if halted:
+                    break
     except DivergedError as error:
         guard.put_back()
         done: list[dict[str, Any]] = progress["checkpoints"]
         if (not done or done[-1]["step"] < guard.step) and accelerator.is_main_process and guard.works():
-            checkpoint = _keep(
-                objective, accelerator.unwrap_model(model), config, progress, guard.step, per_epoch
-            )
+            inner = accelerator.unwrap_model(model)
+            checkpoint = _keep(objective, inner, config, progress, guard.step, per_epoch)
             report({"event": "checkpoint", **checkpoint})
         report(
             {
@@ -248,7 +264,13 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
             }
         )
         return
-    report({"event": "done", "steps": step, "epochs": epochs, "checkpoints": progress["checkpoints"]})
+    result = {"steps": step, "epochs": epochs, "checkpoints": progress["checkpoints"]}
+    report({"event": "done", **result, **objective.result(result["checkpoints"])})
+
+
+def accelerated() -> Accelerator:
+    """What the arithmetic is done by: the devices that there are, in the precision that is quick on them."""
+    return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision())
 
 
 def _keep_quiet(_: Event) -> None:
