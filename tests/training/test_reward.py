@@ -73,8 +73,8 @@ def test_how_sure_it_may_be_is_said_with_the_model(many, tiny, tmp_path):
     found = card(tmp_path)
     bins = found["calibration"]
     assert sum(one["count"] for one in bins) == found["pairs"]
-    assert all(0.5 <= one["confidence"] <= 1 and 0 <= one["accuracy"] <= 1 for one in bins)
-    gaps = sum(one["count"] * abs(one["confidence"] - one["accuracy"]) for one in bins)
+    assert all(0.5 <= one["said"] <= 1 and 0 <= one["true"] <= 1 for one in bins)
+    gaps = sum(one["count"] * abs(one["said"] - one["true"]) for one in bins)
     assert found["calibration_error"] == pytest.approx(gaps / found["pairs"])
 
 

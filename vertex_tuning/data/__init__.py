@@ -6,6 +6,7 @@ rows.py      what a row for supervised tuning may look like, by form
 pairs.py     ... for preference tuning
 prompts.py   ... for reinforcement tuning
 questions.py ... for distillation
+rationales.py ... for distillation step by step: labels and rationales, two tasks
 requests.py  ... for a batch: checked, and written as the service takes it
 plain.py     rows of Python as JSON, and what JSON cannot say
 words.py     how places and values are spoken of
@@ -14,6 +15,7 @@ marks.py     which rows are copies
 reading.py   the rows themselves
 splitting.py a validation set, split off
 upload.py    into the bucket, under the hash of the content
+folders.py   ... folders of files, and back
 """
 
 from vertex_tuning.data.check import check, check_job, in_cloud_storage, is_path

@@ -1,4 +1,4 @@
-"""Whether one who is sure is right as often as he is sure."""
+"""Whether what is said to be likely comes true as often as was said."""
 
 from __future__ import annotations
 
@@ -8,51 +8,65 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Verdicts that were given with about the same confidence."""
+    """Predictions of about the same probability."""
 
-    confidence: float
-    """Mean confidence of these, in [0, 1]."""
-    accuracy: float
-    """Share of them that were right."""
+    low: float
+    high: float
     count: int
+    said: float
+    """Mean probability that was predicted."""
+    true: float
+    """Share that came true."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How confidence and accuracy go together."""
+    """Predictions beside what came true."""
 
-    error: float
-    """Expected calibration error, in [0, 1]: the mean gap between the two, each bin by its size."""
     bins: tuple[Bin, ...]
-    """Those that are not empty, the least confident first."""
+    """Those with a prediction in them, by probability."""
+    expected_error: float
+    """Mean distance of what was said from what came true, over the predictions (ECE), in [0, 1]."""
+    brier: float
+    """Mean square of probability less outcome, in [0, 1]; 0.25 is what saying one half earns."""
+    count: int
 
 
-def calibration(
-    confidences: Sequence[float], right: Sequence[bool], *, bins: int = 10, least: float = 0.5
-) -> Calibration:
-    """Confidence against accuracy, in bins of equal width.
+def calibration(probabilities: Sequence[float], outcomes: Sequence[bool], *, bins: int = 10) -> Calibration:
+    """Hold probabilities against what came true.
 
     Args:
-        confidences: Of each verdict, in [least, 1].
-        right: Whether it was right.
-        bins: How many.
-        least: The confidence of one who knows nothing; 0.5 where there are two possibilities.
+        probabilities: Predicted, in [0, 1].
+        outcomes: Whether each came true.
+        bins: Of equal width over [0, 1].
 
     Raises:
-        ValueError: No verdicts, or sequences of different length.
+        ValueError: None, sequences of different length, a probability outside [0, 1], or no bins.
 
-    Source: Guo et al., On Calibration of Modern Neural Networks (arXiv 1706.04599), equations 2 and 3.
+    Source: Guo et al., On Calibration of Modern Neural Networks (2017), equation 3; Brier (1950).
     """
-    if not confidences:
-        raise ValueError("no verdicts to look at")
-    several: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
-    for confidence, was in zip(confidences, right, strict=True):
-        place = int((confidence - least) / (1.0 - least) * bins)
-        several[min(max(place, 0), bins - 1)].append((confidence, was))
+    pairs = [(float(said), float(true)) for said, true in zip(probabilities, outcomes, strict=True)]
+    if not pairs or bins < 1:
+        raise ValueError("at least one prediction, and one bin")
+    if not all(0.0 <= said <= 1.0 for said, _ in pairs):
+        raise ValueError("a probability lies in [0, 1]")
+    held: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
+    for said, true in pairs:
+        held[min(int(said * bins), bins - 1)].append((said, true))
     found = tuple(
-        Bin(sum(sure for sure, _ in one) / len(one), sum(was for _, was in one) / len(one), len(one))
-        for one in several
-        if one
+        Bin(
+            number / bins,
+            (number + 1) / bins,
+            len(inside),
+            sum(said for said, _ in inside) / len(inside),
+            sum(true for _, true in inside) / len(inside),
+        )
+        for number, inside in enumerate(held)
+        if inside
     )
-    gaps = sum(one.count * abs(one.confidence - one.accuracy) for one in found)
-    return Calibration(gaps / len(confidences), found)
+    return Calibration(
+        bins=found,
+        expected_error=sum(one.count * abs(one.said - one.true) for one in found) / len(pairs),
+        brier=sum((said - true) ** 2 for said, true in pairs) / len(pairs),
+        count=len(pairs),
+    )

@@ -92,6 +92,27 @@ class DistillationConfig(TrainingConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepByStepConfig(TrainingConfig):
+    """Learn a teacher's labels and rationales, as two tasks; the rows hold both already.
+
+    How the two are weighed is said in one of two ways; said in neither, `rationale_weight` is 1.
+    """
+
+    method = known_as = "step_by_step"
+    rationale_weight: float | None = None
+    """The paper's lambda: the loss is label + lambda * rationale. 0: the labels alone are learnt, at the price of those alone."""
+    alpha: float | None = None
+    """The released code's: the loss is alpha * label + (1 - alpha) * rationale."""
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Of the label's loss and of the rationale's."""
+        if self.alpha is not None:
+            return self.alpha, 1.0 - self.alpha
+        return 1.0, 1.0 if self.rationale_weight is None else self.rationale_weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceConfig(TrainingConfig):
     """Learn which of two answers is preferred."""
 

@@ -160,7 +160,7 @@ def _card(learner: Learner, pairs: Sequence[Pair]) -> dict[str, Any]:
         "loss": -float(torch.nn.functional.logsigmoid(torch.tensor(margins)).mean()),
         "mean_reward": float(rewards.mean()),
         "spread": float(rewards.std()),
-        "calibration_error": sure.error,
+        "calibration_error": sure.expected_error,
         "calibration": [asdict(one) for one in sure.bins],
     }
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 KIND = "customJobs"
-_MODULE = "vertex_tuning.emulator.workers.custom_child"
+_MODULE = "vertex_tuning.supervisor"
 _GRACE = 10.0
 """Seconds for the supervisor to end what it holds."""
 _TAIL = 2000
@@ -88,7 +88,7 @@ class CustomJobs:
         """Check a request, write the job down, run it as soon as there is room.
 
         Raises:
-            ApiError: 400 with every fault; 501 for what is not run here.
+            ApiError: 400 with every fault, or with the reason why it is not run here.
         """
         request.check(self._emulator, body)
         name, created = f"{parent}/customJobs/{self._db.new_id()}", now()
