@@ -32,15 +32,7 @@ _SHORTEST, _LONGEST = 6, 14
 _KEPT, _OTHERS = (1.0, 1.0, 0.85, 0.6), (0.0, 0.3, 1.0, 1.0)
 """Habits of writers: the share of content words, and of others, that stays."""
 _FUNCTION_WORDS = frozenset(
-    "a about above after again all almost also although always am an and another any are as at be because been "
-    "before being between both but by can cannot could did do does doing done down each either else enough even "
-    "ever every few for from get gets got had has have having he her here hers him his how however i i'd i'll i'm "
-    "i've if in into is isn't it it's its itself just least less let like made make makes many may me might more "
-    "most much must my neither never no nor not nothing now of off often on once one only or other our out over "
-    "own perhaps quite rather really s same seems she should since so some something sometimes still such t than "
-    "that that's the their them then there there's these they they're this those though through to too under "
-    "until up upon us very was way we well were what when where whether which while who whom whose why will with "
-    "within without would yet you you're your".split()
+    ["a", "about", "above", "after", "again", "all", "almost", "also", "although", "always", "am", "an", "and", "another", "any", "are", "as", "at", "be", "because", "been", "before", "being", "between", "both", "but", "by", "can", "cannot", "could", "did", "do", "does", "doing", "done", "down", "each", "either", "else", "enough", "even", "ever", "every", "few", "for", "from", "get", "gets", "got", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "however", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into", "is", "isn't", "it", "it's", "its", "itself", "just", "least", "less", "let", "like", "made", "make", "makes", "many", "may", "me", "might", "more", "most", "much", "must", "my", "neither", "never", "no", "nor", "not", "nothing", "now", "of", "off", "often", "on", "once", "one", "only", "or", "other", "our", "out", "over", "own", "perhaps", "quite", "rather", "really", "s", "same", "seems", "she", "should", "since", "so", "some", "something", "sometimes", "still", "such", "t", "than", "that", "that's", "the", "their", "them", "then", "there", "there's", "these", "they", "they're", "this", "those", "though", "through", "to", "too", "under", "until", "up", "upon", "us", "very", "was", "way", "we", "well", "were", "what", "when", "where", "whether", "which", "while", "who", "whom", "whose", "why", "will", "with", "within", "without", "would", "yet", "you", "you're", "your"]
 )
 
 
@@ -53,8 +45,12 @@ def texts(path: Path, *, seed: int) -> list[str]:
     """
     csv.field_size_limit(10_000_000)
     with path.open(encoding="utf-8", newline="") as file:
-        found = {" ".join(_WORD.findall(row["text"])) for row in csv.DictReader(file) if row["source"] == _ORIGIN}
-    usable = sorted(text for text in found if _SHORTEST <= len(text.split()) <= _LONGEST and len(content(text)) >= 3)
+        found = {
+            " ".join(_WORD.findall(row["text"])) for row in csv.DictReader(file) if row["source"] == _ORIGIN
+        }
+    usable = sorted(
+        text for text in found if _SHORTEST <= len(text.split()) <= _LONGEST and len(content(text)) >= 3
+    )
     random.Random(seed).shuffle(usable)
     return usable
 

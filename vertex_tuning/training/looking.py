@@ -16,6 +16,7 @@ from typing import Any
 
 from vertex_tuning import metrics
 from vertex_tuning.metrics import Look, Verdict
+from vertex_tuning.training import examples
 from vertex_tuning.training.examples import DataFaultError
 
 FILE = "looks.jsonl"
@@ -40,9 +41,7 @@ class Looks:
     """
 
     def __init__(self, folder: Path, measure: str, reference: str, *, stop: bool) -> None:
-        if measure not in MEASURES:
-            raise DataFaultError(f'There is no measure "{measure}"; there are: {", ".join(MEASURES)}')
-        self._measure, self._reference, self._stop = MEASURES[measure], reference, stop
+        self._measure, self._reference, self._stop = measure_of(measure), reference, stop
         self._path = folder / FILE
         self.seen = read(folder)
         self.verdict: Verdict | None = None
@@ -55,12 +54,7 @@ class Looks:
         """
         if not rows:
             raise DataFaultError("A measure needs held-out prompts: give a validation set")
-        for number, row in enumerate(rows, 1):
-            if self._reference not in (row.get("references") or {}):
-                raise DataFaultError(
-                    f'Row {number} of the validation set has no reference "{self._reference}", which its answer '
-                    "is measured against"
-                )
+        examples.check_references(rows, self._reference)
 
     def look(
         self,
@@ -119,6 +113,17 @@ class Looks:
         hacked = self.verdict is not None and self.verdict.hacked
         reasons = list(self.verdict.reasons) if self.verdict else []
         return {"best_checkpoint": kept.get(found.step), "hacked": hacked, "reasons": reasons}
+
+
+def measure_of(name: str) -> Callable[[str, str], float]:
+    """A measure by its name.
+
+    Raises:
+        DataFaultError: There is none of that name.
+    """
+    if name not in MEASURES:
+        raise DataFaultError(f'There is no measure "{name}"; there are: {", ".join(MEASURES)}')
+    return MEASURES[name]
 
 
 def read(folder: Path) -> list[Look]:

@@ -15,7 +15,8 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,7 +82,7 @@ class Objective(Protocol):
 
     def load(self, config: TrainingConfig, output: Path) -> Any:
         """The model, as the run finds it when it is new. A model of language, where nothing else is said."""
-        return _model(config, output)
+        return load(config, output)
 
     def write(self, model: Any, config: TrainingConfig, folder: Path) -> None:
         """Write a checkpoint. PEFT's format for an adapter, transformers' for all weights, where nothing else is said."""
@@ -146,8 +147,15 @@ def run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -
             `checkpoint`, and last `done` or `failed` (with a `google.rpc.Code` and a message). A run that diverges
             leaves the weights that it had before as its last checkpoint.
     """
-    try:
+    with failures_told(report):
         _run(config, make, report)
+
+
+@contextmanager
+def failures_told(report: Report) -> Iterator[None]:
+    """What a run fails for, as its last event."""
+    try:
+        yield
     except DataFaultError as error:
         report({"event": "failed", "code": INVALID_ARGUMENT, "message": str(error)})
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -159,11 +167,8 @@ def run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -
 
 
 def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -> None:
-    transformers_logging.disable_progress_bar()
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
+    prepare(config)
     output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
     objective = make()
     lengths = objective.lengths
     batch_size = min(config.batch_size or (8 if len(lengths) >= 32 else 4), len(lengths))
@@ -277,6 +282,14 @@ def _keep_quiet(_: Event) -> None:
     """What the others of several processes report: one speaks for all."""
 
 
+def prepare(config: TrainingConfig) -> None:
+    """Threads, seed and output folder, as a run is told."""
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    Path(config.output).mkdir(parents=True, exist_ok=True)
+
+
 def plan(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """The batches of an epoch: shuffled rows, sorted by length within pools, so that a batch holds little padding."""
     shuffle = random.Random(seed * 1_000_003 + epoch)
@@ -326,7 +339,8 @@ def _diverged(error: DivergedError, step: int, steps: int, rate: float, peak: fl
 # Model
 
 
-def _model(config: TrainingConfig, output: Path) -> Any:
+def load(config: TrainingConfig, output: Path) -> Any:
+    """A model of language that is to learn: every weight, or an adapter, fresh or gone on from."""
     model = AutoModelForCausalLM.from_pretrained(
         config.model, dtype=torch.float32, attn_implementation=attention.register(), local_files_only=True
     )
