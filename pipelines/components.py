@@ -112,8 +112,8 @@ def evaluate_model(
 
 def gate(
     comparison: Input[Metrics], margin: float, at_least: float, min_rows: int, decision: Output[Markdown]
-) -> NamedTuple("Gated", [("open", bool), ("reasons", list)]):
-    """Decide whether the tuned model goes on, and say why."""
+) -> bool:
+    """Decide whether the tuned model goes on, and say why. One output alone: kfp.local finds no other for a condition."""
     from vertex_tuning.pipelines.steps import evaluation
 
     return evaluation.gate(
@@ -121,11 +121,11 @@ def gate(
     )
 
 
-def register_model(model: str, alias: str, reasons: list, registered: Output[Artifact]) -> str:
+def register_model(model: str, alias: str, registered: Output[Artifact]) -> str:
     """Mark the version that passed with an alias in the model registry."""
     from vertex_tuning.pipelines.steps import registry
 
-    return registry.register(model, alias=alias, reasons=reasons, registered=registered.path)
+    return registry.register(model, alias=alias, registered=registered.path)
 
 
 def deploy_model(model: str, registered: str, question: str, deployed: Output[Artifact]) -> str:

@@ -105,11 +105,9 @@ def build(profile: Profile) -> Any:
                 ),
                 retries=0,
             )
-            with dsl.If(gated.outputs["open"] == True, name="gate-is-open"):
+            with dsl.If(gated.outputs["Output"] == True, name="gate-is-open"):
                 registered = settle(
-                    steps.register_model(
-                        model=tuned.outputs["model_name"], alias=alias, reasons=gated.outputs["reasons"]
-                    ),
+                    steps.register_model(model=tuned.outputs["model_name"], alias=alias),
                     cached=False,
                 )
                 with dsl.If(deploy == True, name="deploy-is-wanted"):

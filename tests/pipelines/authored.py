@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Optional
 
 from kfp import compiler, dsl
 from kfp.dsl import Dataset, Input, Output
@@ -45,6 +45,11 @@ def note(status: dsl.PipelineTaskFinalStatus) -> str:
     return status.state
 
 
+def two() -> NamedTuple("Two", [("yes", bool), ("number", int)]):
+    return True, 2
+
+
+TWO = thin(two)
 GIVE, COUNT, NAMES, MAKE, TAKE, TAKE_ALL, NOTE = map(thin, (give, count, names, make, take, take_all, note))
 
 
@@ -60,6 +65,21 @@ def changed(**fields: Any) -> Compiled:
     """A pipeline in which no fault is, but for fields that a later compiler might write."""
     spec = compile_(lambda: GIVE() and None).spec
     return compiled([{**spec, **fields}], "changed.yaml")
+
+
+@dsl.pipeline(name="inner")
+def inner(given: Input[Dataset]) -> str:
+    return TAKE(given=given).output
+
+
+@dsl.pipeline(name="handled")
+def handled():
+    exit_task = NOTE()
+    with dsl.ExitHandler(exit_task):
+        GIVE()
+
+
+INNER, HANDLED = inner, handled
 
 
 # What there is nothing to say against
@@ -122,11 +142,7 @@ def artifact_into_a_group():
 
 
 def artifact_into_a_pipeline():
-    @dsl.pipeline(name="inner")
-    def inner(given: Input[Dataset]) -> str:
-        return TAKE(given=given).output
-
-    inner(given=MAKE().outputs["made"])
+    INNER(given=MAKE().outputs["made"])
 
 
 def one_of_artifacts():
@@ -148,9 +164,15 @@ def two_texts(word: str = "a"):
         GIVE()
 
 
-def empty_loop():
-    with dsl.ParallelFor([]) as item:
-        GIVE(text=item)
+def several_outputs():
+    with dsl.If(TWO().outputs["yes"] == True):
+        GIVE()
+
+
+def an_output_from_above():
+    counted = COUNT()
+    with dsl.If(COUNT(number=1).output == 1), dsl.If(counted.output == 3):
+        GIVE()
 
 
 def loop_over_nothing(items: list = []):  # noqa: B006  # a pipeline's default
@@ -172,13 +194,7 @@ def loop_in_an_exit_handler():
 
 
 def exit_handler_below():
-    @dsl.pipeline(name="inner")
-    def inner():
-        exit_task = NOTE()
-        with dsl.ExitHandler(exit_task):
-            GIVE()
-
-    inner()
+    HANDLED()
 
 
 def after_a_failure():
@@ -187,7 +203,7 @@ def after_a_failure():
         GIVE(text=first.output).ignore_upstream_failure()
 
 
-def no_default(word: str | None = None):
+def no_default(word: Optional[str] = None):
     GIVE(text=word)
 
 
@@ -225,3 +241,8 @@ def google_artifact():
 
 def workspace():
     GIVE(text=dsl.WORKSPACE_PATH_PLACEHOLDER)
+
+
+def three_faults(word: Optional[str] = None):
+    thin(give, "example.com/steps")(text=word)
+    GIVE(text=dsl.PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER)

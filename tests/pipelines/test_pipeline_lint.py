@@ -24,7 +24,8 @@ REFUSED = [
     (authored.one_of_artifacts, "VT741", "one of several"),
     (authored.quotation, "VT742", "it's"),
     (authored.two_texts, "VT742", "too clever"),
-    (authored.empty_loop, "VT743", "empty list"),
+    (authored.several_outputs, "VT742", "one output of several"),
+    (authored.an_output_from_above, "VT742", "outside of its group"),
     (authored.loop_over_nothing, "VT743", "empty list"),
     (authored.importer_in_a_loop, "VT743", "importer"),
     (authored.loop_in_an_exit_handler, "VT744", "loop"),
@@ -82,12 +83,8 @@ def test_a_field_of_tomorrow_is_refused(fields, where):
 
 
 def test_all_faults_are_told_at_once():
-    def body(word: str | None = None):
-        authored.thin(authored.give, "example.com/steps")(text=word)
-        authored.GIVE().set_cpu_limit("{{$.inputs.parameters['word']}}") if False else authored.a_time()
-
     with pytest.raises(PipelineError) as caught:
-        check(authored.compile_(body))
+        check(authored.compile_(authored.three_faults))
     assert caught.value.rule == "VT748"
     assert {fault.rule for fault in caught.value.faults} == {"VT739", "VT745", "VT747"}
 

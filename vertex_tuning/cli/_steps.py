@@ -13,6 +13,7 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._follow import INTERRUPTED, duration
 
 if TYPE_CHECKING:
+    from vertex_tuning.pipelines.compiled import Compiled
     from vertex_tuning.pipelines.running import LocalRun, Task
     from vertex_tuning.pipelines.submitting import PipelineRun
 
@@ -20,7 +21,7 @@ _MARKS = {"RUNNING": "…", "SUCCEEDED": "✓", "CACHED": "=", "FAILED": "✗", 
 _REPORTS = ("system.HTML", "system.Markdown")
 
 
-def follow_local(run: LocalRun, *, as_json: bool, logs: bool) -> None:
+def follow_local(run: LocalRun, pipeline: Compiled, *, as_json: bool, logs: bool) -> None:
     """Show a run on this machine to its end; Ctrl-C ends it.
 
     Raises:
@@ -33,7 +34,7 @@ def follow_local(run: LocalRun, *, as_json: bool, logs: bool) -> None:
                     _common.print_json_line(event)
             else:
                 _common.say(run.name)
-                with _screen(lambda: run.tasks.values()) as shown:
+                with _screen(lambda: run.tasks.values(), pipeline) as shown:
                     for event in run:
                         if event["event"] != "log":
                             shown.see()
@@ -46,7 +47,12 @@ def follow_local(run: LocalRun, *, as_json: bool, logs: bool) -> None:
 
 
 def follow(
-    run: PipelineRun, *, as_json: bool, where: Mapping[str, str], timeout: float | None = None
+    run: PipelineRun,
+    pipeline: Compiled | None = None,
+    *,
+    as_json: bool,
+    where: Mapping[str, str],
+    timeout: float | None = None,
 ) -> None:
     """Show a submitted run to its end; after Ctrl-C it goes on.
 
@@ -62,7 +68,7 @@ def follow(
                 _common.print_json_line({"name": now.name, "state": now.state, "steps": steps})
         else:
             _common.say(run.name)
-            with _screen(lambda: run.tasks) as shown:
+            with _screen(lambda: run.tasks, pipeline) as shown:
                 for _ in run.follow(timeout=timeout):
                     shown.see()
     except KeyboardInterrupt:
@@ -78,8 +84,10 @@ def follow(
 class _Lines:
     """A line whenever a step begins to run or has ended: for logs, and where nobody watches."""
 
-    def __init__(self, tasks: Callable[[], Iterable[Task]]) -> None:
+    def __init__(self, tasks: Callable[[], Iterable[Task]], pipeline: Compiled | None) -> None:
         self._tasks = tasks
+        self._titles = pipeline.titles if pipeline else {}
+        self._groups = pipeline.groups if pipeline else frozenset()
         self._told: dict[int, str] = {}
 
     def see(self) -> None:
@@ -87,10 +95,15 @@ class _Lines:
         for task in self._tasks():
             if self._told.get(task.id) != task.state:
                 self._told[task.id] = task.state
-                self.tell(task)
+                if task.name not in self._groups or task.state == "SKIPPED":
+                    self.tell(task)
 
     def tell(self, task: Task) -> None:
-        _common.say(_line(task))
+        _common.say(self.line(task))
+
+    def line(self, task: Task) -> str:
+        """How a step does."""
+        return _line(task, self._titles.get(task.name, task.name))
 
     def log(self, text: str) -> None:
         _common.say(text)
@@ -99,13 +112,13 @@ class _Lines:
 class _Live(_Lines):
     """The steps that run stay at the foot of the screen, with their time; those that have ended pass above."""
 
-    def __init__(self, tasks: Callable[[], Iterable[Task]], console: Any) -> None:
-        super().__init__(tasks)
+    def __init__(self, tasks: Callable[[], Iterable[Task]], pipeline: Compiled | None, console: Any) -> None:
+        super().__init__(tasks, pipeline)
         self._console = console
 
     def tell(self, task: Task) -> None:
         if task.state != "RUNNING":
-            self._console.print(_line(task), style=_style(task.state), highlight=False, markup=False)
+            self._console.print(self.line(task), style=_style(task.state), highlight=False, markup=False)
 
     def log(self, text: str) -> None:
         self._console.print(text, style="dim", highlight=False, markup=False)
@@ -116,29 +129,29 @@ class _Live(_Lines):
 
         running = [task for task in self._tasks() if task.state == "RUNNING"]
         parents = {task.parent for task in running}
-        return Group(*(Spinner("dots", _line(task)) for task in running if task.id not in parents))
+        return Group(*(Spinner("dots", self.line(task)) for task in running if task.id not in parents))
 
 
 @contextlib.contextmanager
-def _screen(tasks: Callable[[], Iterable[Task]]) -> Iterator[_Lines]:
+def _screen(tasks: Callable[[], Iterable[Task]], pipeline: Compiled | None) -> Iterator[_Lines]:
     if not _common.is_drawable():
-        yield _Lines(tasks)
+        yield _Lines(tasks, pipeline)
         return
     from rich.console import Console
     from rich.live import Live
 
     console = Console(stderr=True)
-    shown = _Live(tasks, console)
+    shown = _Live(tasks, pipeline, console)
     with Live(shown, console=console, transient=True, refresh_per_second=8):
         yield shown
 
 
-def _line(task: Task) -> str:
+def _line(task: Task, title: str) -> str:
     words = "taken from the cache" if task.state == "CACHED" else task.state.lower()
-    again = f", try {task.attempt}" if getattr(task, "attempt", 1) > 1 else ""
+    again = f", try {task.attempt}" if task.attempt > 1 else ""
     took = f", {duration(seconds)}" if (seconds := _took(task)) >= 1 else ""
     why = f": {task.error['message']}" if task.error and task.error.get("message") else ""
-    return f"{_MARKS.get(task.state, ' ')} {task.name:<24} {words}{again}{took}{why}"
+    return f"{_MARKS.get(task.state, ' ')} {title:<24} {words}{again}{took}{why}"
 
 
 def _took(task: Task) -> float:
@@ -161,7 +174,7 @@ def _end(
     more: Mapping[str, Any],
 ) -> None:
     """What it led to: the reports, or why it failed."""
-    from vertex_tuning.following import SUCCEEDED, failure
+    from vertex_tuning.errors import JobCancelledError, JobFailedError
 
     if as_json:
         steps = [
@@ -174,18 +187,16 @@ def _end(
     else:
         for title, uri in _reports(tasks):
             click.echo(f"{title:<32} {uri}")
-    if f"JOB_STATE_{state}" not in SUCCEEDED:
-        raise failure(name, f"JOB_STATE_{state}", _Said(error))
+    if state == "CANCELLED":
+        raise JobCancelledError("VT602", "the run was cancelled", where=name, job=name)
+    if state != "SUCCEEDED":
+        words, code = (
+            (error or {}).get("message") or "no reason was given",
+            int((error or {}).get("code") or 0),
+        )
+        raise JobFailedError("VT601", f"the run ended in {state}: {words}", where=name, job=name, code=code)
     if not as_json:
         _common.say(f"{name} succeeded.")
-
-
-class _Said:
-    """An error as `failure` reads it."""
-
-    def __init__(self, error: Mapping[str, Any] | None) -> None:
-        self.code = (error or {}).get("code")
-        self.message = (error or {}).get("message")
 
 
 def _reports(tasks: Iterable[Task]) -> Iterator[tuple[str, str]]:

@@ -253,12 +253,12 @@ def run(
     from vertex_tuning.cli import _steps
 
     values = _values(pairs, file)
-    _check(pipeline, values)
+    found = _check(pipeline, values)
     with _common.open_client(where) as client:
         started = client.pipelines.run(
-            pipeline, values, name=name, root=output_dir, caching=caching, fail_fast=fail_fast
+            found, values, name=name, root=output_dir, caching=caching, fail_fast=fail_fast
         )
-        _steps.follow_local(started, as_json=as_json, logs=logs)
+        _steps.follow_local(started, found, as_json=as_json, logs=logs)
 
 
 @pipeline.command()
@@ -301,15 +301,15 @@ def submit(
     from vertex_tuning.cli import _steps
 
     values = _values(pairs, file)
-    _check(pipeline, values)
+    found = _check(pipeline, values)
     with _common.open_client(where) as client:
         if kubeflow:
             started = _to_kubeflow(client, kubeflow, pipeline, values, image, experiment, job)
         else:
             pairs_of = dict(_pair(label, "--label") for label in labels)
-            started = client.pipelines.submit(pipeline, values, image=image, labels=pairs_of, **job)
+            started = client.pipelines.submit(found, values, image=image, labels=pairs_of, **job)
         if wait:
-            _steps.follow(started, as_json=as_json, where=where)
+            _steps.follow(started, found, as_json=as_json, where=where)
         elif as_json:
             _common.print_json(started.to_json())
         else:

@@ -114,6 +114,21 @@ class Compiled:
         """The names of the steps, in an order in which they can run; those of groups (conditions, loops...) among them."""
         return list(_steps(self.spec, self.spec["root"]))
 
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What steps and groups are called for people, by the names that runs know them by."""
+        return {key: str(task.get("taskInfo", {}).get("name", key)) for key, task in _tasks(self.spec)}
+
+    @cached_property
+    def groups(self) -> frozenset[str]:
+        """Names, as runs have them, of what holds steps: conditions, loops, exit handlers."""
+        components = self.spec["components"]
+        return frozenset(
+            key
+            for key, task in _tasks(self.spec)
+            if "dag" in components.get(task.get("componentRef", {}).get("name"), {})
+        )
+
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Hold parameters against what the pipeline takes; gives them typed, without those that were left out.
 
@@ -290,6 +305,11 @@ def _spoken(text: str, kind: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise ValueError(_KINDS.get(kind, (kind, ()))[0]) from error
+
+
+def _tasks(spec: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for component in (spec["root"], *spec["components"].values()):
+        yield from component.get("dag", {}).get("tasks", {}).items()
 
 
 def _steps(spec: Mapping[str, Any], component: Mapping[str, Any]) -> Iterable[str]:

@@ -22,6 +22,7 @@ _PLACEHOLDERS = (
 )
 _VALUE = r"(?:(?:int|float)\()?inputs\.parameter_values\['[\w.\- ]+'\]\)?"
 _LITERAL = r"(?:true|false|-?\d+(?:\.\d+)?|'[\w.\-/ ]*')"
+_REFERENCE = re.compile(r"parameter_values\['([^']+)'\]")
 _CONDITION = re.compile(rf"{_VALUE} (?:==|!=|<=|>=|<|>) {_LITERAL}")
 _SIMPLE = re.compile(r"(?:!|\(|\)|&&|\|\||\s|true)*")
 _AFTER_FAILURE = "ALL_UPSTREAM_TASKS_COMPLETED"
@@ -156,6 +157,17 @@ def _conditions(spec: Component) -> Iterator[Fault]:
             why = "kfp.local puts values into the expression as they are, and takes an error for no."
             fix = "compare one parameter with a number, true, false, or a plain word"
             yield Fault("VT742", f"the condition is too clever: {condition}", name, why, fix)
+        given = task.get("inputs", {}).get("parameters", {})
+        for key in _REFERENCE.findall(condition):
+            source = given.get(key, {})
+            named = source.get("taskOutputParameter", {}).get("outputParameterKey", "Output") != "Output"
+            from_above = "componentInputParameter" in source and "-Output" in key
+            if named or from_above:
+                which = "one output of several" if named else "an output of a step outside of its group"
+                fix = "a step with one output alone, in the same group as the condition"
+                yield Fault(
+                    "VT742", f"the condition is on {which}", name, "kfp.local does not find it: false.", fix
+                )
 
 
 def _loops(spec: Component) -> Iterator[Fault]:

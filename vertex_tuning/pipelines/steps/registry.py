@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
 
 from vertex_tuning import TunedModel, connect
 from vertex_tuning.errors import PipelineError
@@ -17,13 +16,12 @@ _ALIAS = re.compile(r"[a-z][a-z0-9-]{0,126}[a-z0-9]")
 
 
 @step
-def register(model: str, *, alias: str, reasons: Sequence[str], registered: str) -> str:
+def register(model: str, *, alias: str, registered: str) -> str:
     """Mark a version as the one that passed: it gets an alias, which no other version of the model has from then on.
 
     Args:
         model: Name of a tuned model, with its version.
         alias: Such as `approved`; `models/ID@approved` is asked for by it.
-        reasons: Why the gate opened.
         registered: Where a file with what was done is put.
 
     Returns:
@@ -42,10 +40,7 @@ def register(model: str, *, alias: str, reasons: Sequence[str], registered: str)
         models = client.connection.service_in("ModelService", location)
         made = again(lambda: models.merge_version_aliases(name=found.name, version_aliases=[alias]))
         name = f"{found.name.partition('@')[0]}@{alias}"
-        write_json(
-            registered,
-            {"model": found.name, "aliases": list(made.version_aliases), "reasons": list(reasons)},
-        )
+        write_json(registered, {"model": found.name, "aliases": list(made.version_aliases)})
         log.info("%s is %s", found.name, name)
         return name
 
