@@ -1,9 +1,9 @@
 """Simulated preferences: what the sample run of `rlhf` learns from in the place of people's.
 
-The texts are real: sentences of film reviews. The task is to shorten one, and the preferences follow a stated rule: of two answers
-the one is preferred whose words are more like the content words of the text, by token F1. It pays for content that is kept, and
-charges for every other word: two wishes against each other. The reward model sees nothing of the rule but who won; the rule itself
-is the independent measure. That it is a rule and no people is said wherever its preferences go.
+The texts are real: sentences of film reviews. The task is to shorten one, and the preferences follow a stated rule: of two
+answers the one is preferred whose words are more like the content words of the text, by token F1. It pays for content that is
+kept, and charges for every other word: two wishes against each other. The reward model sees nothing of the rule but who won; the
+rule itself is the independent measure. That it is a rule and no people is said wherever its preferences go.
 
 Demonstrations come from simulated writers too, each with habits of his own: how many content words he keeps, and how many others.
 """
@@ -31,8 +31,18 @@ _SHORTEST, _LONGEST = 6, 14
 """Words of a text."""
 _KEPT, _OTHERS = (1.0, 1.0, 0.85, 0.6), (0.0, 0.3, 1.0, 1.0)
 """Habits of writers: the share of content words, and of others, that stays."""
-_FUNCTION_WORDS = frozenset(
-    ["a", "about", "above", "after", "again", "all", "almost", "also", "although", "always", "am", "an", "and", "another", "any", "are", "as", "at", "be", "because", "been", "before", "being", "between", "both", "but", "by", "can", "cannot", "could", "did", "do", "does", "doing", "done", "down", "each", "either", "else", "enough", "even", "ever", "every", "few", "for", "from", "get", "gets", "got", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "however", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into", "is", "isn't", "it", "it's", "its", "itself", "just", "least", "less", "let", "like", "made", "make", "makes", "many", "may", "me", "might", "more", "most", "much", "must", "my", "neither", "never", "no", "nor", "not", "nothing", "now", "of", "off", "often", "on", "once", "one", "only", "or", "other", "our", "out", "over", "own", "perhaps", "quite", "rather", "really", "s", "same", "seems", "she", "should", "since", "so", "some", "something", "sometimes", "still", "such", "t", "than", "that", "that's", "the", "their", "them", "then", "there", "there's", "these", "they", "they're", "this", "those", "though", "through", "to", "too", "under", "until", "up", "upon", "us", "very", "was", "way", "we", "well", "were", "what", "when", "where", "whether", "which", "while", "who", "whom", "whose", "why", "will", "with", "within", "without", "would", "yet", "you", "you're", "your"]
+_FUNCTION_WORDS = frozenset(  # a list in full would be ten times as long
+    """
+    a about above after again all almost also although always am an and another any are as at be because been
+    before being between both but by can cannot could did do does doing done down each either else enough even
+    ever every few for from get gets got had has have having he her here hers him his how however i i'd i'll i'm
+    i've if in into is isn't it it's its itself just least less let like made make makes many may me might more
+    most much must my neither never no nor not nothing now of off often on once one only or other our out over own
+    perhaps quite rather really s same seems she should since so some something sometimes still such t than that
+    that's the their them then there there's these they they're this those though through to too under until up
+    upon us very was way we well were what when where whether which while who whom whose why will with within
+    without would yet you you're your
+    """.split()  # noqa: SIM905
 )
 
 

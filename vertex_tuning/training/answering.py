@@ -1,7 +1,7 @@
 """No training: let a model answer prompts, and say what the answers are worth to a reward model and to a measure.
 
-The prompts are the `training` set. Answers are written to `answers.jsonl` in the output folder, `samples_per_prompt` to each row and
-in its order:
+The prompts are the `training` set. Answers are written to `answers.jsonl` in the output folder, `samples_per_prompt` to each row,
+in their order:
 
     {"row": 1, "answers": [{"text": ..., "reward": ..., "measure": ..., "length": ..., "repetition": ...}, ...]}
 
