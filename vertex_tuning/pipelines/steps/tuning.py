@@ -17,6 +17,7 @@ from vertex_tuning.specs._spec import MODEL_NAME
 
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
+    from vertex_tuning.following import FollowedJob
     from vertex_tuning.jobs import TuningJob
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def tune(
             again=True,
         )
         log.info("%s", job.name)
-        with _cancelled_where_we_are_stopped(job):
+        with cancelled_where_we_are_stopped(job):
             for progress in job.follow():
                 log.info("%s", {key: value for key, value in progress.to_json().items() if value != ""})
         tuned = job.result()
@@ -136,7 +137,8 @@ def _last(measures: list[dict[str, Any]]) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _cancelled_where_we_are_stopped(job: TuningJob) -> Iterator[None]:
+def cancelled_where_we_are_stopped(job: FollowedJob[Any]) -> Iterator[None]:
+    """A job that is cancelled where this process is asked to end (SIGTERM)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
