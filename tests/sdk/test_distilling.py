@@ -148,7 +148,7 @@ def test_every_fault_of_the_rows_is_told_before_anything_is_asked(client, tmp_pa
         label(client, bad, tmp_path / "out.jsonl", teacher="gemini-2.5-flash", prompt=PROMPT)
     words = str(caught.value)
     assert "VT340" in words
-    with pytest.raises(DatasetError, match="VT780.*neutral"):
+    with pytest.raises(DatasetError, match=r"VT780.*neutral"):
         label(client, bad[:3], tmp_path / "out.jsonl", teacher="gemini-2.5-flash", prompt=PROMPT)
     assert not list(tmp_path.glob("out*"))
 
