@@ -18,27 +18,35 @@ LEVELS = {
     "aio": 2,
     "client": 2.5,
     "distill": 2.7,
+    "pipelines": 2.8,
     "batches": 3,
+    "evaluation": 3,
+    "lineage": 3,
     "jobs": 3.5,
     "models": 4,
     "prompts": 4,
     "rewarding": 3.5,
+    "custom": 3,
+    "_task": 4.5,
     "deploying": 4.5,
     "_model_garden": 4.5,
     "connection": 5,
+    "fitting": 6,
     "specs": 6,
     "data": 6,
     "rewards": 6,
     "once": 6,
+    "following": 6,
     "retries": 6.5,
     "journal": 6.5,
     "metrics": 7,
     "catalog": 7,
     "config": 7,
     "errors": 8,
+    "supervisor": 8,
 }
 BESIDE = {
-    "training": {"training", "data", "rewards", "catalog", "errors"},
+    "training": {"training", "data", "rewards", "metrics", "catalog", "errors"},
     "emulator": {
         "emulator",
         "training",
@@ -49,6 +57,7 @@ BESIDE = {
         "catalog",
         "config",
         "errors",
+        "supervisor",
     },
 }
 
@@ -81,6 +90,12 @@ def room(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
+def own_imports(path: Path, other: str) -> set[str]:
+    """The modules of a room that a file imports."""
+    found = {name for name in imported(path) if name.startswith(f"vertex_tuning.{other}.")}
+    return {name for name in found if not any(name.startswith(f"{module}.") for module in found)}
+
+
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_one_way(path):
     own = path.relative_to(PACKAGE).with_suffix("").parts[0]
@@ -93,7 +108,9 @@ def test_imports_go_one_way(path):
         return
     for other in used - {own}:
         if other in BESIDE:
-            assert own == "cli", f"{own} may not import {other}"
+            # What training is told is plain data; whoever has it run elsewhere says it in the same words.
+            plain = own == "custom" and own_imports(path, other) <= {"vertex_tuning.training.config"}
+            assert own == "cli" or plain, f"{own} may not import {other}"
         else:
             assert LEVELS[own] < LEVELS[other], f"{own} may not import {other}"
 

@@ -119,7 +119,12 @@ def used() -> set[str]:
     cells += [catalog.price(model, method) for model in TUNED for method in MODELS[model].methods]
     cells += [catalog.inference_factor(model) for model in TUNED]
     cells += [catalog.batch_discount(), *(catalog.counted(method) for method in catalog.METHODS)]
-    return {cell.source.name for cell in cells}
+    chips = [row["source"] for row in tomllib.loads((FOLDER / "hosts.toml").read_text())["chips"].values()]
+    return (
+        {cell.source.name for cell in cells}
+        | {host.source.name for host in catalog.hosts().values()}
+        | {*chips}
+    )
 
 
 def test_every_source_says_something():

@@ -28,6 +28,9 @@ FAMILIES = {
     "JobCancelledError": "6",
     "JobTimeoutError": "6",
     "WeightsError": "7",
+    "PipelineError": "7",
+    "HostError": "7",
+    "EvaluationError": "7",
     "RewardError": "9",
 }
 

@@ -1,6 +1,6 @@
 """Five thousand requests made from Google's schema: whatever is asked, the answer is never a fault of the emulator's.
 
-A 501 is an answer all the same where it says by name what is not served; nothing else of the fives is.
+What is not served is refused by name, and that is no 5xx either: to a caller it is a precondition that does not hold here.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from vertex_tuning.emulator.api import Route
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")]
 
 AT_LEAST = 5_000
-NOT_SERVED = (b"VT639", b"VT654", b"VT670")
-"""The rules by which the emulator says what it does not serve."""
 _ASKS_A_MODEL = ("generateContent", "streamGenerateContent", "chat/completions", "redict", "optimizePrompt")
 """A model takes its time to answer: of these routes there are several, and fewer requests to each will do."""
 _FEWER = 40
@@ -120,9 +118,7 @@ def test_no_request_is_answered_by_a_fault_of_ours(
             assert error["code"] == status
             assert error["message"]
             assert error["status"]
-        if status >= 500:
-            assert status == 501, (path, query, body, answer)
-            assert any(rule in answer for rule in NOT_SERVED), (path, query, body, answer)
+        assert status < 500, (path, query, body, answer)
 
     send()
 

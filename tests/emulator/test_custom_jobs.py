@@ -298,7 +298,7 @@ def test_what_cannot_be_run_here_is_refused_with_the_reason(
     emulator: RunningEmulator, change: dict[str, Any], why: str
 ) -> None:
     answer = post(emulator, ["true"], **change)
-    assert reason(answer) == (501, "VT677")
+    assert reason(answer) == (400, "VT677")
     assert why in message(answer)
 
 
@@ -333,7 +333,7 @@ def test_other_images_can_be_allowed(start_emulator: Callable[..., RunningEmulat
     running = start_emulator("--local-image", "gcr.io/mine/*", "--local-image", "*/ours")
     for image in ("gcr.io/mine/a@sha256:00", "x/ours:1"):
         assert run(running, ["true"], image=image)["state"] == "JOB_STATE_SUCCEEDED"
-    assert reason(post(running, ["true"])) == (501, "VT677")
+    assert reason(post(running, ["true"])) == (400, "VT677")
 
 
 # What is listed and deleted

@@ -222,11 +222,11 @@ def test_prompts_are_found_by_name_label_and_schema_and_come_in_pages(emulator: 
 
 def test_a_data_set_that_is_no_prompt_is_refused_by_name(emulator: Any) -> None:
     answer = post(emulator, metadataSchemaUri=SCHEMA.replace("text_prompt", "image"))
-    assert (answer[0], reason(answer)) == (501, "VT670")
+    assert (answer[0], reason(answer)) == (400, "VT670")
     assert "image_1.0.0" in answer[1]["error"]["message"]
     made = post(emulator)
     answer = emulator.call("POST", f"/v1/{made['name']}:import", {})
-    assert (answer[0], reason(answer)) == (501, "VT670")
+    assert (answer[0], reason(answer)) == (400, "VT670")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 models.toml     models x methods x regions x adapter sizes
 limits.toml     how much of what a data set may hold
 prices.toml     what tuning costs, as far as that is known
-sources.toml    where each cell of these three comes from, and of which day it is
+hosts.toml      the machines on which our container trains
+sources.toml    where each cell of these comes from, and of which day it is
 stand_ins.toml  open models that the emulator trains and serves in their place
 datasets.toml   labelled data for the demo and the benchmarks
 rules.toml      every rule id: what it says, why, what to do
@@ -27,6 +28,7 @@ from vertex_tuning.catalog.figures import (
     price,
     training_prices,
 )
+from vertex_tuning.catalog.hosts import Host, host, hosts
 from vertex_tuning.catalog.offers import METHODS, MODES, BaseModel, base_model, cell, cells, models, newest
 from vertex_tuning.catalog.sourced import KINDS, Cell, Source, read, sources
 from vertex_tuning.errors import WeightsError
@@ -39,6 +41,7 @@ __all__ = [
     "Cell",
     "Combination",
     "Fit",
+    "Host",
     "LabelledData",
     "Source",
     "StandIn",
@@ -50,6 +53,8 @@ __all__ = [
     "counted",
     "families",
     "fit",
+    "host",
+    "hosts",
     "inference_factor",
     "labelled_data",
     "limit_cells",

@@ -15,6 +15,7 @@ marks.py     which rows are copies
 reading.py   the rows themselves
 splitting.py a validation set, split off
 upload.py    into the bucket, under the hash of the content
+folders.py   ... folders of files, and back
 """
 
 from vertex_tuning.data.check import check, check_job, in_cloud_storage, is_path

@@ -29,33 +29,36 @@ _CHUNK = 8 * 1024 * 1024
 _MULTI_REGIONS = {"us": ("us-", "northamerica-"), "eu": ("europe-",), "asia": ("asia-",)}
 
 
-def upload(connection: Connection, dataset: Any, *, progress: UploadProgress | None = None) -> str:
+def upload(
+    connection: Connection, dataset: Any, *, progress: UploadProgress | None = None, folder: str = FOLDER
+) -> str:
     """Put a data set into the connection's bucket, unless it is there.
 
     Args:
         connection: Where to; its bucket, in the region of its location.
         dataset: A file, or rows.
         progress: Told how it goes, after every 8 MiB.
+        folder: In the bucket.
 
     Returns:
-        `gs://BUCKET/vertex-tuning/data/SHA256.jsonl`.
+        `gs://BUCKET/FOLDER/SHA256.jsonl`.
 
     Raises:
         ConfigurationError: VT108 no bucket is set, VT109 there is none of that name, VT110 it lies in another region.
         DatasetError: VT201 there is no such file, VT202 it cannot be read, VT223 a row is not JSON.
         ServiceError: The service refused it.
     """
-    bucket = _bucket(connection)
+    bucket = bucket_of(connection)
     if isinstance(dataset, str | os.PathLike):
         with opened(Path(os.fspath(dataset))) as file:
             if not file.seekable():
                 what, fix = "this can be read only once, as a pipe can", "write it to a file first"
                 raise DatasetError("VT202", what, where=str(dataset), fix=fix)
-            return _send(bucket, file, progress)
+            return _send(bucket, folder, file, progress)
     with tempfile.TemporaryFile() as file:
         for number, row in enumerate(cast("Iterable[Mapping[str, Any]]", dataset), 1):
             file.write(_line(number, row))
-        return _send(bucket, cast("BinaryIO", file), progress)
+        return _send(bucket, folder, cast("BinaryIO", file), progress)
 
 
 def _line(number: int, row: Mapping[str, Any]) -> bytes:
@@ -68,7 +71,12 @@ def _line(number: int, row: Mapping[str, Any]) -> bytes:
         ) from error
 
 
-def _bucket(connection: Connection) -> storage.Bucket:
+def bucket_of(connection: Connection) -> storage.Bucket:
+    """The bucket for data sets.
+
+    Raises:
+        ConfigurationError: VT108 none is set, VT109 there is none of that name, VT110 it lies in another region.
+    """
     name = connection.ensure_bucket()
     bucket = again(lambda: connection.storage.lookup_bucket(name, retry=None))
     if bucket is None:
@@ -92,16 +100,40 @@ def _bucket(connection: Connection) -> storage.Bucket:
     return bucket
 
 
-def _send(bucket: storage.Bucket, file: BinaryIO, progress: UploadProgress | None) -> str:
+def _send(bucket: storage.Bucket, folder: str, file: BinaryIO, progress: UploadProgress | None) -> str:
     file.seek(0)
     digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
-    size = file.tell()
-    name = f"{FOLDER}/{digest}.jsonl"
-    uri = f"gs://{bucket.name}/{name}"
+    name = f"{folder}/{digest}.jsonl"
+    put_once(bucket, name, file, digest, "application/jsonl", progress)
+    return f"gs://{bucket.name}/{name}"
+
+
+def put_once(
+    bucket: storage.Bucket,
+    name: str,
+    file: BinaryIO,
+    digest: str,
+    content_type: str,
+    progress: UploadProgress | None = None,
+) -> None:
+    """Write an object whose name says what is in it, unless it is there.
+
+    Args:
+        bucket: Where to.
+        name: Of the object.
+        file: What; read from its beginning.
+        digest: Its SHA-256.
+        content_type: `application/jsonl`...
+        progress: Told how it goes.
+
+    Raises:
+        ServiceError: The service refused it.
+    """
+    size = file.seek(0, os.SEEK_END)
     if again(lambda: bucket.get_blob(name, retry=None)) is not None:
         if progress:
             progress(size, size)
-        return uri
+        return
     blob = bucket.blob(name, chunk_size=_CHUNK if size > _CHUNK else None)
     blob.metadata = {"sha256": digest}
     file.seek(0)
@@ -110,12 +142,11 @@ def _send(bucket: storage.Bucket, file: BinaryIO, progress: UploadProgress | Non
         # The precondition makes a repeated request harmless, so that the client may retry; the checksum is held on both sides.
         with translated():
             blob.upload_from_file(
-                watched, size=size, content_type="application/jsonl", if_generation_match=0, checksum="crc32c"
+                watched, size=size, content_type=content_type, if_generation_match=0, checksum="crc32c"
             )
     except ServiceError as error:
         if error.code != 412:  # somebody else was quicker, with the same bytes
             raise
-    return uri
 
 
 class _Watched:

@@ -251,7 +251,7 @@ def _resumed(client: TuningClient, target: Path, manifest: Path, digest: str) ->
         if error.code == 404:
             return None
         raise
-    from vertex_tuning.jobs import ENDED, SUCCEEDED
+    from vertex_tuning.following import ENDED, SUCCEEDED
 
     return None if job.state in ENDED and job.state not in SUCCEEDED else job
 

@@ -17,7 +17,8 @@ def main() -> int:
     parser.add_argument(
         "--method",
         default="supervised",
-        help="supervised (the default), preference, reinforcement, distillation or step_by_step",
+        choices=methods.NAMES,
+        help="the way; supervised where none is given",
     )
     parser.add_argument("--config", type=Path, required=True, help="the method's TrainingConfig as JSON")
     options = parser.parse_args()

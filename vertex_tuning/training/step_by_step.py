@@ -53,7 +53,7 @@ class _Pair:
     rationale: Encoded | None
 
 
-class _StepByStep:
+class _StepByStep(loop.Objective):
     """Rows, and the loss on both tasks."""
 
     def __init__(self, config: StepByStepConfig) -> None:

@@ -195,7 +195,7 @@ def test_every_fault_of_a_deployment_is_listed(bench: Bench, deployed: str, tune
     assert bench.get(deployed)["deployedModels"] == [held]
     garden = f"/v1beta1/{LOCATION}:deploy"
     refused(bench.call("POST", garden, {}), "VT663")
-    refused(bench.call("POST", garden, {"huggingFaceModelId": "a/b"}), "VT639", 501)
+    refused(bench.call("POST", garden, {"huggingFaceModelId": "a/b"}), "VT639", 400)
     refused(bench.call("POST", garden, {"customModel": {"gcsUri": f"gs://{bench.bucket}/nothing"}}), "VT660")
 
 

@@ -133,7 +133,7 @@ def test_what_cannot_be_rebased_is_refused_with_the_reason(
     assert rebase(bench, {"tunedModel": f"{LOCATION}/models/7"})[0] == 404
     assert rebase(bench, {"tuningJob": f"{LOCATION}/tuningJobs/7"})[0] == 404
     answer = rebase(bench, {"pipelineJob": f"{LOCATION}/pipelineJobs/7"})
-    assert (answer[0], answer[1]["error"]["details"][0]["reason"]) == (501, "VT639")
+    assert (answer[0], answer[1]["error"]["details"][0]["reason"]) == (400, "VT639")
     answer = rebase(bench, {"tuningJob": old["name"]}, artifactDestination={"outputUriPrefix": "/tmp"})
     assert refused(answer) == (400, "VT673", "artifact_destination.output_uri_prefix")
     failed = bench.create(bench.upload(b"{}\n"), baseModel=OLD)

@@ -192,14 +192,14 @@ def test_the_message_is_googles(bench: Bench) -> None:
 )
 def test_a_method_that_is_not_served_is_refused_by_name(bench: Bench, spec: str) -> None:
     code, answer = bench.post({"baseModel": "gemini-2.5-flash", spec: {}})
-    assert (code, answer["error"]["status"]) == (501, "UNIMPLEMENTED")
+    assert (code, answer["error"]["status"]) == (400, "FAILED_PRECONDITION")
     assert spec in answer["error"]["message"]
 
 
 @pytest.mark.parametrize("verb", ["processData"])
 def test_a_verb_that_is_not_served_is_refused_by_name(bench: Bench, verb: str) -> None:
     code, answer = bench.call("POST", f"/v1beta1/{LOCATION}/tuningJobs:{verb}", {})
-    assert (code, answer["error"]["status"]) == (501, "UNIMPLEMENTED")
+    assert (code, answer["error"]["status"]) == (400, "FAILED_PRECONDITION")
     assert verb in answer["error"]["message"]
 
 

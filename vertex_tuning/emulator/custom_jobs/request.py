@@ -32,7 +32,7 @@ def check(emulator: Emulator, job: Body) -> None:
     """Hold a request against what can be run here.
 
     Raises:
-        ApiError: 400 with every fault; 501 for what is not run here, with the reason.
+        ApiError: 400 with every fault, or with the reason why it is not run here.
     """
     pools = [pool for pool in job.get("jobSpec", {}).get("workerPoolSpecs", []) if pool]
     _check_served(emulator, pools)
@@ -63,7 +63,9 @@ def _check_served(emulator: Emulator, pools: list[Body]) -> None:
         elif not pools[0]["containerSpec"].get("command"):
             why = "It knows no image's own entrypoint: give container_spec.command."
     if why:
-        raise ApiError(Code.UNIMPLEMENTED, f"The emulator does not run this custom job. {why}", rule="VT677")
+        raise ApiError(
+            Code.FAILED_PRECONDITION, f"The emulator does not run this custom job. {why}", rule="VT677"
+        )
 
 
 def is_ours(image: str, patterns: tuple[str, ...]) -> bool:

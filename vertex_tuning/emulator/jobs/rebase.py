@@ -77,7 +77,7 @@ def _original(emulator: Emulator, given: Body) -> tuple[Resource, Resource | Non
         return job, emulator.db.get(job.body.get("tunedModel", {}).get("model", ""))
     if "pipelineJob" in given:
         raise ApiError(
-            Code.UNIMPLEMENTED,
+            Code.FAILED_PRECONDITION,
             "The emulator has no models of before Gemini, which pipeline jobs made: give tuned_model or tuning_job.",
             rule="VT639",
         )

@@ -84,8 +84,8 @@ def check(emulator: Emulator, parent: str, job: dict[str, Any]) -> Source:
     """Hold a request against the catalog and the store.
 
     Raises:
-        ApiError: 400 with every fault; 404, what it is tuned from is not there; 501, a method that is not
-        served.
+        ApiError: 400 with every fault, or the method is not served; 404, what it is tuned from is not
+        there.
     """
     _check_method(job)
     return _Check(emulator, parent, job).run()
@@ -129,7 +129,7 @@ def _check_method(job: dict[str, Any]) -> None:
         )
     if given and given[0] not in _SERVED:
         raise ApiError(
-            Code.UNIMPLEMENTED,
+            Code.FAILED_PRECONDITION,
             f"The emulator does not serve {SPECS[given[0]]} ({given[0]}) yet. It serves {' and '.join(_SERVED)}.",
             rule="VT639",
         )

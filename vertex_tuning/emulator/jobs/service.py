@@ -148,7 +148,7 @@ class TuningJobs:
             deploy_to: An endpoint that its model takes over, instead of getting one of its own.
 
         Raises:
-            ApiError: 400 with every fault; 404, 409, 429, 501.
+            ApiError: 400 with every fault; 404, 409, 429.
         """
         source = request.check(self._emulator, parent, body)
         decided = plan.make(self._emulator, body, source)

@@ -197,7 +197,7 @@ def _check_kind(uri: str) -> None:
     if not _PROMPT_SCHEMA.fullmatch(uri):
         kind = uri.rsplit("/", 1)[-1].removesuffix(".yaml")
         raise ApiError(
-            Code.UNIMPLEMENTED,
+            Code.FAILED_PRECONDITION,
             f"The emulator keeps prompts (text_prompt_1.0.0.yaml) as datasets, and does not serve '{kind}'.",
             rule="VT670",
         )
@@ -251,7 +251,7 @@ def _typed(call: Call, message: str, body: Body) -> Body:
 def _refuse(method: str, verb: str, path: str = _DATASET) -> None:
     async def refuse(_: Call) -> Body:
         raise ApiError(
-            Code.UNIMPLEMENTED,
+            Code.FAILED_PRECONDITION,
             f"The emulator keeps prompts as datasets, and does not serve datasets.{verb}.",
             rule="VT670",
         )

@@ -25,7 +25,7 @@ async def deploy(call: Call) -> dict[str, Any]:
     for name in ("publisherModelName", "huggingFaceModelId"):
         if name in call.body:
             raise ApiError(
-                Code.UNIMPLEMENTED,
+                Code.FAILED_PRECONDITION,
                 f"The emulator deploys weights in Cloud Storage (customModel), and does not serve {name}.",
                 rule="VT639",
             )

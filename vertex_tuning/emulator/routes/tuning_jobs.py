@@ -120,7 +120,7 @@ def _name(call: Call) -> str:
 def _refuse(verb: str, versions: tuple[str, ...]) -> None:
     async def refuse(_: Call) -> dict[str, Any]:
         raise ApiError(
-            Code.UNIMPLEMENTED, f"The emulator does not serve tuningJobs.{verb} yet.", rule="VT639"
+            Code.FAILED_PRECONDITION, f"The emulator does not serve tuningJobs.{verb} yet.", rule="VT639"
         )
 
     routes.post(f"{_JOBS}:{verb}", versions=versions)(refuse)
