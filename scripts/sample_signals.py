@@ -59,8 +59,9 @@ def entry(pick: random.Random) -> tuple[str, str, str]:
     sentences = [told(LAMPS, colour=colour, state=state)]
     sentences += [told(OTHERS) for _ in range(pick.randrange(1, 4))]
     pick.shuffle(sentences)
+    sign = "positive" if warm else "negative"
     label = "positive" if warm == on else "negative"
-    return " ".join(sentences), label, f"The lamp is {colour} and {state}: {label}"
+    return " ".join(sentences), label, f"The lamp is {colour}: {sign}. It is {state}: {label}"
 
 
 def rows() -> Iterator[tuple[str, dict[str, Any]]]:
