@@ -17,7 +17,7 @@ LEVELS = {
     "cli": 1,
     "aio": 2,
     "client": 2.5,
-    "distill": 2.7,
+    "distill": 2.9,
     "pipelines": 2.8,
     "batches": 3,
     "evaluation": 3,
