@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         RewardError,
         ServiceError,
         SpecError,
+        UnknownPriceError,
         VertexTuningError,
         WeightsError,
     )
@@ -76,6 +77,7 @@ _HOMES = {
         "RewardError",
         "ServiceError",
         "SpecError",
+        "UnknownPriceError",
         "VertexTuningError",
         "WeightsError",
     ),
@@ -122,6 +124,7 @@ __all__ = [
     "TunedModel",
     "TuningClient",
     "TuningJob",
+    "UnknownPriceError",
     "VertexTuningError",
     "WeightsError",
     "aconnect",

@@ -12,6 +12,7 @@
     │   └── JobTimeoutError     (also a TimeoutError)
     ├── WeightsError            VT70x  weights of a stand-in model
     ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
+    ├── UnknownPriceError       VT795  what nobody knows the price of             (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -38,6 +39,7 @@ __all__ = [
     "RewardError",
     "ServiceError",
     "SpecError",
+    "UnknownPriceError",
     "VertexTuningError",
     "WeightsError",
 ]
@@ -170,6 +172,15 @@ class JobTimeoutError(JobError, TimeoutError):
 
 class HostError(VertexTuningError, ValueError):
     """A machine that there is not, that lacks the memory, or on which our code cannot do what it is asked to."""
+
+
+class UnknownPriceError(VertexTuningError, ValueError):
+    """The catalog has no price for something; what is known of it, the tokens, is in `estimate`."""
+
+    def __init__(self, rule: str, what: str, *, estimate: Any = None, **rest: Any) -> None:
+        self.estimate = estimate
+        """A `cost.Estimate` without its money."""
+        super().__init__(rule, what, **rest)
 
 
 class RewardError(VertexTuningError, ValueError):

@@ -132,6 +132,13 @@ class TuningJob:
         """Labels, the key of `tune()` among them."""
         return dict(self._resource.labels or {})
 
+    @property
+    def billable_tokens(self) -> int | None:
+        """Training tokens that are paid for, over all epochs, as the service counted them; None where it tells none."""
+        stats = _data_stats(self._resource)
+        tokens = getattr(stats, "total_billable_token_count", None)
+        return int(tokens) if tokens is not None else None
+
     def to_json(self) -> dict[str, Any]:
         """The resource as JSON."""
         return dict(self._resource.model_dump(mode="json", exclude_none=True))

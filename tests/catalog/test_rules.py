@@ -29,6 +29,7 @@ FAMILIES = {
     "JobTimeoutError": "6",
     "WeightsError": "7",
     "HostError": "7",
+    "UnknownPriceError": "7",
     "RewardError": "9",
 }
 

@@ -53,7 +53,8 @@ def run(
 ) -> None:
     """Train by METHOD, as the JSON file CONFIG says.
 
-    CONFIG has the fields of the method's training config. Files and folders in it (model, training, validation...) are local paths, which are uploaded once, or gs:// URIs.
+    CONFIG has the fields of the method's training config. Files and folders in it (model, training, validation...) are local
+    paths, which are uploaded once, or gs:// URIs.
 
     \b
     Example:
