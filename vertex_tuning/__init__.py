@@ -44,10 +44,17 @@ if TYPE_CHECKING:
         VertexTuningError,
         WeightsError,
     )
-    from vertex_tuning.jobs import Progress, TuningJob
+    from vertex_tuning.jobs import CheckpointEvaluation, Progress, TuningJob
     from vertex_tuning.models import Answer, Checkpoint, Model, TunedModel
     from vertex_tuning.prompts import FilledPrompt, SavedPrompt
-    from vertex_tuning.specs import Distillation, PreferenceTuning, ReinforcementTuning, SupervisedTuning
+    from vertex_tuning.specs import (
+        Distillation,
+        EvaluationConfig,
+        Judged,
+        PreferenceTuning,
+        ReinforcementTuning,
+        SupervisedTuning,
+    )
 
 __version__ = "0.1.0"
 
@@ -81,10 +88,17 @@ _HOMES = {
         "VertexTuningError",
         "WeightsError",
     ),
-    "jobs": ("Progress", "TuningJob"),
+    "jobs": ("CheckpointEvaluation", "Progress", "TuningJob"),
     "models": ("Answer", "Checkpoint", "Model", "TunedModel"),
     "prompts": ("FilledPrompt", "SavedPrompt"),
-    "specs": ("Distillation", "PreferenceTuning", "ReinforcementTuning", "SupervisedTuning"),
+    "specs": (
+        "Distillation",
+        "EvaluationConfig",
+        "Judged",
+        "PreferenceTuning",
+        "ReinforcementTuning",
+        "SupervisedTuning",
+    ),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -100,11 +114,13 @@ __all__ = [
     "BatchProgress",
     "BatchResult",
     "Checkpoint",
+    "CheckpointEvaluation",
     "ConfigurationError",
     "DataReport",
     "DatasetError",
     "Distillation",
     "EmulatorError",
+    "EvaluationConfig",
     "Fault",
     "FilledPrompt",
     "HostError",
@@ -112,6 +128,7 @@ __all__ = [
     "JobError",
     "JobFailedError",
     "JobTimeoutError",
+    "Judged",
     "Model",
     "PreferenceTuning",
     "Progress",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_EVALUATIONS = "vertex-tuning/evaluations"
 _JOBS_LOOKED_AT = 200
 _CREATE_TIMEOUT = 120.0
 """Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
@@ -322,6 +323,11 @@ class TuningClient:
         if validation:
             options["validation_dataset"] = types.TuningValidationDataset(gcs_uri=validation)
         options["labels"] = {**spec.labels, LABEL: key}
+        evaluation = getattr(spec, "evaluation", None)
+        if evaluation is not None:
+            parent = f"projects/{self.connection.project}/locations/{self.connection.location}"
+            folder = f"gs://{self.connection.ensure_bucket()}/{_EVALUATIONS}"
+            options["evaluation_config"] = evaluation.config(parent=parent, folder=folder)
         # google-genai has no field for the service account; the body does.
         extra = {"serviceAccount": spec.service_account} if spec.service_account else None
         options["http_options"] = types.HttpOptions(timeout=int(_CREATE_TIMEOUT * 1000), extra_body=extra)

@@ -62,6 +62,18 @@ def test_json_is_a_line_per_change_and_one_with_the_model(cli, train):
     assert last["estimate"]["tokens"][0] < last["estimate"]["tokens"][1]
 
 
+def test_each_checkpoint_is_measured_where_that_is_asked_for(cli, train):
+    arguments = ("--validation", str(train), "--evaluate", "exact_match", "--evaluate", "bleu")
+    done = cli(*tune(train, *arguments, "--json"))
+    assert done.status == 0, done.err
+    (one,) = done.lines[-1]["evaluations"]
+    assert one["scores"].keys() >= {"exact_match", "bleu"}
+    assert one["output_uri"].startswith("gs://")
+    refused = cli(*tune(train, "--evaluate", "exact_match"))
+    assert refused.status == 1
+    assert "checkpoints are measured on the validation set" in refused.err
+
+
 def test_without_waiting_it_says_how_to_follow(cli, train, emulator):
     bucket(emulator, "in-europe")
     done = cli(*tune(train, "--no-wait", "--location", "europe-west4", "--bucket", "in-europe"))

@@ -15,6 +15,7 @@ from vertex_tuning.cli._lazy import Group
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
     from vertex_tuning.cost import Estimate
+    from vertex_tuning.jobs import TuningJob
     from vertex_tuning.specs import Spec
 
 _Command = Callable[..., None]
@@ -103,8 +104,15 @@ def tune() -> None:
 @_way(
     *_OPEN,
     click.option("--output-uri", help="gs:// folder for the checkpoints (open models)."),
+    click.option(
+        "--evaluate",
+        "metrics",
+        multiple=True,
+        metavar="METRIC",
+        help="Measure each checkpoint on the validation set: exact_match, bleu, rougeL... May be given again.",
+    ),
 )
-def supervised(**fields: Any) -> None:
+def supervised(metrics: tuple[str, ...], **fields: Any) -> None:
     """Teach a model by the examples in TRAINING.
 
     TRAINING is a JSONL file or a gs:// URI. A file is checked and uploaded first; nothing is sent where it has a fault.
@@ -117,7 +125,7 @@ def supervised(**fields: Any) -> None:
     """
     from vertex_tuning.specs import SupervisedTuning
 
-    _tune(SupervisedTuning, **fields)
+    _tune(SupervisedTuning, evaluation=list(metrics) or None, **fields)
 
 
 @tune.command()
@@ -237,8 +245,10 @@ def _tune(
             _common.say(job.name)
         _follow.follow(job, as_json=as_json, where=where)
         model = job.result()
+        if not as_json:
+            _print_evaluations(job)
         if as_json:
-            _common.print_json_line({"model": model.to_json(), **cost})
+            _common.print_json_line({"model": model.to_json(), **cost, **_evaluations(job)})
         elif model.endpoint:
             click.echo(f"Tuned model: {model.name}\nEndpoint:    {model.endpoint}")
             ask = _common.again(f'models generate {model.name} "..."', where)
@@ -247,6 +257,17 @@ def _tune(
             click.echo(f"Checkpoints: {model.output_uri}")
             deploy = _common.again(f"models deploy {shlex.quote(model.output_uri)}", where)
             _common.say(f"To have it answer: {deploy}")
+
+
+def _evaluations(job: TuningJob) -> dict[str, Any]:
+    found = job.evaluations()
+    return {"evaluations": [one.to_json() for one in found]} if found else {}
+
+
+def _print_evaluations(job: TuningJob) -> None:
+    for one in job.evaluations():
+        scores = ", ".join(f"{name} {score:.3f}" for name, score in one.scores.items())
+        _common.say(f"Checkpoint {one.checkpoint_id or 'at the end'}: {scores or one.error}")
 
 
 def _told_cost(client: TuningClient, spec: Spec, *, as_json: bool) -> dict[str, Any]:
