@@ -17,7 +17,11 @@ LEVELS = {
     "cli": 1,
     "aio": 2,
     "client": 2.5,
+    "distill": 2.7,
+    "pipelines": 2.8,
     "batches": 3,
+    "evaluation": 3,
+    "lineage": 3,
     "jobs": 3.5,
     "models": 4,
     "prompts": 4,
@@ -33,15 +37,17 @@ LEVELS = {
     "data": 6,
     "rewards": 6,
     "once": 6,
+    "following": 6,
     "retries": 6.5,
     "journal": 6.5,
     "metrics": 7,
     "catalog": 7,
     "config": 7,
     "errors": 8,
+    "supervisor": 8,
 }
 BESIDE = {
-    "training": {"training", "data", "rewards", "catalog", "errors"},
+    "training": {"training", "data", "rewards", "metrics", "catalog", "errors"},
     "emulator": {
         "emulator",
         "training",
@@ -52,6 +58,7 @@ BESIDE = {
         "catalog",
         "config",
         "errors",
+        "supervisor",
     },
 }
 

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from vertex_tuning import client as sync
 from vertex_tuning import data
 from vertex_tuning.batches import Batches, BatchJob, BatchProgress, BatchResult
+from vertex_tuning.following import FollowedJob
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
 from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
 from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
 
 if TYPE_CHECKING:
-    from vertex_tuning import cost, rewards
+    from vertex_tuning import cost, evaluation, rewards
 
 T = TypeVar("T")
+P = TypeVar("P")
+J = TypeVar("J", bound="FollowedJob[Any]")
 
 __all__ = [
     "AsyncBatchJob",
@@ -107,6 +110,10 @@ class AsyncTuningClient:
             lambda: self._client.estimate(spec, answer_tokens=answer_tokens, ask=ask, like=job)
         )
 
+    async def evaluate(self, dataset: Any, *, candidate: Any, **options: Any) -> evaluation.Evaluation:
+        """`TuningClient.evaluate`, awaited; options as there. Models are given by their names, or as `model.sync`."""
+        return await asyncio.to_thread(lambda: self._client.evaluate(dataset, candidate=candidate, **options))
+
     async def upload(self, dataset: Any, *, progress: data.UploadProgress | None = None) -> str:
         """`TuningClient.upload`, awaited."""
         return await asyncio.to_thread(lambda: self._client.upload(dataset, progress=progress))
@@ -137,21 +144,27 @@ class AsyncJobs:
         """`Jobs.get`, awaited."""
         return AsyncTuningJob(await asyncio.to_thread(self._jobs.get, name))
 
+    async def of(self, model: AsyncTunedModel | TunedModel) -> AsyncTuningJob | None:
+        """`Jobs.of`, awaited."""
+        asked = model.sync if isinstance(model, AsyncTunedModel) else model
+        found = await asyncio.to_thread(self._jobs.of, asked)
+        return None if found is None else AsyncTuningJob(found)
+
     async def list(self, *, filter: str = "", limit: int | None = None) -> list[AsyncTuningJob]:
         """`Jobs.list`, awaited."""
         found = await asyncio.to_thread(lambda: self._jobs.list(filter=filter, limit=limit))
         return [AsyncTuningJob(job) for job in found]
 
 
-class AsyncTuningJob:
-    """`TuningJob`, awaited. What is known already is read without waiting: `job.sync.state`, `job.state`."""
+class AsyncFollowedJob(Generic[J, P]):
+    """A job's handle, awaited. What is known already is read without waiting: `job.sync`, `job.state`."""
 
-    def __init__(self, job: TuningJob) -> None:
+    def __init__(self, job: J) -> None:
         self.sync = job
         """The job itself."""
 
     def __repr__(self) -> str:
-        return f"<AsyncTuningJob {self.name} {self.state}>"
+        return f"<{type(self).__name__} {self.name} {self.state}>"
 
     @property
     def name(self) -> str:
@@ -163,35 +176,45 @@ class AsyncTuningJob:
         """State, as of the last answer."""
         return self.sync.state
 
-    async def refresh(self) -> AsyncTuningJob:
-        """`TuningJob.refresh`, awaited."""
+    async def refresh(self) -> Self:
+        """`FollowedJob.refresh`, awaited."""
         await asyncio.to_thread(self.sync.refresh)
         return self
 
-    async def follow(self, *, timeout: float | None = None) -> AsyncIterator[Progress]:
-        """`TuningJob.follow`, as an asynchronous iterator."""
+    async def follow(self, *, timeout: float | None = None) -> AsyncIterator[P]:
+        """`FollowedJob.follow`, as an asynchronous iterator."""
         async for progress in _iterate(lambda: self.sync.follow(timeout=timeout)):
             yield progress
+
+    async def wait(self, *, timeout: float | None = None) -> Self:
+        """`FollowedJob.wait`, awaited."""
+        async for _ in self.follow(timeout=timeout):
+            pass
+        return self
+
+    async def succeed(self, *, timeout: float | None = None) -> Self:
+        """`FollowedJob.succeed`, awaited."""
+        if not self.sync.ended:
+            await self.wait(timeout=timeout)
+        await asyncio.to_thread(self.sync.succeed)
+        return self
+
+    async def cancel(self) -> None:
+        """Ask it to end, awaited; `wait()` tells when it has."""
+        await asyncio.to_thread(self.sync.cancel)
+
+
+class AsyncTuningJob(AsyncFollowedJob[TuningJob, Progress]):
+    """`TuningJob`, awaited."""
 
     async def metrics(self) -> list[dict[str, Any]]:
         """`TuningJob.metrics`, awaited."""
         return await asyncio.to_thread(self.sync.metrics)
 
-    async def wait(self, *, timeout: float | None = None) -> AsyncTuningJob:
-        """`TuningJob.wait`, awaited."""
-        async for _ in self.follow(timeout=timeout):
-            pass
-        return self
-
     async def result(self, *, timeout: float | None = None) -> AsyncTunedModel:
         """`TuningJob.result`, awaited."""
-        if not self.sync.ended:
-            await self.wait(timeout=timeout)
+        await self.succeed(timeout=timeout)
         return AsyncTunedModel(await asyncio.to_thread(self.sync.result))
-
-    async def cancel(self) -> None:
-        """`TuningJob.cancel`, awaited."""
-        await asyncio.to_thread(self.sync.cancel)
 
 
 class AsyncBatches:
@@ -210,51 +233,14 @@ class AsyncBatches:
         return [AsyncBatchJob(job) for job in found]
 
 
-class AsyncBatchJob:
-    """`BatchJob`, awaited. What is known already is read without waiting: `job.sync.output_uri`, `job.state`."""
-
-    def __init__(self, job: BatchJob) -> None:
-        self.sync = job
-        """The job itself."""
-
-    def __repr__(self) -> str:
-        return f"<AsyncBatchJob {self.name} {self.state}>"
-
-    @property
-    def name(self) -> str:
-        """Resource name."""
-        return self.sync.name
-
-    @property
-    def state(self) -> str:
-        """State, as of the last answer."""
-        return self.sync.state
-
-    async def refresh(self) -> AsyncBatchJob:
-        """`BatchJob.refresh`, awaited."""
-        await asyncio.to_thread(self.sync.refresh)
-        return self
-
-    async def follow(self, *, timeout: float | None = None) -> AsyncIterator[BatchProgress]:
-        """`BatchJob.follow`, as an asynchronous iterator."""
-        async for progress in _iterate(lambda: self.sync.follow(timeout=timeout)):
-            yield progress
-
-    async def wait(self, *, timeout: float | None = None) -> AsyncBatchJob:
-        """`BatchJob.wait`, awaited."""
-        async for _ in self.follow(timeout=timeout):
-            pass
-        return self
+class AsyncBatchJob(AsyncFollowedJob[BatchJob, BatchProgress]):
+    """`BatchJob`, awaited."""
 
     async def results(self, *, timeout: float | None = None, partial: bool = False) -> list[BatchResult]:
         """`BatchJob.results`, awaited."""
-        if not self.sync.ended and not partial:
-            await self.wait(timeout=timeout)
+        if not partial:
+            await self.succeed(timeout=timeout)
         return await asyncio.to_thread(lambda: self.sync.results(partial=partial))
-
-    async def cancel(self) -> None:
-        """`BatchJob.cancel`, awaited."""
-        await asyncio.to_thread(self.sync.cancel)
 
     async def delete(self) -> None:
         """`BatchJob.delete`, awaited."""
@@ -368,6 +354,10 @@ class AsyncTunedModel(AsyncModel):
     def name(self) -> str:
         """Resource name with the version."""
         return self.sync.name
+
+    async def made_by(self) -> str:
+        """`TunedModel.made_by`, awaited."""
+        return await asyncio.to_thread(self.sync.made_by)
 
     async def checkpoints(self) -> list[AsyncCheckpoint]:
         """`TunedModel.checkpoints`, awaited."""

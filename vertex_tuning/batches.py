@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from vertex_tuning import catalog, data
 from vertex_tuning.data.requests import ID, prepare
 from vertex_tuning.errors import ServiceError, SpecError
-from vertex_tuning.jobs import ENDED, SUCCEEDED, failure, followed, name_of, seconds
+from vertex_tuning.following import ENDED, FollowedJob, listed, seconds
 from vertex_tuning.journal import LABEL
 from vertex_tuning.models import (
     NEVER,
@@ -100,37 +100,13 @@ class BatchResult:
         }
 
 
-class BatchJob:
+class BatchJob(FollowedJob[BatchProgress]):
     """A batch prediction job; a handle, which may be made again from its name at any time."""
 
-    def __init__(self, connection: Connection, resource: types.BatchJob) -> None:
-        self._connection = connection
-        self._resource = resource
-
-    def __repr__(self) -> str:
-        return f"<BatchJob {self.name} {self.state}>"
+    group = "batch"
+    _resource: types.BatchJob
 
     # What is known, as of the last answer
-
-    @property
-    def name(self) -> str:
-        """`projects/.../locations/.../batchPredictionJobs/...`."""
-        return self._resource.name or ""
-
-    @property
-    def id(self) -> str:
-        """The last part of the name."""
-        return self.name.rsplit("/", 1)[-1]
-
-    @property
-    def state(self) -> str:
-        """`JOB_STATE_...`, as of the last answer; see `refresh`."""
-        return name_of(self._resource.state)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self.state in ENDED
 
     @property
     def resource(self) -> types.BatchJob:
@@ -159,34 +135,15 @@ class BatchJob:
         info = self._resource.output_info
         return (info.gcs_output_directory if info else "") or ""
 
-    def to_json(self) -> dict[str, Any]:
-        """The resource as JSON."""
-        return dict(self._resource.model_dump(mode="json", exclude_none=True))
-
     @property
     def _batches(self) -> Any:
         return _client(self._connection, self.name).batches
 
     # Following
 
-    def refresh(self) -> BatchJob:
-        """Ask the service how it does; returns itself."""
-        self._resource = again(lambda: self._batches.get(name=self.name))
-        return self
-
-    def follow(self, *, timeout: float | None = None) -> Iterator[BatchProgress]:
-        """Yield whenever something changed, until the job has ended.
-
-        Passing trouble on the way to the service is waited out; the job does not notice.
-
-        Args:
-            timeout: Seconds to follow; None: as long as it takes.
-
-        Raises:
-            JobTimeoutError: VT603. The job goes on.
-            ServiceError: VT501 refused; VT502, nobody has answered for two minutes.
-        """
-        yield from followed(self, timeout, "batch watch")
+    def _ask(self) -> types.BatchJob:
+        made: types.BatchJob = self._batches.get(name=self.name)
+        return made
 
     def progress(self) -> BatchProgress:
         """How it does, as of the last answer."""
@@ -202,16 +159,6 @@ class BatchJob:
             elapsed=seconds(self._resource.start_time, self._resource.end_time),
         )
 
-    def wait(self, *, timeout: float | None = None) -> BatchJob:
-        """Wait until it has ended, well or not; returns itself.
-
-        Raises:
-            JobTimeoutError: VT603. The job goes on.
-        """
-        for _ in self.follow(timeout=timeout):
-            pass
-        return self
-
     def results(self, *, timeout: float | None = None, partial: bool = False) -> list[BatchResult]:
         """Wait for the answers: one result for each row, in the order of the rows.
 
@@ -226,10 +173,8 @@ class BatchJob:
             JobCancelledError: VT602.
             JobTimeoutError: VT603. The job goes on.
         """
-        if not self.ended and not partial:
-            self.wait(timeout=timeout)
-        if self.state not in SUCCEEDED and not partial:
-            raise failure(self.name, self.state, self._resource.error)
+        if not partial:
+            self.succeed(timeout=timeout)
         answers = _Answers(self._output())
         return [
             _result(number, row, answers.of(row))
@@ -312,18 +257,8 @@ def jobs_in(
     connection: Connection, location: str, *, filter: str = "", limit: int | None = None
 ) -> list[BatchJob]:
     """The jobs in a location, newest first; see `Batches.list`."""
-    config: Any = {"page_size": min(limit or 100, 100), **({"filter": filter} if filter else {})}
-    client = connection.genai_in(location)
-    found: list[BatchJob] = []
-    pages = again(lambda: client.batches.list(config=config))
-    while True:
-        found += [BatchJob(connection, resource) for resource in pages.page]
-        if limit is not None and len(found) >= limit:
-            return found[:limit]
-        try:
-            again(pages.next_page)
-        except IndexError:
-            return found
+    found = listed(connection.genai_in(location).batches.list, filter=filter, limit=limit)
+    return [BatchJob(connection, resource) for resource in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import batches, data
@@ -19,11 +20,13 @@ from vertex_tuning.once import Once
 from vertex_tuning.prompts import Prompts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import os
+    from collections.abc import Callable, Mapping, Sequence
 
     from google.genai import types
 
-    from vertex_tuning import cost, rewards
+    from vertex_tuning import cost, evaluation, rewards
+    from vertex_tuning.pipelines.door import Pipelines
     from vertex_tuning.specs import Spec
 
 log = logging.getLogger(__name__)
@@ -83,6 +86,13 @@ class TuningClient:
     def close(self) -> None:
         """Close the connections, and end an emulator that was started for this client."""
         self.connection.close()
+
+    @cached_property
+    def pipelines(self) -> Pipelines:
+        """Pipelines: run on this machine, or handed to the service."""
+        from vertex_tuning.pipelines.door import Pipelines
+
+        return Pipelines(self.connection)
 
     def check(
         self, dataset: Any, *, method: str = "supervised", base_model: str = "gemini-2.5-flash"
@@ -202,6 +212,68 @@ class TuningClient:
         found = [text for row in islice(data.read(spec.training), rows) for text in texts(row)]
         counted = again(lambda: self.connection.genai.models.count_tokens(model=base, contents=list(found)))
         return sum(map(len, found)) / max(1, counted.total_tokens or 0)
+
+    def evaluate(
+        self,
+        dataset: Any,
+        *,
+        candidate: Any,
+        baseline: Any = None,
+        measures: Sequence[Any] = ("exact_match",),
+        gate: evaluation.Gate | None = None,
+        judge: Any = None,
+        rows: int | None = None,
+        kept: str | os.PathLike[str] | None = None,
+        price: tuple[float, float] | None = None,
+        confidence: float = 0.95,
+        at_once: int = 8,
+        progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ) -> evaluation.Evaluation:
+        """Hold a model against another on the same rows: is it better, how sure is that, and may it go on?
+
+        Both are asked one by one. Temperature is 0 and an answer has 256 tokens at most, unless `options` say otherwise.
+
+        Args:
+            dataset: Rows that nobody was trained on, of any form: a path, or rows.
+            candidate: A model, the name of one, or a function of a row; a list of these where there is one for each seed.
+            baseline: The same. Left out: what the candidate was tuned from.
+            measures: `exact_match`, `label_accuracy`, `token_f1`, `rouge_l`, `valid_json`; rewards of `vertex_tuning.rewards`;
+                functions `(answer, row) -> float`.
+            gate: Conditions; see `vertex_tuning.evaluation.Gate`.
+            judge: Says which of two answers is better, in both orders: a model or the name of one, or a function
+                `(row, first, second) -> float`.
+            rows: The first of the set alone.
+            kept: JSONL file of answers. What is in it is not asked for again, and what is asked is written there as it comes.
+            price: USD per million tokens of the base model: (prompt, answer). What a tuned model costs follows from it.
+            confidence: Coverage of intervals, in (0, 1).
+            at_once: Rows asked about at a time.
+            progress: Told how far it is: (answers there, answers in all).
+            **options: As `Model.generate` has them: `labels`, `schema`, `max_output_tokens`...
+
+        Raises:
+            DatasetError: Every fault of the data.
+            EvaluationError: VT75x, what cannot be measured or compared.
+            ServiceError: A model cannot be asked. What was answered until then is kept.
+        """
+        from vertex_tuning.evaluation.systems import evaluate
+
+        return evaluate(
+            self.connection,
+            dataset,
+            candidate=candidate,
+            baseline=baseline,
+            measures=measures,
+            gate=gate,
+            judge=judge,
+            limit=rows,
+            kept=kept,
+            price=price,
+            confidence=confidence,
+            at_once=at_once,
+            progress=progress,
+            options=options,
+        )
 
     def upload(self, dataset: Any, *, progress: data.UploadProgress | None = None) -> str:
         """Put a data set into the bucket, unless it is there; returns its `gs://` URI."""

@@ -207,6 +207,16 @@ class Connection:
             "token": self._token,
         }
 
+    def environment(self) -> dict[str, str]:
+        """Variables by which `connect()` in another process finds the same place."""
+        found = {
+            "VERTEX_TUNING_TARGET": "vertex" if self.address is None else "local",
+            "VERTEX_TUNING_PROJECT": self.project,
+            "VERTEX_TUNING_LOCATION": self.location,
+            "VERTEX_TUNING_BUCKET": self.ensure_bucket(),
+        }
+        return found if self.address is None else {**found, _VARIABLE: self.address}
+
     # Life
 
     def ensure_bucket(self) -> str:

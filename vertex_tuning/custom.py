@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,9 @@ from vertex_tuning import __version__, catalog, data, fitting
 from vertex_tuning import config as settings
 from vertex_tuning._task import EVENTS, ORDER, OUTPUT
 from vertex_tuning.data.folders import download_folder, upload_folder
-from vertex_tuning.errors import Fault, HostError, JobFailedError, ServiceError
-from vertex_tuning.jobs import ENDED, SUCCEEDED, Progress, failure, followed, name_of, seconds
+from vertex_tuning.errors import Fault, HostError, JobCancelledError, JobFailedError, ServiceError
+from vertex_tuning.following import FollowedJob, name_of, seconds
+from vertex_tuning.jobs import Progress
 from vertex_tuning.journal import LABEL, Journal
 from vertex_tuning.once import Once
 from vertex_tuning.retries import again
@@ -81,36 +82,20 @@ class Trained:
         return {"job": self.job, "output_uri": self.output_uri, "checkpoints": self.checkpoints}
 
 
-class TrainingRun:
+class TrainingRun(FollowedJob[Progress]):
     """A custom job that trains; a handle, which may be made again from its name at any time."""
 
+    group = "train"
+    _resource: types.CustomJob
+
     def __init__(self, connection: Connection, resource: types.CustomJob) -> None:
-        self._connection = connection
-        self._resource = resource
+        super().__init__(connection, resource)
         self._events: list[dict[str, Any]] = []
-
-    def __repr__(self) -> str:
-        return f"<TrainingRun {self.name} {self.state}>"
-
-    @property
-    def name(self) -> str:
-        """`projects/.../locations/.../customJobs/...`."""
-        return str(self._resource.name)
-
-    @property
-    def id(self) -> str:
-        """The last part of the name."""
-        return self.name.rsplit("/", 1)[-1]
 
     @property
     def state(self) -> str:
         """`JOB_STATE_...`, as of the last answer; see `refresh`."""
         return str(getattr(self._resource.state, "name", "") or name_of(self._resource.state))
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self.state in ENDED
 
     @property
     def resource(self) -> types.CustomJob:
@@ -133,19 +118,9 @@ class TrainingRun:
 
     # Following
 
-    def refresh(self) -> TrainingRun:
-        """Ask the service how it does; returns itself."""
-        self._resource = again(lambda: _service(self._connection, self.name).get_custom_job(name=self.name))
-        return self
-
-    def follow(self, *, timeout: float | None = None) -> Iterator[Progress]:
-        """Yield whenever something changed, until the job has ended; as `TuningJob.follow`.
-
-        Raises:
-            JobTimeoutError: VT603. The job goes on.
-            ServiceError: VT501 refused; VT502, nobody has answered for two minutes.
-        """
-        yield from followed(self, timeout, "train watch")
+    def _ask(self) -> types.CustomJob:
+        made: types.CustomJob = _service(self._connection, self.name).get_custom_job(name=self.name)
+        return made
 
     def events(self) -> list[dict[str, Any]]:
         """What training has reported so far: `dataset`, `step`, `eval`, `checkpoint`, `done` or `failed`."""
@@ -180,16 +155,6 @@ class TrainingRun:
             elapsed=seconds(self._resource.start_time or None, self._resource.end_time or None),
         )
 
-    def wait(self, *, timeout: float | None = None) -> TrainingRun:
-        """Wait until it has ended, well or not; returns itself.
-
-        Raises:
-            JobTimeoutError: VT603. The job goes on.
-        """
-        for _ in self.follow(timeout=timeout):
-            pass
-        return self
-
     def result(self, *, timeout: float | None = None) -> Trained:
         """Wait for what comes of it.
 
@@ -198,23 +163,22 @@ class TrainingRun:
             JobCancelledError: VT602.
             JobTimeoutError: VT603. The job goes on.
         """
-        if not self.ended:
-            self.wait(timeout=timeout)
+        self.succeed(timeout=timeout)
         events = self.events()
-        last = events[-1] if events else {}
-        if self.state not in SUCCEEDED:
-            if last.get("event") == "failed" and self.state == "JOB_STATE_FAILED":
-                code = int(last.get("code", 0))
-                raise JobFailedError(
-                    "VT601", f"training failed: {last['message']}", where=self.name, job=self.name, code=code
-                )
-            raise failure(self.name, self.state, self._resource.error)
         output = f"{self.base_uri}/{OUTPUT}"
         checkpoints = [
             {**one, "uri": f"{output}/checkpoints/{one['checkpoint_id']}"}
-            for one in last.get("checkpoints", ())
+            for one in events[-1].get("checkpoints", ())
         ]
         return Trained(self.name, output, checkpoints, events, self._connection)
+
+    def _failure(self) -> JobFailedError | JobCancelledError:
+        events = self.events() if self.state == "JOB_STATE_FAILED" else []
+        last = events[-1] if events else {}
+        if last.get("event") != "failed":
+            return super()._failure()
+        words = f"training failed: {last['message']}"
+        return JobFailedError("VT601", words, where=self.name, job=self.name, code=int(last.get("code", 0)))
 
     def cancel(self) -> None:
         """Ask it to end; `wait()` tells when it has."""

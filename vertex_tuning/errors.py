@@ -11,8 +11,11 @@
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
     ├── WeightsError            VT70x  weights of a stand-in model
+    ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
     ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
     ├── UnknownPriceError       VT795  what nobody knows the price of             (also a ValueError)
+    ├── PipelineError           VT71x  a pipeline that cannot be run              (also a ValueError)
+    ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -30,12 +33,14 @@ __all__ = [
     "ConfigurationError",
     "DatasetError",
     "EmulatorError",
+    "EvaluationError",
     "Fault",
     "HostError",
     "JobCancelledError",
     "JobError",
     "JobFailedError",
     "JobTimeoutError",
+    "PipelineError",
     "RewardError",
     "ServiceError",
     "SpecError",
@@ -170,6 +175,10 @@ class JobTimeoutError(JobError, TimeoutError):
     """The job had not ended when the time to wait was over; it goes on."""
 
 
+class PipelineError(VertexTuningError, ValueError):
+    """A pipeline that is none, that is told something wrong, or that would not run everywhere."""
+
+
 class HostError(VertexTuningError, ValueError):
     """A machine that there is not, that lacks the memory, or on which our code cannot do what it is asked to."""
 
@@ -185,6 +194,10 @@ class UnknownPriceError(VertexTuningError, ValueError):
 
 class RewardError(VertexTuningError, ValueError):
     """A reward that cannot be computed as it is written."""
+
+
+class EvaluationError(VertexTuningError, ValueError):
+    """Answers that cannot be measured, or systems that cannot be compared, in the way that was asked for."""
 
 
 class WeightsError(VertexTuningError):

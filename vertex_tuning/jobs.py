@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from vertex_tuning.errors import JobCancelledError, JobFailedError, JobTimeoutError, ServiceError, SpecError
-from vertex_tuning.retries import again, is_passing, translated
+from vertex_tuning.errors import ServiceError, SpecError
+from vertex_tuning.following import ENDED, FollowedJob, listed, name_of, seconds
+from vertex_tuning.retries import again, translated
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -20,34 +19,7 @@ if TYPE_CHECKING:
     from vertex_tuning.connection import Connection
     from vertex_tuning.models import TunedModel
 
-P = TypeVar("P")
-P_co = TypeVar("P_co", covariant=True)
-
-# An explicit list of what ends a job: a state that we do not know goes on.
-ENDED = frozenset(
-    {
-        "JOB_STATE_SUCCEEDED",
-        "JOB_STATE_FAILED",
-        "JOB_STATE_CANCELLED",
-        "JOB_STATE_EXPIRED",
-        "JOB_STATE_PARTIALLY_SUCCEEDED",
-    }
-)
-SUCCEEDED = frozenset({"JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED"})
 _JOB = re.compile(r"(?:projects/[^/]+/locations/(?P<location>[^/]+)/)?tuningJobs/[^/]+")
-_FIRST_WAIT = 0.2
-_LONGEST_WAIT = 15.0
-_BACK_OFF = 1.3
-_PATIENCE = 120.0
-"""Seconds without any answer from the service, after which nobody waits any longer."""
-
-_CURES = {
-    3: "mend the data or the spec, and tune again",
-    8: "wait, or ask for more quota",
-    9: "mend what the message names, and tune again",
-    13: "submit it again: the trouble was the service's",
-    14: "submit it again: the trouble was the service's",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +70,13 @@ class CheckpointEvaluation:
         return asdict(self)
 
 
-class TuningJob:
+class TuningJob(FollowedJob[Progress]):
     """A tuning job; a handle, which may be made again from its name at any time."""
 
-    def __init__(self, connection: Connection, resource: types.TuningJob) -> None:
-        self._connection = connection
-        self._resource = resource
-
-    def __repr__(self) -> str:
-        return f"<TuningJob {self.name} {self.state}>"
+    group = "jobs"
+    _resource: types.TuningJob
 
     # What is known, as of the last answer
-
-    @property
-    def name(self) -> str:
-        """`projects/.../locations/.../tuningJobs/...`."""
-        return self._resource.name or ""
-
-    @property
-    def id(self) -> str:
-        """The last part of the name."""
-        return self.name.rsplit("/", 1)[-1]
-
-    @property
-    def state(self) -> str:
-        """`JOB_STATE_...`, as of the last answer; see `refresh`."""
-        return name_of(self._resource.state)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self.state in ENDED
 
     @property
     def resource(self) -> types.TuningJob:
@@ -158,31 +106,11 @@ class TuningJob:
         tokens = getattr(stats, "total_billable_token_count", None)
         return int(tokens) if tokens is not None else None
 
-    def to_json(self) -> dict[str, Any]:
-        """The resource as JSON."""
-        return dict(self._resource.model_dump(mode="json", exclude_none=True))
-
     # Following
 
-    def refresh(self) -> TuningJob:
-        """Ask the service how it does; returns itself."""
-        client = _client(self._connection, self.name)
-        self._resource = again(lambda: client.tunings.get(name=self.name))
-        return self
-
-    def follow(self, *, timeout: float | None = None) -> Iterator[Progress]:
-        """Yield whenever something changed, until the job has ended.
-
-        Passing trouble on the way to the service is waited out; the job does not notice.
-
-        Args:
-            timeout: Seconds to follow; None: as long as it takes.
-
-        Raises:
-            JobTimeoutError: VT603. The job goes on.
-            ServiceError: VT501 refused; VT502, nobody has answered for two minutes.
-        """
-        yield from followed(self, timeout, "jobs watch")
+    def _ask(self) -> types.TuningJob:
+        made: types.TuningJob = _client(self._connection, self.name).tunings.get(name=self.name)
+        return made
 
     def progress(self) -> Progress:
         """How it does, as of the last answer."""
@@ -241,16 +169,6 @@ class TuningJob:
         """What the service measured of each checkpoint, as of the last answer; empty where it has not, or was not asked to."""
         return [_evaluation(run) for run in self._resource.evaluate_dataset_runs or ()]
 
-    def wait(self, *, timeout: float | None = None) -> TuningJob:
-        """Wait until it has ended, well or not; returns itself.
-
-        Raises:
-            JobTimeoutError: VT603. The job goes on.
-        """
-        for _ in self.follow(timeout=timeout):
-            pass
-        return self
-
     def result(self, *, timeout: float | None = None) -> TunedModel:
         """Wait for the tuned model.
 
@@ -261,10 +179,7 @@ class TuningJob:
         """
         from vertex_tuning.models import TunedModel
 
-        if not self.ended:
-            self.wait(timeout=timeout)
-        if self.state not in SUCCEEDED:
-            raise failure(self.name, self.state, self._resource.error)
+        self.succeed(timeout=timeout)
         return TunedModel.of_job(self._connection, self._resource)
 
     def cancel(self) -> None:
@@ -295,6 +210,11 @@ class Jobs:
         client = _client(self._connection, name)
         return TuningJob(self._connection, again(lambda: client.tunings.get(name=full)))
 
+    def of(self, model: TunedModel) -> TuningJob | None:
+        """The job that made a tuned model; None where nothing tells which."""
+        name = model.made_by()
+        return self.get(name) if name else None
+
     def list(self, *, filter: str = "", limit: int | None = None) -> list[TuningJob]:
         """Jobs, newest first.
 
@@ -302,90 +222,8 @@ class Jobs:
             filter: As the service understands it: `state="JOB_STATE_RUNNING"`, `labels.team="a"`.
             limit: No more than these.
         """
-        config: Any = {"page_size": min(limit or 100, 100)}
-        if filter:
-            config["filter"] = filter
-        found: list[TuningJob] = []
-        pages = again(lambda: self._connection.genai.tunings.list(config=config))
-        while True:
-            found += [TuningJob(self._connection, resource) for resource in pages.page]
-            if limit is not None and len(found) >= limit:
-                return found[:limit]
-            try:
-                again(pages.next_page)
-            except IndexError:
-                return found
-
-
-class _Followed(Protocol[P_co]):
-    """What can be followed."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def ended(self) -> bool: ...
-
-    def refresh(self) -> Any: ...
-
-    def progress(self) -> P_co: ...
-
-
-def followed(job: _Followed[P], timeout: float | None, command: str) -> Iterator[P]:
-    """Yield the progress of a job whenever it changed, until it has ended; see `TuningJob.follow`.
-
-    Args:
-        job: To be followed.
-        timeout: Seconds.
-        command: Of ours, by which it can be followed later: `jobs watch`.
-    """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    wait, last = _FIRST_WAIT, None
-    heard = time.monotonic()
-    while True:
-        try:
-            job.refresh()
-            heard = time.monotonic()
-        except ServiceError as error:
-            if error.code:
-                heard = time.monotonic()
-            if not is_passing(error) or time.monotonic() - heard > _PATIENCE:
-                raise
-        now = job.progress()
-        if now != last:
-            wait, last = _FIRST_WAIT, now
-            yield now
-        if job.ended:
-            return
-        if deadline is not None and time.monotonic() >= deadline:
-            raise JobTimeoutError(
-                "VT603",
-                f"the job is still in {job.state} after {timeout:g} s",
-                job=job.name,
-                fix=f"it goes on; follow it later: vertex-tuning {command} {job.name}",
-            )
-        left = wait if deadline is None else min(wait, max(0.0, deadline - time.monotonic()))
-        time.sleep(left)
-        wait = min(wait * _BACK_OFF, _LONGEST_WAIT)
-
-
-def failure(name: str, state: str, error: Any) -> JobFailedError | JobCancelledError:
-    """What a job that ended badly says."""
-    code = int(getattr(error, "code", None) or 0)
-    words = getattr(error, "message", None) or "no reason was given"
-    if state == "JOB_STATE_CANCELLED":
-        return JobCancelledError("VT602", "the job was cancelled", where=name, job=name, code=code)
-    return JobFailedError(
-        "VT601",
-        f"the job ended in {state}: {words}",
-        where=name,
-        job=name,
-        code=code,
-        fix=_CURES.get(code, ""),
-    )
+        found = listed(self._connection.genai.tunings.list, filter=filter, limit=limit)
+        return [TuningJob(self._connection, resource) for resource in found]
 
 
 def _client(connection: Connection, name: str) -> Any:
@@ -445,13 +283,3 @@ def _evaluation(run: types.EvaluateDatasetRun) -> CheckpointEvaluation:
         (info.gcs_output_directory if info else "") or "",
         (run.error.message if run.error else "") or "",
     )
-
-
-def name_of(value: Any) -> str:
-    """The name of an enum's member, or of one that google-genai does not know."""
-    return str(getattr(value, "value", value) or "")
-
-
-def seconds(start: datetime | None, end: datetime | None) -> float | None:
-    """From one time to another; None where either is not known."""
-    return round((end - start).total_seconds(), 1) if start and end else None

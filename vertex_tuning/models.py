@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vertex_tuning import catalog
 from vertex_tuning.deploying import Machines, OpenDeployment, chat, undeploy_from
 from vertex_tuning.errors import ServiceError, SpecError
+from vertex_tuning.following import listed
 from vertex_tuning.retries import again, passed_over, translated
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _NAME = re.compile(
 _ID = re.compile(r"[^/@]+(?:@[^/@]+)?")
 NEVER = datetime.min.replace(tzinfo=UTC)
 """Before every time that a service may have noted."""
+_MADE_BY = "google-vertex-llm-tuning-job-id"
+"""Label of a tuned model: the id of the job that made it."""
 _LOCATION = re.compile(r"/locations/([^/]+)/")
 
 T = TypeVar("T")
@@ -226,6 +229,10 @@ class TunedModel(Model):
         found: types.Model = again(lambda: self._in_place.models.get(model=self.name))
         return found
 
+    def made_by(self) -> str:
+        """The job that made it, by its name or its id; empty where nothing tells."""
+        return self.job or ((self.resource().labels or {}).get(_MADE_BY, "") if self.name else "")
+
     @property
     def _in_place(self) -> Any:
         found = _LOCATION.search(self.name)
@@ -253,7 +260,7 @@ class TunedModel(Model):
 
     def _checkpoint_endpoints(self) -> dict[str, str]:
         """Checkpoint to endpoint: the job knows, a model's own resource does not."""
-        job = self.job or (self.resource().labels or {}).get("google-vertex-llm-tuning-job-id", "")
+        job = self.made_by()
         if not job:
             return {}
         full = job if "/" in job else f"tuningJobs/{job}"
@@ -481,19 +488,11 @@ class Models:
 
     def list(self, *, limit: int | None = None) -> list[TunedModel]:
         """Tuned models, newest first."""
-        items: list[types.Model] = []
-        for location in locations(self._connection):
-            pages = again(
-                lambda location=location: self._connection.genai_in(location).models.list(  # type: ignore[misc]
-                    config={"query_base": False, "page_size": 100}
-                )
-            )
-            while True:
-                items += pages.page
-                try:
-                    again(pages.next_page)
-                except IndexError:
-                    break
+        items: list[types.Model] = [
+            item
+            for location in locations(self._connection)
+            for item in listed(self._connection.genai_in(location).models.list, query_base=False)
+        ]
         items.sort(key=_created, reverse=True)
         return [self._of(item, (item.name or "").partition("@")[0]) for item in items[:limit]]
 

@@ -84,11 +84,11 @@ def try_reward(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return rewards.try_out(reward, examples, said, rate=_judge(connection), retry=retry)
+    return rewards.try_out(reward, examples, said, rate=rating(connection), retry=retry)
 
 
-def _judge(connection: Connection) -> Rate:
-    """Asks models to judge."""
+def rating(connection: Connection) -> Rate:
+    """How a reward asks models to judge, through a connection."""
 
     def rate(name: str, prompt: str, times: int, config: dict[str, Any]) -> list[str]:
         judge = Model(connection, name)

@@ -28,8 +28,10 @@ FAMILIES = {
     "JobCancelledError": "6",
     "JobTimeoutError": "6",
     "WeightsError": "7",
+    "PipelineError": "7",
     "HostError": "7",
     "UnknownPriceError": "7",
+    "EvaluationError": "7",
     "RewardError": "9",
 }
 

@@ -165,7 +165,7 @@ def test_a_service_that_is_gone_is_not_waited_for_for_ever(start_emulator, open_
     monkeypatch.setenv("VERTEX_TUNING_EMULATOR", running.address)
     client = open_client()
     job = client.tune(SupervisedTuning(base_model=BASE, training=rows(200, tag=" gone"), epochs=100))
-    monkeypatch.setattr("vertex_tuning.jobs._PATIENCE", 0.0)
+    monkeypatch.setattr("vertex_tuning.following._PATIENCE", 0.0)
     following = job.follow()
     next(following)
     running.kill()

@@ -1,7 +1,7 @@
 """The `vertex-tuning` command. Nothing is imported before it is needed: `--help` answers at once.
 
-Exit status: 0 fine, 1 a fault, 2 a command line that cannot be read, 130 after Ctrl-C. `emulator exec` has the status of the
-command that it runs.
+Exit status: 0 fine, 1 a fault, 2 a command line that cannot be read, 130 after Ctrl-C; 3 where the gate of
+`evaluate` stays closed. `emulator exec` has the status of the command that it runs.
 """
 
 from __future__ import annotations
@@ -43,8 +43,20 @@ _COMMANDS = {
     ),
     "jobs": ("vertex_tuning.cli.jobs:jobs", "List, show, watch and cancel tuning jobs."),
     "batch": ("vertex_tuning.cli.batch:batch", "Ask a model many things in one job."),
+    "distill": (
+        "vertex_tuning.cli.distill:distill",
+        "Teach a small model step by step: a teacher's labels, and why.",
+    ),
     "models": ("vertex_tuning.cli.models:models", "List and show models, and ask them."),
+    "evaluate": (
+        "vertex_tuning.cli.evaluate:evaluate",
+        "Hold a tuned model against another: is it better, and how sure is that?",
+    ),
     "prompts": ("vertex_tuning.cli.prompts:prompts", "Save prompts with the service, and version them."),
+    "pipeline": (
+        "vertex_tuning.cli.pipeline:pipeline",
+        "Check, tune, evaluate and pass on what got better, without a person.",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,11 +13,12 @@ from vertex_tuning.batches import BatchProgress
 from vertex_tuning.cli import _common
 
 if TYPE_CHECKING:
-    from vertex_tuning.batches import BatchJob
-    from vertex_tuning.custom import TrainingRun
-    from vertex_tuning.jobs import Progress, TuningJob
+    from datetime import datetime
 
-    AnyJob = TuningJob | BatchJob | TrainingRun
+    from vertex_tuning.following import FollowedJob
+    from vertex_tuning.jobs import Progress
+
+    AnyJob = FollowedJob[Any]
     AnyProgress = Progress | BatchProgress
 
 INTERRUPTED = 130
@@ -236,6 +237,24 @@ def words(state: str) -> str:
     return short.replace("_", " ").lower() or "unknown"
 
 
+def moment(time: datetime | None) -> str:
+    """A time as tables have it."""
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""
+
+
+def cancel(job: AnyJob, *, wait: bool, as_json: bool) -> None:
+    """Cancel a job, and say what became of it."""
+    job.cancel()
+    if wait:
+        job.wait()
+    else:
+        job.refresh()
+    if as_json:
+        _common.print_json(job.to_json())
+    else:
+        click.echo(f"{job.name} is {words(job.state)}")
+
+
 def _interrupted(job: AnyJob, *, ask: bool, where: Mapping[str, str]) -> None:
     try:
         if ask and click.confirm(f"\nCancel {job.id}? (No: it goes on without you)", default=False, err=True):
@@ -243,8 +262,7 @@ def _interrupted(job: AnyJob, *, ask: bool, where: Mapping[str, str]) -> None:
             return
     except (click.Abort, KeyboardInterrupt):  # Ctrl-C once more: whoever presses it wants to be out
         _common.say("")
-    kind = job.name.split("/")[-2]
-    group = {"batchPredictionJobs": "batch", "customJobs": "train"}.get(kind, "jobs")
+    group = job.group
     _common.say(
         f"{job.name} goes on.\n"
         f"To follow it again: {_common.again(f'{group} watch {job.name}', where)}\n"

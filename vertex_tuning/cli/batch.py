@@ -137,7 +137,7 @@ def list_jobs(expression: str, limit: int, where: dict[str, str], as_json: bool)
                     _follow.words(job.state),
                     job.model.rpartition("/models/")[2],
                     job.display_name,
-                    f"{job.resource.create_time:%Y-%m-%d %H:%M:%S}" if job.resource.create_time else "",
+                    _follow.moment(job.resource.create_time),
                 )
                 for job in found
             ),
@@ -186,13 +186,11 @@ def watch(job: str, timeout: float | None, where: dict[str, str], as_json: bool)
       vertex-tuning batch watch 1234567890
     """
     from vertex_tuning.cli import _follow
-    from vertex_tuning.jobs import SUCCEEDED, failure
 
     with _common.open_client(where) as client:
         found = client.batches.get(job)
         _follow.follow(found, as_json=as_json, timeout=timeout, where=where)
-        if found.state not in SUCCEEDED:
-            raise failure(found.name, found.state, found.resource.error)
+        found.succeed()
         if as_json:
             _common.print_json_line({"job": found.to_json()})
         else:
@@ -214,16 +212,8 @@ def cancel(job: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
 
     with _common.open_client(where) as client:
         found = client.batches.get(job)
-        found.cancel()
-        if wait:
-            found.wait()
-        else:
-            found.refresh()
-        if as_json:
-            _common.print_json(found.to_json())
-            return
-        click.echo(f"{found.name} is {_follow.words(found.state)}")
-        if found.ended and found.output_uri:
+        _follow.cancel(found, wait=wait, as_json=as_json)
+        if not as_json and found.ended and found.output_uri:
             _common.say(f"What was answered: {_common.again(f'batch get {found.name} --partial', where)}")
 
 

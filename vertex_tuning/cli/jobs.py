@@ -43,7 +43,7 @@ def list_jobs(expression: str, limit: int, where: dict[str, str], as_json: bool)
                     _follow.words(job.state),
                     job.base_model,
                     job.display_name,
-                    f"{job.resource.create_time:%Y-%m-%d %H:%M:%S}" if job.resource.create_time else "",
+                    _follow.moment(job.resource.create_time),
                 )
                 for job in found
             ),
@@ -131,12 +131,4 @@ def cancel(job: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
 
     with _common.open_client(where) as client:
         found = client.jobs.get(job)
-        found.cancel()
-        if wait:
-            found.wait()
-        else:
-            found.refresh()
-        if as_json:
-            _common.print_json(found.to_json())
-        else:
-            click.echo(f"{found.name} is {_follow.words(found.state)}")
+        _follow.cancel(found, wait=wait, as_json=as_json)

@@ -6,6 +6,7 @@ rows.py      what a row for supervised tuning may look like, by form
 pairs.py     ... for preference tuning
 prompts.py   ... for reinforcement tuning
 questions.py ... for distillation
+rationales.py ... for distillation step by step: labels and rationales, two tasks
 requests.py  ... for a batch: checked, and written as the service takes it
 plain.py     rows of Python as JSON, and what JSON cannot say
 words.py     how places and values are spoken of

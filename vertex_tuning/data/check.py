@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from vertex_tuning import catalog
-from vertex_tuning.data import pairs, prompts, questions, rows
+from vertex_tuning.data import pairs, prompts, questions, rationales, rows
 from vertex_tuning.data.contents import Figures
 from vertex_tuning.data.marks import Copies, Marks
 from vertex_tuning.data.plain import encoded, plain
@@ -43,6 +43,7 @@ _FORMS: dict[str, Any] = {
     "preference": pairs,
     "reinforcement": prompts,
     "distillation": questions,
+    "step_by_step": rationales,
 }
 """What rows look like, by method."""
 
@@ -65,7 +66,8 @@ def check(
 
     Args:
         dataset: A JSONL file, or rows.
-        method: What it is for: `supervised`, `preference` or `reinforcement` tuning, or `distillation`.
+        method: What it is for: `supervised`, `preference` or `reinforcement` tuning, `distillation`, or `step_by_step` for
+            what a teacher labelled.
         base_model: What is to be tuned: open models take other forms than Gemini, and shorter rows. None: any form.
         name: How to call the set in what is said about it; else the file's name.
 

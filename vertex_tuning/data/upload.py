@@ -29,16 +29,19 @@ _CHUNK = 8 * 1024 * 1024
 _MULTI_REGIONS = {"us": ("us-", "northamerica-"), "eu": ("europe-",), "asia": ("asia-",)}
 
 
-def upload(connection: Connection, dataset: Any, *, progress: UploadProgress | None = None) -> str:
+def upload(
+    connection: Connection, dataset: Any, *, progress: UploadProgress | None = None, folder: str = FOLDER
+) -> str:
     """Put a data set into the connection's bucket, unless it is there.
 
     Args:
         connection: Where to; its bucket, in the region of its location.
         dataset: A file, or rows.
         progress: Told how it goes, after every 8 MiB.
+        folder: In the bucket.
 
     Returns:
-        `gs://BUCKET/vertex-tuning/data/SHA256.jsonl`.
+        `gs://BUCKET/FOLDER/SHA256.jsonl`.
 
     Raises:
         ConfigurationError: VT108 no bucket is set, VT109 there is none of that name, VT110 it lies in another region.
@@ -51,11 +54,11 @@ def upload(connection: Connection, dataset: Any, *, progress: UploadProgress | N
             if not file.seekable():
                 what, fix = "this can be read only once, as a pipe can", "write it to a file first"
                 raise DatasetError("VT202", what, where=str(dataset), fix=fix)
-            return _send(bucket, file, progress)
+            return _send(bucket, folder, file, progress)
     with tempfile.TemporaryFile() as file:
         for number, row in enumerate(cast("Iterable[Mapping[str, Any]]", dataset), 1):
             file.write(_line(number, row))
-        return _send(bucket, cast("BinaryIO", file), progress)
+        return _send(bucket, folder, cast("BinaryIO", file), progress)
 
 
 def _line(number: int, row: Mapping[str, Any]) -> bytes:
@@ -97,10 +100,10 @@ def bucket_of(connection: Connection) -> storage.Bucket:
     return bucket
 
 
-def _send(bucket: storage.Bucket, file: BinaryIO, progress: UploadProgress | None) -> str:
+def _send(bucket: storage.Bucket, folder: str, file: BinaryIO, progress: UploadProgress | None) -> str:
     file.seek(0)
     digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
-    name = f"{FOLDER}/{digest}.jsonl"
+    name = f"{folder}/{digest}.jsonl"
     put_once(bucket, name, file, digest, "application/jsonl", progress)
     return f"gs://{bucket.name}/{name}"
 

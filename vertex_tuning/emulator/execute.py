@@ -24,8 +24,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vertex_tuning.emulator import control, environment
-from vertex_tuning.emulator.workers.channel import die_with_parent
 from vertex_tuning.errors import EmulatorError
+from vertex_tuning.supervisor import die_with_parent
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE = 10.0

@@ -1,18 +1,27 @@
 """Pure functions on answers and references: no I/O, no model; a library is imported when it is asked."""
 
 from vertex_tuning.metrics.aggregates import AGGREGATIONS, aggregate
-from vertex_tuning.metrics.answers import exact_match, matches
-from vertex_tuning.metrics.intervals import Interval, paired_difference
-from vertex_tuning.metrics.overlap import ROUGE_TYPES, bleu, rouge
+from vertex_tuning.metrics.answers import exact_match, matches, same_label, valid_json
+from vertex_tuning.metrics.calibration import Bin, Calibration, calibration
+from vertex_tuning.metrics.intervals import Interval, crossed_difference, paired_difference, win_share
+from vertex_tuning.metrics.overlap import ROUGE_TYPES, bleu, rouge, token_f1
 
 __all__ = [
     "AGGREGATIONS",
     "ROUGE_TYPES",
+    "Bin",
+    "Calibration",
     "Interval",
     "aggregate",
     "bleu",
+    "calibration",
+    "crossed_difference",
     "exact_match",
     "matches",
     "paired_difference",
     "rouge",
+    "same_label",
+    "token_f1",
+    "valid_json",
+    "win_share",
 ]

@@ -4,9 +4,12 @@ and under `torchrun`.
     methods.py     the ways of tuning, by name
     supervised.py  learn from examples: an adapter, or every weight
     preference.py  learn which of two answers is preferred
+    reward.py      learn to say so, by a number for each
+    pairs.py       ... both from pairs
     reinforcement.py   try answers, and learn from what they earn
     groups.py      ... which share their prompt, as they are made and as they are learnt
     distillation.py    learn a teacher's answers
+    step_by_step.py    learn its labels and its rationales, as two tasks
     loop.py        the loop that they share: batches, steps, checkpoints, resuming, measuring
     config.py      what a run is told
     examples.py    rows as tokens, batches as tensors, faults as one error

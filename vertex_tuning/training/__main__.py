@@ -15,7 +15,10 @@ def main() -> int:
     """Run; exit status 1 where the run failed."""
     parser = argparse.ArgumentParser(prog="python -m vertex_tuning.training", description=__doc__)
     parser.add_argument(
-        "--method", default="supervised", help="supervised (the default), preference or reinforcement"
+        "--method",
+        default="supervised",
+        choices=methods.NAMES,
+        help="the way; supervised where none is given",
     )
     parser.add_argument("--config", type=Path, required=True, help="the method's TrainingConfig as JSON")
     options = parser.parse_args()

@@ -18,10 +18,21 @@ from safetensors.torch import load_file, save_file
 _WEIGHTS = "adapter_model.safetensors"
 
 
-def add(model: Any, rank: int) -> Any:
-    """A fresh adapter of this rank on every linear layer but the head; it changes nothing until it is trained."""
+def add(model: Any, rank: int, *, scores: bool = False) -> Any:
+    """A fresh adapter of this rank on every linear layer but the head; it changes nothing until it is trained.
+
+    Args:
+        model: The base model.
+        rank: Of the adapter.
+        scores: The model gives a score, and its head learns with the adapter.
+    """
     config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="SEQ_CLS" if scores else "CAUSAL_LM",
+        modules_to_save=["score"] if scores else None,
     )
     return get_peft_model(model, config)
 

@@ -12,7 +12,9 @@ class TrainingConfig:
     """What a run is told, whatever the way."""
 
     method: ClassVar[str]
-    """As the catalog calls it: `supervised`, `preference`, `reinforcement`, `distillation`."""
+    """By which `python -m vertex_tuning.training` knows it."""
+    known_as: ClassVar[str]
+    """As the catalog calls the way whose rows and limits it has: `supervised`, `preference`, `reinforcement`, `distillation`."""
 
     model: str
     """Folder of the base weights."""
@@ -79,30 +81,61 @@ class TrainingConfig:
 class SupervisedConfig(TrainingConfig):
     """Learn answers from examples."""
 
-    method = "supervised"
+    method = known_as = "supervised"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistillationConfig(TrainingConfig):
     """Learn a teacher's answers; the rows hold them already."""
 
-    method = "distillation"
+    method = known_as = "distillation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepByStepConfig(TrainingConfig):
+    """Learn a teacher's labels and rationales, as two tasks; the rows hold both already.
+
+    How the two are weighed is said in one of two ways; said in neither, `rationale_weight` is 1.
+    """
+
+    method = known_as = "step_by_step"
+    rationale_weight: float | None = None
+    """The paper's lambda: the loss is label + lambda * rationale. 0: the labels alone are learnt, at the price of those alone."""
+    alpha: float | None = None
+    """The released code's: the loss is alpha * label + (1 - alpha) * rationale."""
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Of the label's loss and of the rationale's."""
+        if self.alpha is not None:
+            return self.alpha, 1.0 - self.alpha
+        return 1.0, 1.0 if self.rationale_weight is None else self.rationale_weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceConfig(TrainingConfig):
     """Learn which of two answers is preferred."""
 
-    method = "preference"
+    method = known_as = "preference"
     beta: float = 0.1
     """How much it costs to move away from the model that the run began with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardConfig(TrainingConfig):
+    """Learn to say which of two answers is preferred, by a number for each. `initial` is put into the model first."""
+
+    method, known_as = "reward", "preference"
+    mode: str = "full"
+    center: float = 0.01
+    """How much it costs where the rewards of a pair do not add up to zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReinforcementConfig(TrainingConfig):
     """Try answers, and learn from what they earn."""
 
-    method = "reinforcement"
+    method = known_as = "reinforcement"
     reward: dict[str, Any]
     """`singleRewardConfig` or `compositeRewardConfig`, as Google's JSON has it."""
     samples_per_prompt: int = 8

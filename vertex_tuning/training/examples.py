@@ -43,11 +43,11 @@ def check(config: TrainingConfig, *, method: str = "") -> None:
     reports = data.check_job(
         config.training,
         config.validation,
-        method=method or config.method,
+        method=method or config.known_as,
         base_model=config.base_model,
         names=names,
     )
-    if config.method != "preference":  # there the service itself takes nothing but text
+    if config.known_as != "preference":  # there the service itself takes nothing but text
         sight.note(reports, [Path(path) for path in (config.training, config.validation) if path])
     if words := data.refusal(reports, but=_TOO_LONG):
         raise DataFaultError(words)
@@ -90,7 +90,7 @@ def read(
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         words = str(error) if isinstance(error, ValueError) else f"not in a known format ({error!r})"
         raise DataFaultError(f"The data set {name} cannot be trained on: row {number}: {words}") from error
-    share = catalog.limits(config.method)["max_dropped_share"]
+    share = catalog.limits(config.known_as)["max_dropped_share"]
     if dropped and len(dropped) >= share * several:
         first = "; ".join(f"row {row}: {reason}" for row, reason in dropped[:3])
         raise DataFaultError(

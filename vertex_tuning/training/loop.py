@@ -66,16 +66,25 @@ class Objective(Protocol):
     def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:
         """Of the held-out examples; empty where there are none. Called in evaluation mode, without gradients."""
 
+    def load(self, config: TrainingConfig, output: Path) -> Any:
+        """The model, as the run finds it when it is new. A model of language, where nothing else is said."""
+        return _model(config, output)
+
+    def write(self, model: Any, config: TrainingConfig, folder: Path) -> None:
+        """Write a checkpoint. PEFT's format for an adapter, transformers' for all weights, where nothing else is said."""
+        _write(model, config, folder)
+
 
 class Learner:
-    """The model that learns, in parts: the trunk gives hidden states, the head logits."""
+    """The model that learns, in parts: the trunk gives hidden states, the head logits, or a score."""
 
     def __init__(self, accelerator: Accelerator, model: Any) -> None:
         self.accelerator = accelerator
         self.model = model
         inner = accelerator.unwrap_model(model)
         inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
-        self._trunk, self._head = inner.get_decoder(), inner.get_output_embeddings()
+        self._trunk = inner.get_decoder()
+        self._head = inner.score if hasattr(inner, "score") else inner.get_output_embeddings()
 
     def logits(self, ids: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
         """Logits at the places that are asked for alone.
@@ -85,7 +94,7 @@ class Learner:
             where: (batch, length) bool.
 
         Returns:
-            (places, vocabulary) float32, row by row.
+            (places, vocabulary) float32, row by row; (places, 1) of a model that scores.
         """
         with self.accelerator.autocast():
             hidden = self._trunk(input_ids=ids, use_cache=False).last_hidden_state
@@ -156,7 +165,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     steps = min(per_epoch * epochs, config.steps or config.max_steps or per_epoch * epochs)
     report({"event": "dataset", "stats": objective.stats(steps=steps, epochs=epochs)})
 
-    model = _model(config, output)
+    model = objective.load(config, output)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=0.0, fused=True)
     model, optimizer = accelerator.prepare(model, optimizer)
@@ -213,7 +222,9 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
                 if not accelerator.is_main_process:
                     continue
                 if keep:
-                    checkpoint = _keep(accelerator.unwrap_model(model), config, progress, step, per_epoch)
+                    checkpoint = _keep(
+                        objective, accelerator.unwrap_model(model), config, progress, step, per_epoch
+                    )
                 if keep or (late and guard.works()):
                     resume.save(output, optimizer, progress)
                     saved_at = time.monotonic()
@@ -223,7 +234,9 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
         guard.put_back()
         done: list[dict[str, Any]] = progress["checkpoints"]
         if (not done or done[-1]["step"] < guard.step) and accelerator.is_main_process and guard.works():
-            checkpoint = _keep(accelerator.unwrap_model(model), config, progress, guard.step, per_epoch)
+            checkpoint = _keep(
+                objective, accelerator.unwrap_model(model), config, progress, guard.step, per_epoch
+            )
             report({"event": "checkpoint", **checkpoint})
         report(
             {
@@ -328,7 +341,7 @@ def _precision() -> str:
 
 def _checkpoint_steps(config: TrainingConfig, steps: int, per_epoch: int) -> set[int]:
     """After which steps a checkpoint is kept, the last among them."""
-    most = catalog.limits(config.method)["max_checkpoints"]
+    most = catalog.limits(config.known_as)["max_checkpoints"]
     if config.last_checkpoint_only:
         return {steps}
     if config.checkpoint_interval:
@@ -347,22 +360,36 @@ def checkpoint_epochs(epochs: int, *, most: int) -> list[int]:
 
 
 def _keep(
-    model: Any, config: TrainingConfig, progress: dict[str, Any], step: int, per_epoch: int
+    objective: Objective,
+    model: Any,
+    config: TrainingConfig,
+    progress: dict[str, Any],
+    step: int,
+    per_epoch: int,
 ) -> dict[str, Any]:
     """Write a checkpoint, and enter it."""
     done: list[dict[str, Any]] = progress["checkpoints"]
     done.append({"checkpoint_id": str(len(done) + 1), "epoch": math.ceil(step / per_epoch), "step": step})
-    _write_checkpoint(model, config, done[-1])
+    _write_checkpoint(objective, model, config, done[-1])
     return done[-1]
 
 
-def _write_checkpoint(model: Any, config: TrainingConfig, checkpoint: dict[str, Any]) -> None:
-    """PEFT's format for an adapter, transformers' for all weights; loads in both. Whole or not at all."""
+def _write_checkpoint(
+    objective: Objective, model: Any, config: TrainingConfig, checkpoint: dict[str, Any]
+) -> None:
+    """Whole or not at all."""
     folder = Path(config.output) / "checkpoints" / checkpoint["checkpoint_id"]
     scratch = folder.with_name(f".{folder.name}")
     shutil.rmtree(scratch, ignore_errors=True)
-    model.save_pretrained(scratch, safe_serialization=True)
+    scratch.mkdir(parents=True)
+    objective.write(model, config, scratch)
     (scratch / "README.md").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch.rename(folder)
+
+
+def _write(model: Any, config: TrainingConfig, folder: Path) -> None:
+    model.save_pretrained(folder, safe_serialization=True)
     if config.mode == "full":
         for name in (
             "tokenizer.json",
@@ -371,9 +398,7 @@ def _write_checkpoint(model: Any, config: TrainingConfig, checkpoint: dict[str, 
             "generation_config.json",
         ):
             if (Path(config.model) / name).exists():
-                shutil.copy(Path(config.model) / name, scratch / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    scratch.rename(folder)
+                shutil.copy(Path(config.model) / name, folder / name)
 
 
 class _Meter:

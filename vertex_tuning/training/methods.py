@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vertex_tuning.training import distillation, preference, reinforcement, supervised
+from vertex_tuning.training import distillation, preference, reinforcement, reward, step_by_step, supervised
 from vertex_tuning.training.config import (
     DistillationConfig,
     PreferenceConfig,
     ReinforcementConfig,
+    RewardConfig,
+    StepByStepConfig,
     SupervisedConfig,
     TrainingConfig,
 )
@@ -19,15 +21,19 @@ _METHODS: dict[str, tuple[type[TrainingConfig], Callable[[Any, Report], None]]] 
     "supervised": (SupervisedConfig, supervised.run),
     "preference": (PreferenceConfig, preference.run),
     "distillation": (DistillationConfig, distillation.run),
+    "reward": (RewardConfig, reward.run),
+    "step_by_step": (StepByStepConfig, step_by_step.run),
     "reinforcement": (ReinforcementConfig, reinforcement.run),
 }
+
+NAMES = tuple(_METHODS)
 
 
 def run(method: str, config: dict[str, Any], report: Report) -> None:
     """Train; see `loop.run`.
 
     Args:
-        method: `supervised`, `preference`, `reinforcement` or `distillation`.
+        method: One of `NAMES`.
         config: Its `TrainingConfig`, as JSON.
         report: Gets the events.
     """

@@ -17,17 +17,13 @@ Iterative Reasoning Preference Optimization (arXiv 2404.19733), equation 2. Both
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 
-from vertex_tuning.training import examples, loop, rows
-from vertex_tuning.training.chat import ChatTokenizer, Encoded, Message
+from vertex_tuning.training import examples, loop
 from vertex_tuning.training.config import PreferenceConfig
 from vertex_tuning.training.loop import Learner, Report
-from vertex_tuning.training.stats import PreferenceTally
+from vertex_tuning.training.pairs import Pair, Pairs
 
 
 def run(config: PreferenceConfig, report: Report) -> None:
@@ -35,66 +31,10 @@ def run(config: PreferenceConfig, report: Report) -> None:
     loop.run(config, lambda: _Preference(config), report)
 
 
-@dataclass(slots=True)
-class _Pair:
-    """Two answers to one prompt."""
-
-    preferred: Encoded
-    other: Encoded
-    reference: float = 0.0
-    """How much likelier the preferred answer was to the model that the run began with: a difference of logarithms."""
-
-    @property
-    def tokens(self) -> int:
-        return len(self.preferred.ids) + len(self.other.ids)
-
-
-class _Preference:
+class _Preference(Pairs):
     """Pairs, and the loss on them."""
 
-    def __init__(self, config: PreferenceConfig) -> None:
-        examples.check(config)
-        self._config = config
-        self._tokenizer = ChatTokenizer(Path(config.model))
-        self._tally = PreferenceTally()
-        self._pairs = self._load(config.training, config.training_name, self._tally)
-        self._held_out = (
-            self._load(config.validation, config.validation_name, PreferenceTally())
-            if config.validation
-            else []
-        )
-
-    def _load(self, path: str, name: str | None, tally: PreferenceTally) -> list[_Pair]:
-        found: list[_Pair] = []
-
-        def encode(row: dict[str, Any]) -> None:
-            prompt, answers = rows.preference(row)
-            pair = _Pair(self._answer(prompt, answers[0]), self._answer(prompt, answers[1]))
-            longest = max(len(pair.preferred.ids), len(pair.other.ids))
-            if longest > self._config.max_tokens:
-                raise examples.TooLongError(longest)
-            tally.add(
-                row,
-                input_tokens=len(pair.preferred.ids) - pair.preferred.output_tokens,
-                output_tokens=pair.preferred.output_tokens + pair.other.output_tokens,
-            )
-            found.append(pair)
-
-        examples.read(path, name, encode, config=self._config, dropped=tally.dropped)
-        return found
-
-    def _answer(self, prompt: list[Message], answer: str) -> Encoded:
-        """The whole chat as tokens. Of what the model says in it, the answer alone is learnt."""
-        asked = len(self._tokenizer.prompt(prompt))
-        whole = self._tokenizer.chat([*prompt, {"role": "assistant", "content": answer}])
-        return Encoded(whole.ids, [index >= asked for index in range(len(whole.ids))])
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        return [pair.tokens for pair in self._pairs]
-
-    def stats(self, *, steps: int, epochs: int) -> dict[str, Any]:
-        return {"preferenceOptimizationDataStats": self._tally.to_json(steps=steps, epochs=epochs)}
+    _config: PreferenceConfig
 
     def begin(self, learner: Learner) -> None:
         """What the model that the run began with thinks of every answer."""
@@ -115,7 +55,7 @@ class _Preference:
         loss, measured = self._measure(learner, [self._pairs[number] for number in numbers])
         return loss, {"/preference_optimization_train_loss": float(loss.detach()), **measured}
 
-    def _measure(self, learner: Learner, batch: Sequence[_Pair]) -> tuple[torch.Tensor, dict[str, float]]:
+    def _measure(self, learner: Learner, batch: Sequence[Pair]) -> tuple[torch.Tensor, dict[str, float]]:
         preferred, other, nll = _log_probabilities(learner, batch)
         reference = torch.tensor([pair.reference for pair in batch], device=preferred.device)
         margins = self._config.beta * (preferred - other - reference)
@@ -143,7 +83,7 @@ class _Preference:
 
 
 def _log_probabilities(
-    learner: Learner, batch: Sequence[_Pair]
+    learner: Learner, batch: Sequence[Pair]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What `p` gives the preferred answers and the others: logarithms, (pairs,); and `nll`."""
     both = [*(pair.preferred for pair in batch), *(pair.other for pair in batch)]

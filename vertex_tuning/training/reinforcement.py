@@ -36,7 +36,7 @@ from vertex_tuning.rewards.rating import Rate
 from vertex_tuning.training import examples, groups, loop, rows
 from vertex_tuning.training.chat import ChatTokenizer
 from vertex_tuning.training.config import ReinforcementConfig
-from vertex_tuning.training.loop import Learner, Report
+from vertex_tuning.training.loop import Learner, Objective, Report
 from vertex_tuning.training.stats import PromptTally
 
 _SAMPLED_AT_ONCE = 64
@@ -70,7 +70,7 @@ class _Try:
     seconds: float
 
 
-class _Reinforcement:
+class _Reinforcement(Objective):
     """Prompts, answers to them, and the loss on those."""
 
     def __init__(self, config: ReinforcementConfig, report: Report) -> None:

@@ -14,7 +14,7 @@ import torch
 from vertex_tuning.training import examples, loop, rows
 from vertex_tuning.training.chat import ChatTokenizer, Encoded, Message
 from vertex_tuning.training.config import SupervisedConfig, TrainingConfig
-from vertex_tuning.training.loop import Learner, Report
+from vertex_tuning.training.loop import Learner, Objective, Report
 from vertex_tuning.training.stats import Tally
 
 
@@ -23,7 +23,7 @@ def run(config: SupervisedConfig, report: Report) -> None:
     loop.run(config, lambda: Supervised(config), report)
 
 
-class Supervised:
+class Supervised(Objective):
     """Examples, and the loss on their answers."""
 
     def __init__(self, config: TrainingConfig) -> None:

@@ -63,7 +63,9 @@ def _check_served(emulator: Emulator, pools: list[Body]) -> None:
         elif not pools[0]["containerSpec"].get("command"):
             why = "It knows no image's own entrypoint: give container_spec.command."
     if why:
-        raise ApiError(Code.FAILED_PRECONDITION, f"The emulator does not run this custom job. {why}", rule="VT677")
+        raise ApiError(
+            Code.FAILED_PRECONDITION, f"The emulator does not run this custom job. {why}", rule="VT677"
+        )
 
 
 def is_ours(image: str, patterns: tuple[str, ...]) -> bool:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent(signum: int = signal.SIGKILL) -> None:
-    """Ask the kernel for a signal when the parent dies, however it dies (prctl(2))."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
+from vertex_tuning.supervisor import die_with_parent
 
 
 class Channel:

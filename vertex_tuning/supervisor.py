@@ -1,7 +1,8 @@
-"""Stands over the process of a custom job, and ends with it, and it with everything that it started.
+"""Stands over a process that runs a user's code (a custom job, a pipeline), and ends with it, and it with all that it started.
 
-It is told what to run in one line, and says how that ended. When its own line closes, because the job was cancelled or the
-server is gone, it ends the process and all its offspring: first asking, then not. The kernel gives it whatever the process
+Run as `python -m vertex_tuning.supervisor PID` by the process of that id. It is told what to run in one line of JSON
+(`command`, `folder`, `environment`), and says how that ended. When its own line closes, because the job was cancelled or whoever
+started it is gone, it ends the process and all its offspring: first asking, then not. The kernel gives it whatever the process
 leaves behind (PR_SET_CHILD_SUBREAPER), so that nothing gets away by becoming a daemon.
 """
 
@@ -19,18 +20,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vertex_tuning.emulator.workers.channel import die_with_parent
-
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _GRACE = 2.0
 """Seconds between asking a process to end and ending it."""
+_GLANCE = 1.0
+"""Seconds between looks whether our parent is still there: another process may hold its end of our line open."""
 
 
 def main() -> None:
     """Run one job."""
-    die_with_parent(signal.SIGTERM)
-    if os.getppid() != int(sys.argv[1]):
-        return  # it died before the kernel was asked
+    # Not by the kernel (`die_with_parent`): that would end us with the thread that started us.
+    parent = int(sys.argv[1])
+    if os.getppid() != parent:
+        return
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # What the job prints goes to the log; the real output is for the server alone.
@@ -38,7 +41,13 @@ def main() -> None:
     os.dup2(2, 1)
     line = sys.stdin.buffer.readline()
     if line:
-        _tell(out, _Job(json.loads(line)).run())
+        _tell(out, _Job(json.loads(line), parent).run())
+
+
+def die_with_parent(signum: int = signal.SIGKILL) -> None:
+    """Ask the kernel for a signal when the thread that started us ends, however it ends (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
 
 
 def _tell(out: int, message: dict[str, Any]) -> None:
@@ -49,8 +58,9 @@ def _tell(out: int, message: dict[str, Any]) -> None:
 class _Job:
     """One process, and its offspring."""
 
-    def __init__(self, order: dict[str, Any]) -> None:
+    def __init__(self, order: dict[str, Any], parent: int) -> None:
         self._order = order
+        self._parent = parent
         self._pid = 0
         self._status: int | None = None
         # A pipe that wakes the loop: a child has ended, or we are to end.
@@ -85,7 +95,9 @@ class _Job:
 
     def _watch(self) -> None:
         while self._status is None and not self._to_end:
-            ready, _, _ = select.select([0, self._wake_read], [], [])
+            ready, _, _ = select.select([0, self._wake_read], [], [], _GLANCE)
+            if not ready and os.getppid() != self._parent:
+                return
             if self._wake_read in ready:
                 os.read(self._wake_read, 4096)
                 if not self._reap():

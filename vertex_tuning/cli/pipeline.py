@@ -1,0 +1,475 @@
+"""`vertex-tuning pipeline`: what a team runs every week, rehearsed here, submitted there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vertex_tuning.cli import _common
+from vertex_tuning.cli._lazy import Group
+
+if TYPE_CHECKING:
+    from vertex_tuning.client import TuningClient
+    from vertex_tuning.pipelines.compiled import Compiled
+
+_Command = Callable[..., None]
+
+_for = click.option(
+    "--for",
+    "compiled_for",
+    type=click.Choice(["vertex", "kubeflow"]),
+    default="vertex",
+    show_default=True,
+    help="What it is compiled for.",
+)
+_image = click.option(
+    "--image", default="", help="Where you keep our image: us-docker.pkg.dev/.../vertex-tuning@sha256:..."
+)
+
+
+def _parameters(command: _Command) -> _Command:
+    """`--parameter` and `--parameters`, which `_values` puts together."""
+    command = click.option(
+        "--parameters", "file", type=click.Path(path_type=Path), help="JSON or YAML file with parameters."
+    )(command)
+    return click.option(
+        "-p",
+        "--parameter",
+        "pairs",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A parameter; may be given again.",
+    )(command)
+
+
+def _caching(command: _Command) -> _Command:
+    return click.option(
+        "--cache/--no-cache",
+        "caching",
+        default=None,
+        help="Whether steps that ran before are taken from the cache. [default: as the pipeline says]",
+    )(command)
+
+
+@click.group(cls=Group)
+def pipeline() -> None:
+    """Check, tune, evaluate and pass on what got better, without a person: pipelines.
+
+    A PIPELINE is one of ours by its name, or a compiled YAML by its path.
+
+    \b
+    Example:
+      vertex-tuning pipeline run supervised -p training_data=train.jsonl
+    """
+
+
+@pipeline.command("list")
+@_common.json_option
+def list_pipelines(as_json: bool) -> None:
+    """List the pipelines that come with this package.
+
+    \b
+    Example:
+      vertex-tuning pipeline list
+    """
+    from vertex_tuning.pipelines import compiled
+
+    found = [compiled.load(name) for name in compiled.names()]
+    if as_json:
+        _common.print_json([one.to_json() for one in found])
+        return
+    _common.print_table(
+        ["pipeline", "steps", "must be given", "what it does"],
+        (
+            (
+                one.name,
+                len(one.steps),
+                ", ".join(name for name, about in one.parameters.items() if about.required),
+                one.description,
+            )
+            for one in found
+        ),
+        empty="No pipelines.",
+    )
+
+
+@pipeline.command()
+@click.argument("pipeline")
+@_for
+@_common.json_option
+def show(pipeline: str, compiled_for: str, as_json: bool) -> None:
+    """Show what PIPELINE takes, and its steps.
+
+    \b
+    Example:
+      vertex-tuning pipeline show supervised
+    """
+    from vertex_tuning.pipelines import compiled
+
+    found = compiled.load(pipeline, target=compiled_for)
+    if as_json:
+        _common.print_json(found.to_json())
+        return
+    click.echo(f"{found.name}: {found.description}\n")
+    _common.print_table(
+        ["parameter", "kind", "default", "what it is"],
+        (
+            (
+                one.name,
+                _KINDS.get(one.kind, one.kind),
+                "(must be given)" if one.required else json.dumps(one.default),
+                one.description,
+            )
+            for one in found.parameters.values()
+        ),
+        empty="It takes no parameters.",
+    )
+    click.echo(f"\nSteps: {', '.join(found.steps)}")
+
+
+_KINDS = {
+    "STRING": "text",
+    "NUMBER_INTEGER": "whole number",
+    "NUMBER_DOUBLE": "number",
+    "BOOLEAN": "true or false",
+    "LIST": "list",
+    "STRUCT": "object",
+}
+
+
+@pipeline.command("compile")
+@click.argument("source")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: NAME.yaml]")
+@click.option("--function", default="", help="Which of the pipelines in FILE.py.")
+@click.option(
+    "--lint/--no-lint", "linted", default=True, show_default=True, help="Refuse what is not portable."
+)
+@_image
+@_for
+@_common.target_options
+def compile_pipeline(
+    source: str,
+    output: Path | None,
+    function: str,
+    linted: bool,
+    image: str,
+    compiled_for: str,
+    where: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Write the YAML of SOURCE: a Python file with a kfp pipeline, or one of ours.
+
+    In one of ours, your image, project, location and bucket are put in, so that any client can submit it.
+
+    \b
+    Example:
+      vertex-tuning pipeline compile supervised --image us-docker.pkg.dev/p/r/vertex-tuning:1 --project p --bucket b
+      vertex-tuning pipeline compile my_pipeline.py
+    """
+    from vertex_tuning.cli._compiling import from_python, written
+    from vertex_tuning.pipelines import compiled, lint
+
+    found = (
+        from_python(Path(source), function)
+        if source.endswith(".py")
+        else compiled.load(source, target=compiled_for)
+    )
+    if linted:
+        lint.check(found, target=compiled_for)
+    place = {f"VERTEX_TUNING_{name.upper()}": value for name, value in where.items() if name != "target"}
+    path = output or Path(f"{found.name}.yaml")
+    written(found, path, image=image, environment=place)
+    if as_json:
+        _common.print_json({"name": found.name, "file": str(path)})
+    else:
+        click.echo(str(path))
+
+
+@pipeline.command("lint")
+@click.argument("pipelines", nargs=-1, required=True, metavar="PIPELINE...")
+@_for
+@_common.json_option
+def lint_pipelines(pipelines: tuple[str, ...], compiled_for: str, as_json: bool) -> None:
+    """Say what would keep a PIPELINE from running on Vertex AI, on Kubeflow and here; exit status 1 where there is something.
+
+    \b
+    Example:
+      vertex-tuning pipeline lint my.yaml
+    """
+    from vertex_tuning.pipelines import compiled, lint
+
+    found = {
+        name: lint.lint(compiled.load(name, target=compiled_for), target=compiled_for) for name in pipelines
+    }
+    if as_json:
+        _common.print_json({name: [fault.to_json() for fault in faults] for name, faults in found.items()})
+    else:
+        for name, faults in found.items():
+            for fault in faults:
+                click.echo(str(fault))
+            click.echo(f"{name}: {f'{len(faults)} faults' if faults else 'runs everywhere'}")
+    if any(found.values()):
+        raise SystemExit(1)
+
+
+@pipeline.command()
+@click.argument("pipeline")
+@_parameters
+@click.option("--name", default="", help="Of the run. [default: the pipeline's name and the time]")
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for what the steps leave. [default: below VERTEX_TUNING_HOME]",
+)
+@_caching
+@click.option("--fail-fast", is_flag=True, help="After a failure begin nothing more.")
+@click.option("--logs", is_flag=True, help="Show what the steps say.")
+@_common.target_options
+def run(
+    pipeline: str,
+    pairs: tuple[str, ...],
+    file: Path | None,
+    name: str,
+    output_dir: Path | None,
+    caching: bool | None,
+    fail_fast: bool,
+    logs: bool,
+    where: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Run PIPELINE on this machine; what its steps ask for is done at the target.
+
+    How its steps do is said on standard error; where the reports are, on standard output. With --json, a line per event, and at
+    the end one with the run. Ctrl-C ends the run, with all that it started.
+
+    \b
+    Example:
+      vertex-tuning pipeline run supervised -p training_data=train.jsonl -p epochs=4
+    """
+    from vertex_tuning.cli import _steps
+
+    values = _values(pairs, file)
+    found = _check(pipeline, values)
+    with _common.open_client(where) as client:
+        started = client.pipelines.run(
+            found, values, name=name, root=output_dir, caching=caching, fail_fast=fail_fast
+        )
+        _steps.follow_local(started, found, as_json=as_json, logs=logs)
+
+
+@pipeline.command()
+@click.argument("pipeline")
+@_parameters
+@click.option("--name", default="", help="Of the run. [default: the pipeline's name and the time]")
+@_image
+@click.option("--root", default="", help="gs:// folder for what the steps leave. [default: in the bucket]")
+@click.option("--service-account", default="", help="Account that the steps run as.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label; may be given again.")
+@_caching
+@click.option("--fail-fast", is_flag=True, help="After a failure begin nothing more.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the run to its end.")
+@click.option(
+    "--kubeflow", default="", metavar="HOST", help="A Kubeflow endpoint, in place of Vertex AI Pipelines."
+)
+@click.option("--experiment", default="", help="Of the run (Kubeflow).")
+@_common.target_options
+def submit(
+    pipeline: str,
+    pairs: tuple[str, ...],
+    file: Path | None,
+    image: str,
+    labels: tuple[str, ...],
+    wait: bool,
+    kubeflow: str,
+    experiment: str,
+    where: dict[str, str],
+    as_json: bool,
+    **job: Any,
+) -> None:
+    """Hand PIPELINE to Vertex AI Pipelines, or to a Kubeflow endpoint.
+
+    Parameters are checked first; a file that is given where a data set is wanted is uploaded.
+
+    \b
+    Example:
+      vertex-tuning pipeline submit supervised -p training_data=train.jsonl
+    """
+    from vertex_tuning.cli import _steps
+
+    values = _values(pairs, file)
+    found = _check(pipeline, values)
+    with _common.open_client(where) as client:
+        if kubeflow:
+            started = _to_kubeflow(client, kubeflow, pipeline, values, image, experiment, job)
+        else:
+            pairs_of = dict(_pair(label, "--label") for label in labels)
+            started = client.pipelines.submit(found, values, image=image, labels=pairs_of, **job)
+        if wait:
+            _steps.follow(started, found, as_json=as_json, where=where)
+        elif as_json:
+            _common.print_json(started.to_json())
+        else:
+            click.echo(started.name)
+            _common.say(f"Follow it: {_common.again(f'pipeline watch {started.name}', where)}")
+
+
+@pipeline.command()
+@click.argument("pipeline")
+@_parameters
+@click.option("--cron", required=True, help='"0 3 * * 1", in UTC; "TZ=Europe/Berlin 0 3 * * 1".')
+@click.option("--name", "display_name", default="", help="Of the schedule. [default: the pipeline's name]")
+@click.option("--max-runs", type=click.IntRange(1), help="In all. [default: no end]")
+@click.option(
+    "--max-concurrent", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
+)
+@_image
+@click.option("--service-account", default="", help="Account that the steps run as.")
+@_common.target_options
+def schedule(
+    pipeline: str,
+    pairs: tuple[str, ...],
+    file: Path | None,
+    image: str,
+    where: dict[str, str],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Have the service start PIPELINE again and again.
+
+    \b
+    Example:
+      vertex-tuning pipeline schedule supervised -p training_data=gs://b/train.jsonl --cron "0 3 * * 1"
+    """
+    values = _values(pairs, file)
+    _check(pipeline, values)
+    with _common.open_client(where) as client:
+        made = client.pipelines.schedule(pipeline, values, image=image, **options)
+        if as_json:
+            _common.print_json(made.to_json())
+        else:
+            click.echo(f"{made.name} is {made.state.lower()}; next run: {made.next_run or 'none'}")
+
+
+@pipeline.command()
+@_common.list_options
+@_common.target_options
+def runs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> None:
+    """List runs that were submitted, newest first.
+
+    \b
+    Example:
+      vertex-tuning pipeline runs --filter 'state="PIPELINE_STATE_RUNNING"'
+    """
+    import itertools
+
+    with _common.open_client(where) as client:
+        found = list(itertools.islice(client.pipelines.runs(filter=expression), limit))
+        if as_json:
+            _common.print_json([one.to_json() for one in found])
+            return
+        _common.print_table(
+            ["run", "state", "steps"],
+            ((one.id, one.state.lower(), len(one.tasks)) for one in found),
+            empty="No runs.",
+        )
+
+
+@pipeline.command()
+@click.argument("run")
+@click.option("--timeout", type=_common.Number(min=0), help="Seconds to watch. [default: to the end]")
+@_common.target_options
+def watch(run: str, timeout: float | None, where: dict[str, str], as_json: bool) -> None:
+    """Follow a submitted RUN to its end; exit status 1 where that is not a good one.
+
+    \b
+    Example:
+      vertex-tuning pipeline watch supervised-20261126001122
+    """
+    from vertex_tuning.cli import _steps
+
+    with _common.open_client(where) as client:
+        _steps.follow(client.pipelines.get(run), as_json=as_json, where=where, timeout=timeout)
+
+
+@pipeline.command()
+@click.argument("run")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it has ended.")
+@_common.target_options
+def cancel(run: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
+    """Cancel a submitted RUN.
+
+    \b
+    Example:
+      vertex-tuning pipeline cancel supervised-20261126001122
+    """
+    with _common.open_client(where) as client:
+        found = client.pipelines.get(run)
+        found.cancel()
+        if wait:
+            found.wait()
+        else:
+            found.refresh()
+        if as_json:
+            _common.print_json(found.to_json())
+        else:
+            click.echo(f"{found.name} is {found.state.lower()}")
+
+
+def _values(pairs: tuple[str, ...], file: Path | None) -> dict[str, Any]:
+    """Parameters of a file, and those of the command line over them."""
+    found: dict[str, Any] = {}
+    if file is not None:
+        import yaml
+
+        try:
+            loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise click.BadParameter(f"{file} cannot be read: {error}", param_hint="--parameters") from error
+        if not isinstance(loaded, Mapping):
+            raise click.BadParameter(f"{file} has no names and values", param_hint="--parameters")
+        found.update(loaded)
+    found.update(_pair(pair, "--parameter") for pair in pairs)
+    return found
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+    return key, value
+
+
+def _check(pipeline: str, values: Mapping[str, Any]) -> Compiled:
+    """What is wrong with it is said before anything is started."""
+    from vertex_tuning.pipelines import compiled
+
+    found = compiled.load(pipeline)
+    found.check(values)
+    return found
+
+
+def _to_kubeflow(
+    client: TuningClient,
+    host: str,
+    pipeline: str,
+    values: Mapping[str, Any],
+    image: str,
+    experiment: str,
+    job: Mapping[str, Any],
+) -> Any:
+    from vertex_tuning.pipelines import submitting
+
+    found = client.pipelines.load(pipeline, target="kubeflow")
+    return submitting.submit_to_kubeflow(
+        host,
+        found.prepared(image=image, environment=client.pipelines.place()),
+        found.check(values),
+        name=job["name"],
+        experiment=experiment,
+        caching=job["caching"],
+        root=job["root"],
+    )

@@ -1,0 +1,10 @@
+"""Pipelines: compiled ones are loaded and checked, run here, submitted to a service, and followed.
+
+compiled.py     those that come with this package, and anybody's; what they take
+lint.py         whether one runs everywhere
+subset.py       the fields that it may have then
+child.py        executes a pipeline job in its own process, and tells what happens
+running.py      starts that process, follows and stops it
+submitting.py   the same job for Vertex AI Pipelines, or for a Kubeflow endpoint
+steps/          what the steps of our own do
+"""

@@ -1,0 +1,162 @@
+"""`client.pipelines`: ours and anybody's, checked, then run here, or handed to the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vertex_tuning import data
+from vertex_tuning.pipelines import compiled, running, submitting
+from vertex_tuning.pipelines.compiled import Compiled
+
+if TYPE_CHECKING:
+    from vertex_tuning.connection import Connection
+    from vertex_tuning.pipelines.running import LocalRun
+    from vertex_tuning.pipelines.submitting import PipelineRun, PipelineSchedule
+
+AnyPipeline = Compiled | str | Path
+
+
+class Pipelines:
+    """Pipelines, and their runs in a project and location.
+
+    A pipeline is one of ours by its name, or a compiled YAML by its path. Its parameters are checked before anything is sent,
+    and a file that is given where a data set is wanted (`training_data`) is uploaded, under the hash of its content.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self) -> list[Compiled]:
+        """The pipelines that come with this package."""
+        return [compiled.load(name) for name in compiled.names()]
+
+    def load(self, pipeline: AnyPipeline, *, target: str = "vertex") -> Compiled:
+        """A compiled pipeline: what it takes, what its steps are.
+
+        Args:
+            pipeline: The name of one of ours, or the path of a YAML file.
+            target: What ours was compiled for, `vertex` or `kubeflow`.
+
+        Raises:
+            PipelineError: VT730 there is none, VT731 the file is no compiled pipeline.
+        """
+        return pipeline if isinstance(pipeline, Compiled) else compiled.load(str(pipeline), target=target)
+
+    def run(
+        self,
+        pipeline: AnyPipeline,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
+        root: Path | None = None,
+        caching: bool | None = None,
+        fail_fast: bool = False,
+    ) -> LocalRun:
+        """Run a pipeline on this machine, in processes of its own. Its steps work where this client does.
+
+            with client.pipelines.run("supervised", {"training_data": "train.jsonl"}) as run:
+                for event in run:
+                    print(event)
+
+        Args:
+            pipeline: The name of one of ours, or the path of a YAML file.
+            parameters: By name.
+            name: Of the run; left out: the pipeline's name and the time.
+            root: Folder for the outputs. Left out: one below the home of this package.
+            caching: False: no step is taken from the cache; True: every step may be; None: as the pipeline says.
+            fail_fast: After a failure begin nothing more.
+
+        Raises:
+            PipelineError: VT710 kfp is not installed; VT730 to VT735, the pipeline or its parameters.
+            DatasetError: VT201, a file of data that is not there.
+        """
+        found = self.load(pipeline)
+        given = self._sent(found, parameters or {})
+        return running.run(
+            found.spec,
+            given,
+            name=name,
+            root=root,
+            caching=caching,
+            fail_fast=fail_fast,
+            environment=self._connection.environment(),
+        )
+
+    def submit(
+        self,
+        pipeline: AnyPipeline,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        image: str = "",
+        **job: Any,
+    ) -> PipelineRun:
+        """Hand a pipeline to the service.
+
+        Args:
+            pipeline: The name of one of ours, or the path of a YAML file.
+            parameters: By name.
+            image: Where you keep our image (`us-docker.pkg.dev/.../vertex-tuning@sha256:...`): Vertex AI has to find it there.
+            job: As `submitting.submit` has it: `name`, `display_name`, `root`, `location`, `labels`, `service_account`,
+                `network`, `caching`, `fail_fast`.
+
+        Raises:
+            PipelineError: VT730 to VT735, the pipeline or its parameters.
+            ServiceError: The service refused it.
+        """
+        spec, given = self._ready(pipeline, parameters, image)
+        return submitting.submit(self._connection, spec, given, **job)
+
+    def schedule(
+        self,
+        pipeline: AnyPipeline,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        cron: str,
+        image: str = "",
+        **job: Any,
+    ) -> PipelineSchedule:
+        """Have the service start a pipeline again and again.
+
+        Args:
+            pipeline: The name of one of ours, or the path of a YAML file.
+            parameters: By name. A data set is sent as it is now; each run reads what lies there then.
+            cron: Five fields, in UTC or behind `TZ=Europe/Berlin `: `0 3 * * 1`.
+            image: As for `submit`.
+            job: As `submitting.schedule` has it: `max_runs`, `max_concurrent`, `start`, `end`...
+        """
+        spec, given = self._ready(pipeline, parameters, image)
+        return submitting.schedule(self._connection, spec, given, cron=cron, **job)
+
+    def get(self, name: str) -> PipelineRun:
+        """A run at the service, by its name or its id."""
+        return submitting.get(self._connection, name)
+
+    def runs(self, *, filter: str = "") -> Iterator[PipelineRun]:
+        """Runs at the service, newest first; `filter` as the service understands it: `display_name="weekly"`."""
+        return submitting.runs(self._connection, filter=filter)
+
+    def _ready(
+        self, pipeline: AnyPipeline, parameters: Mapping[str, Any] | None, image: str
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = self.load(pipeline)
+        given = self._sent(found, parameters or {})
+        return found.prepared(image=image, environment=self.place()), given
+
+    def _sent(self, found: Compiled, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters, checked, with data sets in the bucket."""
+        given = found.check(parameters)
+        for name, value in given.items():
+            if found.parameters[name].is_data and value and not data.in_cloud_storage(value):
+                given[name] = data.upload(self._connection, value)
+        return given
+
+    def place(self) -> dict[str, str]:
+        """Variables by which a step finds the project, the location and the bucket; whoever runs it knows the rest."""
+        known = self._connection.environment()
+        return {
+            name: value
+            for name, value in known.items()
+            if name.endswith(("_PROJECT", "_LOCATION", "_BUCKET")) and value
+        }

@@ -1,0 +1,155 @@
+"""The step that tunes: one job, however often the step is run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vertex_tuning import PreferenceTuning, SupervisedTuning, catalog, connect
+from vertex_tuning.pipelines.steps._step import step, write_json
+from vertex_tuning.specs._spec import MODEL_NAME
+
+if TYPE_CHECKING:
+    from vertex_tuning.client import TuningClient
+    from vertex_tuning.jobs import TuningJob
+
+log = logging.getLogger(__name__)
+
+STEP = "vertex-tuning-step"
+"""Label of a job: the key of the step that began it."""
+_MODELS = "vertex-tuning/pipelines/models"
+_SPECS = {"supervised": SupervisedTuning, "preference": PreferenceTuning}
+_WORDS = "By the pipeline step that leaves "
+
+
+class Tuned(NamedTuple):
+    """What a step that tunes hands on."""
+
+    model_name: str
+    """`projects/.../models/ID@VERSION`, or the `gs://` folder of an open model: `client.models.get` takes either."""
+    job: str
+    """Resource name; empty where there was nothing to learn from."""
+
+
+@step
+def tune(
+    training: str,
+    *,
+    method: str,
+    base_model: str,
+    place: str,
+    model: str,
+    about: dict[str, Any],
+    measured: str,
+    metrics: dict[str, Any],
+    **options: Any,
+) -> Tuned:
+    """Tune a model, and follow the job to its end.
+
+    The job is labelled by the step. A step that is tried again takes up the job that it began, whatever became of it: no job
+    is paid for twice, and one that somebody cancelled stays cancelled. Asked to end (SIGTERM), the step cancels its job.
+
+    Args:
+        training: `gs://` URI; empty: nothing to learn, the base model is handed on.
+        method: `supervised` or `preference`.
+        base_model: A model of the catalog, or a tuned one's name.
+        place: URI of an output of this step.
+        model: Where a file that names the model is put.
+        about: Metadata of the model's artifact, filled here: `resourceName`, `job`, `baseModel`.
+        measured: Where a file with the figures of the training is put.
+        metrics: Metadata of its artifact, filled here.
+        **options: Fields of the spec; 0 and "" stand for what is left out.
+
+    Raises:
+        SpecError: What the spec cannot have, all at once.
+        JobFailedError: VT601, with the service's own words.
+    """
+    if not training:
+        write_json(model, {"model": base_model})
+        write_json(measured, {})
+        about["resourceName"] = base_model
+        return Tuned(base_model, "")
+    with connect() as client:
+        fields = {name: value for name, value in options.items() if value not in (0, "", None)}
+        job = _begun(client, place) or client.tune(
+            _SPECS[method](
+                base_model=base_model,
+                training=training,
+                labels={STEP: key_of(place)},
+                description=f"{_WORDS}{place}",
+                **_where_weights_go(client, base_model, place),
+                **fields,
+            ),
+            again=True,
+        )
+        log.info("%s", job.name)
+        with _cancelled_where_we_are_stopped(job):
+            for progress in job.follow():
+                log.info("%s", {key: value for key, value in progress.to_json().items() if value != ""})
+        tuned = job.result()
+        name = tuned.name or tuned.output_uri
+        about |= {"resourceName": name, "job": job.name, "baseModel": base_model, "endpoint": tuned.endpoint}
+        write_json(model, {"model": name, **about})
+        metrics |= _last(job.metrics())
+        write_json(measured, job.metrics())
+        return Tuned(name, job.name)
+
+
+def key_of(place: str) -> str:
+    """Of a step, as a label can hold it."""
+    return hashlib.sha256(place.encode()).hexdigest()[:32]
+
+
+def place_of(job: TuningJob) -> str:
+    """The place of the step that began a job; empty where it was none."""
+    words = job.resource.description or ""
+    return words.removeprefix(_WORDS) if words.startswith(_WORDS) else ""
+
+
+def _begun(client: TuningClient, place: str) -> TuningJob | None:
+    found = client.jobs.list(filter=f'labels.{STEP}="{key_of(place)}"', limit=1)
+    for job in found:
+        log.info("this step began a job before, and takes it up again")
+        return job
+    return None
+
+
+def _where_weights_go(client: TuningClient, base_model: str, place: str) -> dict[str, str]:
+    """An open model's weights go to a folder of the step's own, by default."""
+    if MODEL_NAME.fullmatch(base_model) or not catalog.base_model(base_model).open:
+        return {}
+    return {"output_uri": f"gs://{client.connection.ensure_bucket()}/{_MODELS}/{key_of(place)}"}
+
+
+def _last(measures: list[dict[str, Any]]) -> dict[str, float]:
+    """The last figure of each kind."""
+    found: dict[str, float] = {}
+    for measure in measures:
+        found |= {key: float(value) for key, value in measure.items() if isinstance(value, int | float)}
+    return found
+
+
+@contextlib.contextmanager
+def _cancelled_where_we_are_stopped(job: TuningJob) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        signal.signal(signal.SIGTERM, before)  # once more, and it ends at once
+        log.warning("asked to end: cancelling %s", job.name)
+        job.cancel()
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
