@@ -11,7 +11,6 @@
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
     ├── WeightsError            VT70x  weights of a stand-in model
-    ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
     ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
     ├── UnknownPriceError       VT795  what nobody knows the price of             (also a ValueError)
     ├── PipelineError           VT71x  a pipeline that cannot be run              (also a ValueError)
