@@ -31,6 +31,7 @@ LEVELS = {
     "deploying": 4.5,
     "_model_garden": 4.5,
     "connection": 5,
+    "cost": 5.5,
     "fitting": 6,
     "specs": 6,
     "data": 6,
