@@ -50,7 +50,7 @@ PROMPTS = r"projects\.locations\.datasets\.((datasetVersions\.)?(create|delete|g
 OPERATIONS = (
     "CopyModel DeployModel UndeployModel ExportModel MutateDeployedModel UploadModel RebaseTunedModel "
     "UpdateEndpoint Deploy DeployPublisherModel OptimizePrompt PurgeModels "
-    "CreateDataset CreateDatasetVersion RestoreDatasetVersion"
+    "CreateDataset CreateDatasetVersion RestoreDatasetVersion BatchCancelPipelineJobs BatchDeletePipelineJobs"
 ).split()
 """Long-running methods: results and metadata travel inside an Operation, and no method refers to them."""
 

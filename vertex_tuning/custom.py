@@ -249,7 +249,7 @@ def start_training(
         config: The method's `TrainingConfig`, or its fields. Files and folders (`model`, `training`, `validation`, `initial`,
             `reward_model`) are local paths, which are uploaded once, or `gs://` URIs. `output` is left out. Without
             `threads`, as many are taken as there are processors.
-        host: Machine type, or chips: `g2-standard-12`, `l4`, `h100x8`, `tpu-v6e`; see `catalog.hosts()`.
+        host: Machine type, or chips: `g2-standard-12`, `l4`, `h100x8`, `tpu-v6e`; see `vertex-tuning train hosts`.
         image: Container image. Left out: `VERTEX_TUNING_IMAGE`, else the one of this version in the project's own registry.
         display_name: What it is called.
         files: Further fields of the config that are files or folders.

@@ -36,6 +36,10 @@ _COMMANDS = {
     "data": ("vertex_tuning.cli.data:data", "Look at data sets before they cost anything."),
     "reward": ("vertex_tuning.cli.reward:reward", "Try rewards for reinforcement tuning."),
     "tune": ("vertex_tuning.cli.tune:tune", "Tune a model."),
+    "train": (
+        "vertex_tuning.cli.train:train",
+        "Train in a container of ours, on machines that you choose.",
+    ),
     "jobs": ("vertex_tuning.cli.jobs:jobs", "List, show, watch and cancel tuning jobs."),
     "batch": ("vertex_tuning.cli.batch:batch", "Ask a model many things in one job."),
     "distill": (

@@ -25,6 +25,7 @@ from vertex_tuning.emulator.clock import CLOCK
 from vertex_tuning.emulator.custom_jobs import CustomJobs
 from vertex_tuning.emulator.jobs import TuningJobs
 from vertex_tuning.emulator.keys import Keys
+from vertex_tuning.emulator.pipelines import PipelineJobs, Schedules
 from vertex_tuning.emulator.serving import Generation
 from vertex_tuning.emulator.state import Database
 from vertex_tuning.emulator.status import ApiError, Code
@@ -62,6 +63,8 @@ class Emulator:
         self.weights = WeightsStore(settings.weights_dir)
         self.jobs = TuningJobs(self)
         self.custom_jobs = CustomJobs(self)
+        self.pipelines = PipelineJobs(self)
+        self.schedules = Schedules(self)
         self.generation = Generation(self)
         self.batches = BatchJobs(self)
         self.grpc = GrpcChild(self)
@@ -80,9 +83,13 @@ class Emulator:
         await self.jobs.start()
         await self.batches.start()
         await self.custom_jobs.start()
+        await self.pipelines.start()
+        await self.schedules.start()
 
     async def stop(self) -> None:
         """End the children and close the database; what runs goes on at the next start."""
+        await self.schedules.stop()
+        await self.pipelines.stop()
         await self.custom_jobs.stop()
         await self.batches.stop()
         await self.jobs.stop()
@@ -95,6 +102,7 @@ class Emulator:
         """Forget every resource and object; what is there from the start comes back. Who asks for something meanwhile waits."""
         async with self._resetting:
             await self.batches.reset()
+            await self.pipelines.reset()
             await self.custom_jobs.reset()
             await self.jobs.reset()
             await self.generation.reset()

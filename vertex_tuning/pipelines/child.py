@@ -3,20 +3,23 @@
 JOB.json is a `PipelineJob` as Vertex AI takes it, with what is only known here:
 
     {"pipelineSpec": {...}, "runtimeConfig": {"parameterValues": {...}, "failurePolicy": "..."},
-     "name": "the job's id", "local": {"root": "/outputs", "cache": "/cache"}}
+     "name": "the job's id", "local": {"root": "/outputs", "cache": "/cache", "resumed": false}}
+
+With `resumed`, what a former process of the same run had done is not done again.
 
 EVENTS.jsonl gets one JSON object per line, written whole:
 
     {"event": "run", "state": "RUNNING"}
-    {"event": "task", "task": "train", "id": 2, "parent": 1, "state": "RUNNING", "time": "...", "arguments": {}, "inputs": {}}
+    {"event": "task", "task": "train", "id": 2, "parent": 1, "state": "RUNNING", "kind": "step", "time": "...",
+     "arguments": {}, "inputs": {}}
     {"event": "log", "task": "train", "id": 2, "text": "...", "time": "..."}
     {"event": "task", "task": "train", "id": 2, "state": "SUCCEEDED", "time": "...", "parameters": {}, "outputs": {
         "model": [{"name": "...", "uri": "/outputs/...", "schemaTitle": "system.Model", "metadata": {}}]}}
     {"event": "run", "state": "FAILED", "error": {"code": 9, "message": "..."}}
 
 A step is RUNNING (again, with `attempt`, where it is retried), SUCCEEDED, FAILED, CACHED (its outputs were there already) or
-SKIPPED (its condition did not hold, or what it needs failed). It has a process of its own because `kfp.local` patches what is
-global, and leaves it so.
+SKIPPED (its condition did not hold, or what it needs failed). Its kind is `step`, `importer`, or `group`: a condition, a loop, an
+exit handler. All this has a process of its own because `kfp.local` patches what is global, and leaves it so.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -76,21 +80,30 @@ def run(job: dict[str, Any], emit: Any) -> dict[str, Any] | None:
         emit=emit,
         fetch=lambda uri: _fetch(uri, Path(own["root"]) / "imported"),
     )
-    _execute(spec, _typed(spec, parameters), described, own.get("cache"))
+    _execute(spec, _typed(spec, parameters), described, own.get("cache"), own.get("resumed", False))
     if described.succeeded:
         return None
     return {"code": local.FAILED_PRECONDITION, "message": local.dag_failed(described.failed)}
 
 
 def _execute(
-    spec: dict[str, Any], arguments: dict[str, Any], described: local.Job, cache: str | None
+    spec: dict[str, Any],
+    arguments: dict[str, Any],
+    described: local.Job,
+    cache: str | None,
+    resumed: bool,
 ) -> None:
     from google.protobuf import json_format
     from kfp import local as kfp_local
+    from kfp.local import cache as kfp_cache
     from kfp.local import pipeline_orchestrator
     from kfp.pipeline_spec import pipeline_spec_pb2
 
     local.install(described)
+    done = described.folder.parent / "done"
+    if not resumed:
+        shutil.rmtree(done, ignore_errors=True)
+    described.done = kfp_cache.LocalCache(str(done))
     workspace = described.folder / "workspace"  # kfp removes it at the end
     workspace.mkdir()
     # Its own words repeat what the events say.

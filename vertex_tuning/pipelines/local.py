@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ FAILED_PRECONDITION = 9
 _TAIL = 40
 """Lines of a step's output that are looked through for why it failed."""
 _LONGEST = 2000
+_VALUED = ("--index-url", "--extra-index-url", "--trusted-host", "--find-links")
 _NOISE = re.compile(r"\[KFP Executor [^]]*INFO\]: ")
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b(?::|$)")
 
@@ -54,6 +57,8 @@ class Job:
     emit: Callable[[dict[str, Any]], None]
     fetch: Callable[[str], Path]
     """Brings a `gs://` artifact here."""
+    done: Any = None
+    """What this run had done before it was cut off: a `LocalCache` of its own, whatever its steps say of caching."""
     succeeded: bool = False
     failed: list[str] = field(default_factory=list)
     """Names of the steps that failed."""
@@ -71,6 +76,8 @@ class Tasks:
         """Of this thread: `task` and `name` (what runs), `group` (where it stands), `cached`, `tail`, `code`, `attempt`."""
         self.loops: dict[tuple[str, str], int] = {}
         """Ids of the loops, by where they run and their name."""
+        self.empty: set[str] = set()
+        """Paths of artifacts that have no file of their own."""
         self.origins: dict[str, str] = {}
         """URIs of what was brought here, by path."""
 
@@ -180,7 +187,7 @@ def _group(job: Job, tasks: Tasks, original: Any, **given: Any) -> Any:
 def _whole_group(job: Job, tasks: Tasks, original: Any, name: str, given: dict[str, Any]) -> Any:
     from kfp.local import status
 
-    number = tasks.begin(name)
+    number = tasks.begin(name, kind="group")
     try:
         with tasks.within(number):
             outputs, state = original(**given)
@@ -200,7 +207,7 @@ def _loop(job: Job, tasks: Tasks, original: Any, **given: Any) -> Any:
     if job.fail_fast and job.failed:
         return True
     name = given["task_name"]
-    number = tasks.begin(name)
+    number = tasks.begin(name, kind="group")
     tasks.loops[given["pipeline_resource_name"], name] = number
     with tasks.within(number):
         failed = original(**given)
@@ -240,15 +247,25 @@ def _step(job: Job, tasks: Tasks, original: Any, **given: Any) -> Any:
         )
     except Exception:
         found = {}  # it is about to be said again, and then it counts
-    number = tasks.begin(name, **_shown(tasks, found, parameters="arguments", artifacts="inputs"))
+    component = given["components"][given["task_spec"].component_ref.name]
+    executor = given["executors"][component.executor_label]
+    kind = "importer" if executor.WhichOneof("spec") == "importer" else "step"
+    shown = _shown(tasks, found, parameters="arguments", artifacts="inputs")
+    number = tasks.begin(name, kind=kind, **shown)
     here.task, here.name, here.cached, here.tail, here.code, here.attempt = number, name, False, [], 0, 0
+    key = _done_key(job, given, executor.container, found) if kind == "step" else ""
+    if key and (done := job.done.get(key)) is not None:
+        tasks.tell(number, name, "SUCCEEDED", **_shown(tasks, done))
+        return done, status.Status.SUCCESS
     try:
         outputs, state = original(**given)
     except Exception as error:
         here.tail = [f"{type(error).__name__}: {error}"]
         outputs, state = {}, status.Status.FAILURE
     if state == status.Status.SUCCESS:
-        _leave_traces(outputs)
+        _leave_traces(tasks, outputs)
+        if key:
+            job.done.put(key, outputs)
         tasks.tell(number, name, "CACHED" if here.cached else "SUCCEEDED", **_shown(tasks, outputs))
         return outputs, state
     job.failed.append(name)
@@ -256,7 +273,20 @@ def _step(job: Job, tasks: Tasks, original: Any, **given: Any) -> Any:
     return {}, state
 
 
-def _leave_traces(outputs: dict[str, Any]) -> None:
+def _done_key(job: Job, given: dict[str, Any], container: Any, arguments: dict[str, Any]) -> str:
+    """By which a step of this very run is known when the run is taken up again."""
+    place = given["pipeline_resource_name"].partition("/")[2]
+    key: str = job.done.compute_key(
+        f"{place}/{given['task_name']}",
+        container.image,
+        [*container.command, *container.args],
+        arguments,
+        {variable.name: variable.value for variable in container.env},
+    )
+    return key
+
+
+def _leave_traces(tasks: Tasks, outputs: dict[str, Any]) -> None:
     """An empty file for an artifact without one, such as metrics: the cache takes what has no file for lost."""
     from kfp.dsl import Artifact
 
@@ -265,6 +295,7 @@ def _leave_traces(outputs: dict[str, Any]) -> None:
             if isinstance(one, Artifact) and one.uri.startswith("/") and not Path(one.uri).exists():
                 Path(one.uri).parent.mkdir(parents=True, exist_ok=True)
                 Path(one.uri).touch()
+                tasks.empty.add(one.uri)
 
 
 def _process(job: Job, tasks: Tasks, full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
@@ -272,6 +303,16 @@ def _process(job: Job, tasks: Tasks, full_command: list[str], env_vars: dict[str
     here = tasks.here
     here.attempt += 1
     here.tail.clear()
+    full_command, wanted = _without_pip(full_command)
+    if wanted:
+        words = (
+            f"VT714  this step wants packages that are not installed here: {', '.join(wanted)}. Steps share one "
+            "environment, and install nothing in it. Fix: pip install them beside vertex-tuning."
+        )
+        here.tail.append(words)
+        job.emit({"event": "log", "task": here.name, "id": here.task, "text": words, "time": now()})
+        here.code = 1
+        return 1
     if here.attempt > 1:
         tasks.tell(here.task, here.name, "RUNNING", attempt=here.attempt)
     # A step leaves the file with its code behind, which is for nobody.
@@ -294,6 +335,32 @@ def _process(job: Job, tasks: Tasks, full_command: list[str], env_vars: dict[str
                 job.emit({"event": "log", "task": here.name, "id": here.task, "text": line, "time": now()})
             here.code = process.wait()
     return int(here.code)
+
+
+def _without_pip(command: list[str]) -> tuple[list[str], list[str]]:
+    """A step's command without what installs packages before it, and those of them that are not there."""
+    if command[:2] != ["sh", "-c"] or "pip install" not in command[2]:
+        return command, []
+    wanted = []
+    for part in command[2].split("pip install")[1:]:
+        words = shlex.split(part.partition("&&")[0])
+        taken = [word for before, word in zip(["", *words], words, strict=False) if before not in _VALUED]
+        wanted += [word for word in taken if not word.startswith("-") and not _installed(word)]
+    return command[3:], wanted
+
+
+def _installed(requirement: str) -> bool:
+    """Whether a requirement holds here. That of kfp itself does: a step needs no more of it than all versions have."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        wanted = Requirement(requirement)
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            return True
+        found = version(wanted.name)
+    except (InvalidRequirement, PackageNotFoundError):
+        return False
+    return wanted.name == "kfp" or (wanted.url is None and wanted.specifier.contains(found, prereleases=True))
 
 
 def _own_words(output: Any) -> Iterator[str]:
@@ -353,6 +420,7 @@ def _artifact(tasks: Tasks, one: Any) -> dict[str, Any]:
         "uri": tasks.origins.get(one.uri, one.uri),
         "schemaTitle": one.schema_title,
         "metadata": dict(one.metadata),
+        **({"empty": True} if one.uri in tasks.empty else {}),
     }
 
 

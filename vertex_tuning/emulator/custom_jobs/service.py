@@ -12,18 +12,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vertex_tuning.emulator import environment
 from vertex_tuning.emulator.custom_jobs import request
 from vertex_tuning.emulator.jobs import files, ledger
 from vertex_tuning.emulator.settings import processors
 from vertex_tuning.emulator.state import Resource, not_before, now
 from vertex_tuning.emulator.status import ApiError, Code, not_found
-from vertex_tuning.emulator.workers.process import Worker, scrubbed_environment
+from vertex_tuning.emulator.workers.supervised import Supervised, last_words, variables
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -33,10 +31,6 @@ log = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 KIND = "customJobs"
-_MODULE = "vertex_tuning.supervisor"
-_GRACE = 10.0
-"""Seconds for the supervisor to end what it holds."""
-_TAIL = 2000
 _MARKED = {"startTime": (ledger.RUNNING,), "endTime": ledger.ENDED}
 """When a job came to these states, it shows for good."""
 
@@ -51,12 +45,12 @@ class CustomJobs:
         self._slots = asyncio.Semaphore(max(2, processors()))
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cancelled: dict[str, asyncio.Event] = {}
-        self._workers: dict[str, Worker] = {}
+        self._processes: dict[str, Supervised] = {}
 
     @property
     def pids(self) -> dict[str, int]:
         """Process ids of the supervisors, by the jobs' ids."""
-        return {ledger.identifier(name): worker.pid for name, worker in self._workers.items() if worker.pid}
+        return {ledger.identifier(name): one.pid for name, one in self._processes.items() if one.pid}
 
     # Life of the service
 
@@ -175,85 +169,32 @@ class CustomJobs:
         # Written down before anything runs: what has begun is never begun again.
         job = self._change(name, ledger.RUNNING).body
         order = await self._order(job)
-        ended: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
-        said: Body = {}
-
-        def on_exit(status: int) -> None:
-            if not ended.done():
-                ended.set_result({"supervisor": status, **said})
-
-        worker = Worker(
-            _MODULE,
-            f"custom job {ledger.identifier(name)}",
-            log_path=self._log(name),
-            on_message=said.update,
-            on_exit=on_exit,
-            arguments=[str(os.getpid())],
-        )
-        await worker.start()
-        self._workers[name] = worker
-        cancelled = asyncio.create_task(self._cancelled[name].wait())
+        process = Supervised(f"custom job {ledger.identifier(name)}", self._log(name))
+        self._processes[name] = process
         try:
-            worker.send(order)
-            waited: list[asyncio.Future[Any]] = [ended, cancelled]
-            await asyncio.wait(
-                waited,
-                timeout=request.seconds_of(job),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            late = not ended.done() and not cancelled.done()
-            await worker.stop(_GRACE)
-        except BaseException:
-            await worker.stop(_GRACE)
-            raise
+            end = await process.run(order, self._cancelled[name], seconds=request.seconds_of(job))
         finally:
-            cancelled.cancel()
-            del self._workers[name]
+            del self._processes[name]
         if self.get(name).body["state"] == ledger.CANCELLING:
             self._end(name, ledger.CANCELLED, _cancelled())
-        elif late:
+        elif end.late:
             words = f"The job ran longer than its scheduling.timeout of {request.seconds_of(job):g} seconds."
             raise ApiError(Code.DEADLINE_EXCEEDED, words, rule="VT679")
-        elif (failure := self._failure(name, await ended)) is not None:
-            raise failure
+        elif end.words:
+            words = f"The replica workerpool0-0 {end.words}{last_words(self._log(name))} The log: {self._log(name)}"
+            raise ApiError(Code.INVALID_ARGUMENT, words, rule="VT679")
         else:
             self._end(name, ledger.SUCCEEDED, None)
 
     async def _order(self, job: Body) -> Body:
-        emulator, folder = self._emulator, self._folder_of(job["name"]) / "work"
-        bundle, credentials = await emulator.keys.bundle(), await emulator.keys.key_file()
-        found = environment.variables(emulator.record, bundle, credentials)
-        base = environment.applied(found, scrubbed_environment())
+        folder = self._folder_of(job["name"]) / "work"
+        base = await variables(self._emulator)
         await asyncio.to_thread(folder.mkdir, parents=True)
         return {
             "command": request.command_of(job),
             "environment": request.environment_of(job, base, folder),
             "folder": str(folder),
         }
-
-    def _failure(self, name: str, said: Body) -> ApiError | None:
-        """What a job that did not end well is told to have; Vertex AI's words, and the last ones of the log."""
-        status = said.get("status")
-        if status == 0:
-            return None
-        if "missing" in said:
-            how = f"could not start: {said['missing']}."
-        elif status is None:
-            how = f"was ended with its supervisor (status {said['supervisor']})."
-        elif status < 0:
-            how = f"was killed by signal {-status}."
-        else:
-            how = f"exited with a non-zero status of {status}."
-        words = f"The replica workerpool0-0 {how}{self._last_words(name)} The log: {self._log(name)}"
-        return ApiError(Code.INVALID_ARGUMENT, words, rule="VT679")
-
-    def _last_words(self, name: str) -> str:
-        with contextlib.suppress(OSError), self._log(name).open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            lines = file.read().decode("utf-8", "replace").strip().splitlines()
-            if lines:
-                return f" Its last words: {lines[-1][-500:]}"
-        return ""
 
     def _folder_of(self, name: str) -> Path:
         return self._folder / ledger.identifier(name)

@@ -12,8 +12,10 @@ from vertex_tuning.emulator.routes import (
     model_garden,
     models,
     operations,
+    pipeline_jobs,
     prediction,
     publisher_models,
+    schedules,
     tuning_jobs,
 )
 
@@ -27,6 +29,8 @@ VERTEX: tuple[Route, ...] = (
     *endpoints.routes.all,
     *datasets.routes.all,
     *custom_jobs.routes.all,
+    *pipeline_jobs.routes.all,
+    *schedules.routes.all,
     *operations.routes.all,
     *publisher_models.routes.all,
 )

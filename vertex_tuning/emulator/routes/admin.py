@@ -40,6 +40,7 @@ async def status(call: Call) -> dict[str, Any]:
         "serving": emulator.generation.pid,
         "grpc": emulator.grpc.pid,
         **{f"custom job {job}": pid for job, pid in emulator.custom_jobs.pids.items()},
+        **{f"pipeline job {job}": pid for job, pid in emulator.pipelines.pids.items()},
     }
     return {
         "address": emulator.address,

@@ -13,7 +13,16 @@ routes = Routes()
 
 TYPES = "type.googleapis.com/google.cloud.aiplatform"
 _LOCATION = "projects/{project}/locations/{location}"
-_OWNERS = ("tuningJobs", "models", "endpoints", "batchPredictionJobs", "datasets", "customJobs")
+_OWNERS = (
+    "tuningJobs",
+    "models",
+    "endpoints",
+    "batchPredictionJobs",
+    "datasets",
+    "customJobs",
+    "pipelineJobs",
+    "schedules",
+)
 
 
 def finished(
