@@ -25,7 +25,7 @@ from vertex_tuning.data.folders import download_folder
 from vertex_tuning.errors import PipelineError
 from vertex_tuning.pipelines import simulated
 from vertex_tuning.pipelines.steps._step import read_json, step, write, write_json
-from vertex_tuning.pipelines.steps.tuning import STEP, cancelled_where_we_are_stopped, key_of
+from vertex_tuning.pipelines.steps.tuning import STEP, Stoppable, key_of
 
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
@@ -385,11 +385,13 @@ def _run(
 ) -> Trained:
     """A custom job of this step, followed to its end; cancelled where the step is asked to end."""
     config = {"model": _weights(weights), "max_tokens": 512, **given}
-    run = custom.start_training(
-        client, method, config, host=host, display_name=f"rlhf-{method}", labels={STEP: key_of(place)}
-    )
-    log.info("%s", run.name)
-    with cancelled_where_we_are_stopped(run):
+    with Stoppable() as stoppable:
+        run = stoppable.of(
+            custom.start_training(
+                client, method, config, host=host, display_name=f"rlhf-{method}", labels={STEP: key_of(place)}
+            )
+        )
+        log.info("%s", run.name)
         for now in run.follow():
             log.info("%s", {key: value for key, value in now.to_json().items() if value not in ("", None)})
     return run.result()
