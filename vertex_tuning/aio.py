@@ -22,7 +22,7 @@ from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
 
 if TYPE_CHECKING:
-    from vertex_tuning import evaluation, rewards
+    from vertex_tuning import cost, evaluation, rewards
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -96,6 +96,20 @@ class AsyncTuningClient:
         """`TuningClient.try_reward`, awaited; options as there."""
         return await asyncio.to_thread(
             lambda: self._client.try_reward(reward, dataset, model=model, **options)
+        )
+
+    async def estimate(
+        self,
+        spec: Spec,
+        *,
+        answer_tokens: tuple[float, float] | None = None,
+        ask: int = 0,
+        like: AsyncTuningJob | None = None,
+    ) -> cost.Estimate:
+        """`TuningClient.estimate`, awaited."""
+        job = like.sync if like is not None else None
+        return await asyncio.to_thread(
+            lambda: self._client.estimate(spec, answer_tokens=answer_tokens, ask=ask, like=job)
         )
 
     async def evaluate(self, dataset: Any, *, candidate: Any, **options: Any) -> evaluation.Evaluation:

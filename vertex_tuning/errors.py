@@ -11,8 +11,8 @@
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
     ├── WeightsError            VT70x  weights of a stand-in model
-    ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
     ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
+    ├── UnknownPriceError       VT795  what nobody knows the price of             (also a ValueError)
     ├── PipelineError           VT71x  a pipeline that cannot be run              (also a ValueError)
     ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
     ├── LineageError            VT76x  what cannot be noted of a model            (also a ValueError)
@@ -45,6 +45,7 @@ __all__ = [
     "RewardError",
     "ServiceError",
     "SpecError",
+    "UnknownPriceError",
     "VertexTuningError",
     "WeightsError",
 ]
@@ -181,6 +182,15 @@ class PipelineError(VertexTuningError, ValueError):
 
 class HostError(VertexTuningError, ValueError):
     """A machine that there is not, that lacks the memory, or on which our code cannot do what it is asked to."""
+
+
+class UnknownPriceError(VertexTuningError, ValueError):
+    """The catalog has no price for something; what is known of it, the tokens, is in `estimate`."""
+
+    def __init__(self, rule: str, what: str, *, estimate: Any = None, **rest: Any) -> None:
+        self.estimate = estimate
+        """A `cost.Estimate` without its money."""
+        super().__init__(rule, what, **rest)
 
 
 class RewardError(VertexTuningError, ValueError):
