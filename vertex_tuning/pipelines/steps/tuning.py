@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from vertex_tuning import PreferenceTuning, SupervisedTuning, catalog, connect
 from vertex_tuning.pipelines.steps._step import step, write_json
@@ -15,9 +15,12 @@ from vertex_tuning.specs._spec import MODEL_NAME
 
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
+    from vertex_tuning.following import FollowedJob
     from vertex_tuning.jobs import TuningJob
 
 log = logging.getLogger(__name__)
+
+J = TypeVar("J", bound="FollowedJob[Any]")
 
 STEP = "vertex-tuning-step"
 """Label of a job: the key of the step that began it."""
@@ -75,7 +78,7 @@ def tune(
         write_json(measured, {})
         about["resourceName"] = base_model
         return Tuned(base_model, "")
-    with connect() as client, _Asked() as asked:
+    with connect() as client, Stoppable() as asked:
         fields = {name: value for name, value in options.items() if value not in (0, "", None)}
         begun = _begun(client, place) or client.tune(
             _SPECS[method](
@@ -135,15 +138,15 @@ def _last(measures: list[dict[str, Any]]) -> dict[str, float]:
     return found
 
 
-class _Asked:
+class Stoppable:
     """Sees to it that a step that is asked to end (SIGTERM) leaves no job behind, also where it is just being begun."""
 
     def __init__(self) -> None:
-        self._job: TuningJob | None = None
+        self._job: FollowedJob[Any] | None = None
         self._asked = False
         self._before: Any = None
 
-    def __enter__(self) -> _Asked:
+    def __enter__(self) -> Stoppable:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGTERM, self._take)
         return self
@@ -152,7 +155,7 @@ class _Asked:
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
 
-    def of(self, job: TuningJob) -> TuningJob:
+    def of(self, job: J) -> J:
         """From now on, this is the job."""
         self._job = job
         if self._asked:
