@@ -28,7 +28,7 @@ def build(profile: Profile) -> Any:
         example_epochs: int = 2,
         example_learning_rate: float = 5e-4,
         reward_epochs: int = 2,
-        reward_learning_rate: float = 5e-5,
+        reward_learning_rate: float = 5e-4,
         steps_of_reinforcement: int = 40,
         batch_size: int = 4,
         samples_per_prompt: int = 8,

@@ -52,7 +52,9 @@ def test_several_answers_are_sampled_and_the_same_seed_samples_the_same(data, ti
     assert max(len({answer["text"] for answer in one["answers"]}) for one in first) > 1
 
 
-def test_answers_are_scored_by_the_reward_model_and_by_the_measure(data, tiny, halfway, reward_model, tmp_path):
+def test_answers_are_scored_by_the_reward_model_and_by_the_measure(
+    data, tiny, halfway, reward_model, tmp_path
+):
     from vertex_tuning.training.judging import Answered, RewardModel
     from vertex_tuning.training.rows import messages
 
