@@ -105,7 +105,7 @@ def test_a_row_that_is_no_chat_is_refused(address: str) -> None:
 def test_a_tuning_job_learns_from_it(bench: Bench, address: str) -> None:
     uri = bench.upload(PROMPTS)
     reward = rewards.cloud_run(address, name="preferred").request()
-    spec = {name: None for name in ("singleRewardConfig", "compositeRewardConfig")} | reward
+    spec = dict.fromkeys(("singleRewardConfig", "compositeRewardConfig")) | reward
     parameters = {"epochCount": 1, "batchSize": 8}
     made = bench.call("POST", f"/v1beta1/{LOCATION}/tuningJobs", body(uri, spec=spec, parameters=parameters))
     ended = bench.wait(made["name"])
