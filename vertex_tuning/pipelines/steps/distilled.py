@@ -118,7 +118,7 @@ def judge(
     told_figures |= {f"teacher_{key}": value for key, value in _known(master).items()}
     told_figures |= {f"student_{key}": value for key, value in _known(pupil).items()}
     figures |= told_figures
-    write_json(comparison, {"comparison": found.to_json(), "figures": told_figures})
+    write_json(comparison, found.to_json())
     report = _report(found, by_kind, master, pupil, statistics.fmean(untuned), told, trained, rows)
     write(page, report.html())
     write(summary, report.markdown())
