@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_torch_xla_available
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
@@ -156,7 +157,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     batch_size = min(config.batch_size or (8 if len(lengths) >= 32 else 4), len(lengths))
     epochs = config.epochs or config.usual_epochs(len(lengths), batch_size)
 
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision())
+    accelerator = Accelerator(cpu=not (torch.cuda.is_available() or on_tpu()), mixed_precision=_precision())
     if not accelerator.is_main_process:
         report = _keep_quiet
     per_epoch = math.ceil(len(plan(lengths, batch_size, config.seed, 0)) / accelerator.num_processes)
@@ -167,7 +168,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
 
     model = objective.load(config, output)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=0.0, fused=not on_tpu())
     model, optimizer = accelerator.prepare(model, optimizer)
     learner = Learner(accelerator, model)
     objective.begin(learner)
@@ -325,10 +326,17 @@ def _model(config: TrainingConfig, output: Path) -> Any:
     return model
 
 
+def on_tpu() -> bool:
+    """Whether a TPU computes, by `torch_xla`. Nobody has run the loop on one yet."""
+    return bool(is_torch_xla_available(check_is_tpu=True))
+
+
 def _precision() -> str:
     """`bf16` where the processor multiplies it natively; elsewhere it would be slower than fp32."""
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    if on_tpu():
+        return "bf16"
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
