@@ -3,11 +3,11 @@
     python benchmarks/step_by_step.py             everything that is not there yet, into step_by_step.json and what is made of it
     python benchmarks/step_by_step.py --table     what is made of it alone: step_by_step.md, docs/step_by_step.svg
 
-The data is the log of lamps (`scripts/sample_signals.py`): synthetic, its labels a composition. The teacher, tiny-0.9m, learns from
-people's annotations and labels the questions through the emulator, by batch prediction; what it gets wrong is dropped. Students,
-tiny-0.5m, learn 12.5, 25, 50 and 100 % of what is left, with three seeds, in as many steps of as many rows; of labels alone all of
-them are learnt in twice the steps too, which is about what rationales cost. All are asked for 400 held-out labels, word for word.
-Intervals are paired bootstraps of 95 % over rows and seeds.
+The data is the log of lamps (`scripts/sample_signals.py`): synthetic, its labels a composition. The teacher, tiny-0.9m, learns
+from people's annotations and labels the questions through the emulator, by batch prediction; what it gets wrong is dropped.
+Students, tiny-0.5m, learn 12.5, 25, 50 and 100 % of what is left, with three seeds, in as many steps of as many rows; labels
+alone are learnt in twice the steps too, of all rows, which is about what rationales cost. All are asked for 400 held-out labels,
+word for word. Intervals are paired bootstraps of 95 % over rows and seeds.
 
 Each cell is kept as it is done, below VERTEX_TUNING_HOME: what was interrupted goes on.
 """
@@ -49,7 +49,7 @@ STEPS = 700
 WITH, ALONE, LONGER = "with rationales", "labels alone", "labels alone, twice the steps"
 CELLS = {WITH: (1.0, STEPS), ALONE: (0.0, STEPS), LONGER: (0.0, 2 * STEPS)}
 """Weight of the rationales, and steps."""
-TUNING = {"epochs": 5, "adapter_size": 8, "learning_rate_multiplier": 1.5}
+TUNING: dict[str, Any] = {"epochs": 5, "adapter_size": 8, "learning_rate_multiplier": 1.5}
 CONFIG = {"mode": "full", "batch_size": 32, "learning_rate": 3e-3, "last_checkpoint_only": True, "threads": 1}
 
 
@@ -178,7 +178,7 @@ def _cell(folder: Path, learnt: list[str], kind: str, share: float, seed: int) -
         [*command, "--config", str(work / "config.json")], scrubbed_environment({"OMP_NUM_THREADS": "1"})
     )
     said = json.loads((work / "output" / "held_out.json").read_text(encoding="utf-8"))
-    found = {
+    found: dict[str, Any] = {
         "kind": kind,
         "share": share,
         "rows": len(rows),
@@ -261,8 +261,8 @@ def table(results: dict[str, Any]) -> str:
     """The results as Markdown."""
     rows, where = results["teacher"]["rows"], results["machine"]
     lines = [
-        f"{len(results['students'][0]['exact'])} held-out rows, {len(SEEDS)} seeds, {STEPS} steps of {CONFIG['batch_size']} rows; "
-        f"{where['cpu']}, {where['cores']} cores, {results['date']}.",
+        f"{len(results['students'][0]['exact'])} held-out rows, {len(SEEDS)} seeds, {STEPS} steps of "
+        f"{CONFIG['batch_size']} rows; {where['cpu']}, {where['cores']} cores, {results['date']}.",
         "",
         "| learnt | rows | labels alone (its seeds) | with rationales (its seeds) | gain, 95 % interval |",
         "|--:|--:|--:|--:|--:|",
@@ -281,7 +281,8 @@ def table(results: dict[str, Any]) -> str:
         ours, _, theirs = name.partition(" against ")
         if theirs != "the same rows":
             lines.append(
-                f"| {ours}: {one.candidate:.3f} | {theirs}: {one.baseline:.3f} | {one.difference:+.3f}, {one.low:+.3f} to {one.high:+.3f} |"
+                f"| {ours}: {one.candidate:.3f} | {theirs}: {one.baseline:.3f} "
+                f"| {one.difference:+.3f}, {one.low:+.3f} to {one.high:+.3f} |"
             )
     return "\n".join([*lines, "", *_takes(results), "", _told(rows, results["teacher"])]) + "\n"
 
@@ -292,7 +293,8 @@ def _takes(results: dict[str, Any]) -> list[str]:
     held_out = results["teacher"]["held_out"]
     untuned = results["students"][0]["untuned"]
     lines = [
-        "| model | right, word for word | parameters | seconds to an answer | tokens/s, one at a time | tokens/s, 64 together | tokens answered |",
+        "| model | right, word for word | parameters | seconds to an answer | tokens/s, one at a time | tokens/s, 64 together "
+        "| tokens answered |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     quality = {
@@ -304,7 +306,8 @@ def _takes(results: dict[str, Any]) -> list[str]:
     for name, right in quality.items():
         one = speed[name.partition(",")[0]]
         lines.append(
-            f"| {name} ({one['name']}) | {right:.3f} | {one['parameters']:,} | {one['seconds']:.4f} | {one['tokens_per_second']:,.0f} "
+            f"| {name} ({one['name']}) | {right:.3f} | {one['parameters']:,} | {one['seconds']:.4f} "
+            f"| {one['tokens_per_second']:,.0f} "
             f"| {one['tokens_per_second_together']:,.0f} | {one['answer_tokens']} |"
         )
     return lines
@@ -345,9 +348,9 @@ def drawing(results: dict[str, Any]) -> str:
     )
     found = lines.draw(drawn.WIDE)
     for index, one in enumerate(series):
-        x, y = 60.0 + 180 * index, found.height + 14
-        drawn.marker(found, x, y, index)
-        found.text(x + 10, y + 4, one.name, "t name")
+        left, below = 60.0 + 180 * index, found.height + 14
+        drawn.marker(found, left, below, index)
+        found.text(left + 10, below + 4, one.name, "t name")
     found.height += 26
     style = _style() + "svg { background: var(--paper); font-family: system-ui, sans-serif; }"
     return (
