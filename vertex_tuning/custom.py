@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 FOLDER = "vertex-tuning/training"
 IMAGE_VARIABLE = "VERTEX_TUNING_IMAGE"
+FLAVOURS = {"cpu": "cpu", "gpu": "cuda", "tpu": "tpu"}
+"""Targets of `docker/Dockerfile`, by what sits in a host."""
 _FILES = ("model", "training", "validation", "initial", "reward_model")
 _JOB = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/customJobs/[^/]+")
 _CREATE_TIMEOUT = 120.0
@@ -324,9 +326,8 @@ def image_for(connection: Connection, host: catalog.Host) -> str:
     """The image that runs on a host: `VERTEX_TUNING_IMAGE`, else that of this version in the project's own registry."""
     if named := os.environ.get(IMAGE_VARIABLE):
         return named
-    flavour = {"cpu": "cpu", "gpu": "cuda", "tpu": "tpu"}[host.kind]
     registry = f"{connection.location}-docker.pkg.dev/{connection.project}/vertex-tuning"
-    return f"{registry}/vertex-tuning:{__version__}-{flavour}"
+    return f"{registry}/vertex-tuning:{__version__}-{FLAVOURS[host.kind]}"
 
 
 # The order
@@ -456,7 +457,7 @@ def _job(
 
 
 def _needed(connection: Connection, method: str, given: dict[str, Any]) -> int | None:
-    shape = _shape(connection, str(given["model"]))
+    shape = shape_of(connection, str(given["model"]))
     if shape is None:
         return None
     whole: dict[str, Any] = {one.name: one.default for one in fields(TrainingConfig)} | given
@@ -477,7 +478,8 @@ def _smaller(given: dict[str, Any]) -> str:
     return ", or ".join(ways)
 
 
-def _shape(connection: Connection, model: str) -> fitting.Shape | None:
+def shape_of(connection: Connection, model: str) -> fitting.Shape | None:
+    """How large a model is, from a folder here or at a `gs://` URI; None where it holds no such weights."""
     if not model.startswith("gs://"):
         folder = Path(model)
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []

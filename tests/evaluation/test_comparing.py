@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import sys
 
 import pytest
 
@@ -102,6 +103,12 @@ def test_all_that_cannot_be_measured_is_said_at_once():
         measures.check(wanted[:1], [])
 
 
+def test_a_measure_whose_package_is_not_here_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rouge_score", None)
+    with pytest.raises(EvaluationError, match="pip install rouge-score"):
+        measure("rouge_l")
+
+
 # Comparisons
 
 
@@ -112,7 +119,7 @@ def test_a_comparison_says_what_was_gained_and_how_sure_that_is():
     assert found.low < 0.25 < found.high
     assert found.better
     assert found == compare([0, 1, 0, 1] * 25, [1, 1, 0, 1] * 25, measure="exact_match")
-    assert json.loads(json.dumps(found.to_json()))["seeds"] == 1
+    assert type(found).from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 def test_seeds_belong_together_or_share_a_baseline():
