@@ -38,17 +38,26 @@ if TYPE_CHECKING:
         JobError,
         JobFailedError,
         JobTimeoutError,
+        LineageError,
         PipelineError,
         RewardError,
         ServiceError,
         SpecError,
+        UnknownPriceError,
         VertexTuningError,
         WeightsError,
     )
-    from vertex_tuning.jobs import Progress, TuningJob
+    from vertex_tuning.jobs import CheckpointEvaluation, Progress, TuningJob
     from vertex_tuning.models import Answer, Checkpoint, Model, TunedModel
     from vertex_tuning.prompts import FilledPrompt, SavedPrompt
-    from vertex_tuning.specs import Distillation, PreferenceTuning, ReinforcementTuning, SupervisedTuning
+    from vertex_tuning.specs import (
+        Distillation,
+        EvaluationConfig,
+        Judged,
+        PreferenceTuning,
+        ReinforcementTuning,
+        SupervisedTuning,
+    )
 
 __version__ = "0.1.0"
 
@@ -76,17 +85,26 @@ _HOMES = {
         "JobError",
         "JobFailedError",
         "JobTimeoutError",
+        "LineageError",
         "PipelineError",
         "RewardError",
         "ServiceError",
         "SpecError",
+        "UnknownPriceError",
         "VertexTuningError",
         "WeightsError",
     ),
-    "jobs": ("Progress", "TuningJob"),
+    "jobs": ("CheckpointEvaluation", "Progress", "TuningJob"),
     "models": ("Answer", "Checkpoint", "Model", "TunedModel"),
     "prompts": ("FilledPrompt", "SavedPrompt"),
-    "specs": ("Distillation", "PreferenceTuning", "ReinforcementTuning", "SupervisedTuning"),
+    "specs": (
+        "Distillation",
+        "EvaluationConfig",
+        "Judged",
+        "PreferenceTuning",
+        "ReinforcementTuning",
+        "SupervisedTuning",
+    ),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -102,11 +120,13 @@ __all__ = [
     "BatchProgress",
     "BatchResult",
     "Checkpoint",
+    "CheckpointEvaluation",
     "ConfigurationError",
     "DataReport",
     "DatasetError",
     "Distillation",
     "EmulatorError",
+    "EvaluationConfig",
     "EvaluationError",
     "Fault",
     "FilledPrompt",
@@ -115,6 +135,8 @@ __all__ = [
     "JobError",
     "JobFailedError",
     "JobTimeoutError",
+    "Judged",
+    "LineageError",
     "Model",
     "PipelineError",
     "PreferenceTuning",
@@ -128,6 +150,7 @@ __all__ = [
     "TunedModel",
     "TuningClient",
     "TuningJob",
+    "UnknownPriceError",
     "VertexTuningError",
     "WeightsError",
     "aconnect",

@@ -16,12 +16,13 @@ from vertex_tuning import data
 from vertex_tuning.batches import Batches, BatchJob, BatchProgress, BatchResult
 from vertex_tuning.following import FollowedJob
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
+from vertex_tuning.lineage import Lineage, Link
 from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
 from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
 
 if TYPE_CHECKING:
-    from vertex_tuning import evaluation, rewards
+    from vertex_tuning import cost, evaluation, rewards
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -63,6 +64,7 @@ class AsyncTuningClient:
         self.models = AsyncModels(client.models)
         self.batches = AsyncBatches(client.batches)
         self.prompts = AsyncPrompts(client.prompts)
+        self.lineage = AsyncLineage(client.lineage)
 
     async def __aenter__(self) -> AsyncTuningClient:
         return self
@@ -96,6 +98,20 @@ class AsyncTuningClient:
             lambda: self._client.try_reward(reward, dataset, model=model, **options)
         )
 
+    async def estimate(
+        self,
+        spec: Spec,
+        *,
+        answer_tokens: tuple[float, float] | None = None,
+        ask: int = 0,
+        like: AsyncTuningJob | None = None,
+    ) -> cost.Estimate:
+        """`TuningClient.estimate`, awaited."""
+        job = like.sync if like is not None else None
+        return await asyncio.to_thread(
+            lambda: self._client.estimate(spec, answer_tokens=answer_tokens, ask=ask, like=job)
+        )
+
     async def evaluate(self, dataset: Any, *, candidate: Any, **options: Any) -> evaluation.Evaluation:
         """`TuningClient.evaluate`, awaited; options as there. Models are given by their names, or as `model.sync`."""
         return await asyncio.to_thread(lambda: self._client.evaluate(dataset, candidate=candidate, **options))
@@ -105,10 +121,17 @@ class AsyncTuningClient:
         return await asyncio.to_thread(lambda: self._client.upload(dataset, progress=progress))
 
     async def tune(
-        self, spec: Spec, *, again: bool = False, progress: data.UploadProgress | None = None
+        self,
+        spec: Spec,
+        *,
+        again: bool = False,
+        progress: data.UploadProgress | None = None,
+        note: Mapping[str, Any] | None = None,
     ) -> AsyncTuningJob:
         """`TuningClient.tune`, awaited."""
-        job = await asyncio.to_thread(lambda: self._client.tune(spec, again=again, progress=progress))
+        job = await asyncio.to_thread(
+            lambda: self._client.tune(spec, again=again, progress=progress, note=note)
+        )
         return AsyncTuningJob(job)
 
     async def batch_predict(
@@ -284,6 +307,27 @@ class AsyncPrompts:
     async def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> None:
         """`Prompts.delete`, awaited."""
         await asyncio.to_thread(self._prompts.delete, prompt, version)
+
+
+class AsyncLineage:
+    """`Lineage`, awaited."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+
+    async def of(self, model: AsyncTunedModel | TunedModel | str) -> Link:
+        """`Lineage.of`, awaited."""
+        return await asyncio.to_thread(self._lineage.of, _plain(model))
+
+    async def note(
+        self, model: AsyncTunedModel | TunedModel | str, kind: str, body: Mapping[str, Any], **options: Any
+    ) -> str:
+        """`Lineage.note`, awaited; options as there."""
+        return await asyncio.to_thread(lambda: self._lineage.note(_plain(model), kind, body, **options))
+
+
+def _plain(model: AsyncTunedModel | TunedModel | str) -> TunedModel | str:
+    return model.sync if isinstance(model, AsyncTunedModel) else model
 
 
 class AsyncModel:

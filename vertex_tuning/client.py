@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from vertex_tuning import batches, data
 from vertex_tuning import config as settings
 from vertex_tuning.connection import Connection, open_connection
+from vertex_tuning.errors import UnknownPriceError
 from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL, Journal
+from vertex_tuning.lineage import Lineage
 from vertex_tuning.models import Model, Models
 from vertex_tuning.once import Once
 from vertex_tuning.prompts import Prompts
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 
     from google.genai import types
 
-    from vertex_tuning import evaluation, rewards
+    from vertex_tuning import cost, evaluation, rewards
     from vertex_tuning.pipelines.door import Pipelines
     from vertex_tuning.specs import Spec
 
 log = logging.getLogger(__name__)
 
+_EVALUATIONS = "vertex-tuning/evaluations"
+_JOBS_LOOKED_AT = 200
 _CREATE_TIMEOUT = 120.0
 """Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
 
@@ -72,6 +76,7 @@ class TuningClient:
         self.models = Models(connection)
         self.batches = batches.Batches(connection)
         self.prompts = Prompts(connection)
+        self.lineage = Lineage(connection)
         self._journal = Journal(settings.home() / "journal")
 
     def __enter__(self) -> TuningClient:
@@ -157,6 +162,59 @@ class TuningClient:
             options=options,
         )
 
+    def estimate(
+        self,
+        spec: Spec,
+        *,
+        answer_tokens: tuple[float, float] | None = None,
+        ask: int = 0,
+        like: TuningJob | None = None,
+    ) -> cost.Estimate:
+        """What a job will cost on Vertex AI, before it is submitted: tokens, money, and time where something is known to go by.
+
+        Args:
+            spec: Any tuning spec. Its training set is read, and not uploaded.
+            answer_tokens: Of a teacher's answer, or of a try, from the least to the most.
+            ask: Have the service count the tokens of the first so many rows, by the model's own tokenizer: it costs nothing, and
+                tells more than 3 to 5 characters a token.
+            like: An earlier job of this kind: it takes as long for a token.
+
+        Raises:
+            DatasetError: VT201 the training set is in Cloud Storage, or every fault of it.
+            UnknownPriceError: VT795; the error's `estimate` has the tokens.
+            ServiceError: The service does not count.
+        """
+        from vertex_tuning import cost
+
+        base = self._tuned_from(spec.base_model) if spec.continues else spec.base_model
+        return cost.estimate(
+            spec,
+            base_model=base,
+            answer_tokens=answer_tokens,
+            characters_per_token=self._characters_per_token(spec, base, ask) if ask else None,
+            tokens_per_second=_speed(like) if like is not None else None,
+        )
+
+    def _tuned_from(self, name: str) -> str:
+        """The base model of a tuned one, as the job says that made it."""
+        for job in self.jobs.list(limit=_JOBS_LOOKED_AT):
+            made, before = job.resource.tuned_model, job.resource.pre_tuned_model
+            if made and made.model and made.model.partition("@")[0] == name.partition("@")[0]:
+                return job.resource.base_model or (before and before.base_model) or ""
+        what = "which model it was tuned from is not known: none of the latest jobs made it"
+        raise UnknownPriceError("VT795", what, where=name, fix="estimate it with the base model in its place")
+
+    def _characters_per_token(self, spec: Spec, base: str, rows: int) -> float:
+        """Of the first rows of a training set, as the service counts them."""
+        from itertools import islice
+
+        from vertex_tuning.data.counting import texts
+        from vertex_tuning.retries import again
+
+        found = [text for row in islice(data.read(spec.training), rows) for text in texts(row)]
+        counted = again(lambda: self.connection.genai.models.count_tokens(model=base, contents=list(found)))
+        return sum(map(len, found)) / max(1, counted.total_tokens or 0)
+
     def evaluate(
         self,
         dataset: Any,
@@ -224,7 +282,12 @@ class TuningClient:
         return data.upload(self.connection, dataset, progress=progress)
 
     def tune(
-        self, spec: Spec, *, again: bool = False, progress: data.UploadProgress | None = None
+        self,
+        spec: Spec,
+        *,
+        again: bool = False,
+        progress: data.UploadProgress | None = None,
+        note: Mapping[str, Any] | None = None,
     ) -> TuningJob:
         """Check the spec and the data, upload, and start the job.
 
@@ -235,6 +298,7 @@ class TuningClient:
             spec: What to do.
             again: Start another job even where an identical one runs.
             progress: Told how the upload goes: (bytes done, bytes in all).
+            note: What else is to be known of the model's lineage: the run of a pipeline, say.
 
         Raises:
             SpecError: The model cannot be tuned in this location.
@@ -249,9 +313,13 @@ class TuningClient:
             found = self._once.identical(digest)
             if found is not None:
                 return found
-        return self._once.create(
-            digest, lambda key: TuningJob(self.connection, self._ask(spec, training, validation, key))
-        )
+        uris = {"training": training, **({"validation": validation} if validation else {})}
+
+        def ask(key: str) -> TuningJob:
+            self.lineage.begin(key, spec, uris, note)
+            return TuningJob(self.connection, self._ask(spec, training, validation, key))
+
+        return self._once.create(digest, ask)
 
     def _data_sets(self, spec: Spec, progress: data.UploadProgress | None) -> tuple[str, str | None]:
         """Both sets, checked before the first byte is sent, as `gs://` URIs."""
@@ -339,6 +407,11 @@ class TuningClient:
         if validation:
             options["validation_dataset"] = types.TuningValidationDataset(gcs_uri=validation)
         options["labels"] = {**spec.labels, LABEL: key}
+        evaluation = getattr(spec, "evaluation", None)
+        if evaluation is not None:
+            parent = f"projects/{self.connection.project}/locations/{self.connection.location}"
+            folder = f"gs://{self.connection.ensure_bucket()}/{_EVALUATIONS}"
+            options["evaluation_config"] = evaluation.config(parent=parent, folder=folder)
         # google-genai has no field for the service account; the body does.
         extra = {"serviceAccount": spec.service_account} if spec.service_account else None
         options["http_options"] = types.HttpOptions(timeout=int(_CREATE_TIMEOUT * 1000), extra_body=extra)
@@ -352,6 +425,12 @@ class TuningClient:
                 training_dataset=types.TuningDataset(gcs_uri=training),
                 config=config,
             )
+
+
+def _speed(job: TuningJob) -> float | None:
+    """Training tokens per second of a job that has ended; None where it does not tell."""
+    tokens, took = job.billable_tokens, job.progress().elapsed
+    return tokens / took if tokens and took else None
 
 
 def _digest(spec: Spec, training: str, validation: str | None) -> str:

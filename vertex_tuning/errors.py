@@ -11,10 +11,11 @@
     │   ├── JobCancelledError
     │   └── JobTimeoutError     (also a TimeoutError)
     ├── WeightsError            VT70x  weights of a stand-in model
-    ├── PipelineError           VT73x  a pipeline that cannot be run            (also a ValueError)
     ├── HostError               VT79x  a machine that cannot do what it is asked for (also a ValueError)
+    ├── UnknownPriceError       VT795  what nobody knows the price of             (also a ValueError)
     ├── PipelineError           VT71x  a pipeline that cannot be run              (also a ValueError)
     ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
+    ├── LineageError            VT76x  what cannot be noted of a model            (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -39,10 +40,12 @@ __all__ = [
     "JobError",
     "JobFailedError",
     "JobTimeoutError",
+    "LineageError",
     "PipelineError",
     "RewardError",
     "ServiceError",
     "SpecError",
+    "UnknownPriceError",
     "VertexTuningError",
     "WeightsError",
 ]
@@ -181,12 +184,25 @@ class HostError(VertexTuningError, ValueError):
     """A machine that there is not, that lacks the memory, or on which our code cannot do what it is asked to."""
 
 
+class UnknownPriceError(VertexTuningError, ValueError):
+    """The catalog has no price for something; what is known of it, the tokens, is in `estimate`."""
+
+    def __init__(self, rule: str, what: str, *, estimate: Any = None, **rest: Any) -> None:
+        self.estimate = estimate
+        """A `cost.Estimate` without its money."""
+        super().__init__(rule, what, **rest)
+
+
 class RewardError(VertexTuningError, ValueError):
     """A reward that cannot be computed as it is written."""
 
 
 class EvaluationError(VertexTuningError, ValueError):
     """Answers that cannot be measured, or systems that cannot be compared, in the way that was asked for."""
+
+
+class LineageError(VertexTuningError, ValueError):
+    """Something that cannot be noted of a model."""
 
 
 class WeightsError(VertexTuningError):

@@ -51,6 +51,25 @@ class Progress:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointEvaluation:
+    """What was measured of one checkpoint."""
+
+    checkpoint_id: str
+    """Empty for the result itself, where no checkpoints are kept."""
+    scores: dict[str, float]
+    """By metric and aggregate: `exact_match`, `rouge`, `pointwise`: the mean; `rouge stddev`... A second metric of a kind is
+    `rouge (2)`."""
+    output_uri: str
+    """`gs://` folder with every answer, and what was found of it."""
+    error: str
+    """Why there are no scores; empty where there are."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+
 class TuningJob(FollowedJob[Progress]):
     """A tuning job; a handle, which may be made again from its name at any time."""
 
@@ -79,6 +98,13 @@ class TuningJob(FollowedJob[Progress]):
     def labels(self) -> dict[str, str]:
         """Labels, the key of `tune()` among them."""
         return dict(self._resource.labels or {})
+
+    @property
+    def billable_tokens(self) -> int | None:
+        """Training tokens that are paid for, over all epochs, as the service counted them; None where it tells none."""
+        stats = _data_stats(self._resource)
+        tokens = getattr(stats, "total_billable_token_count", None)
+        return int(tokens) if tokens is not None else None
 
     # Following
 
@@ -138,6 +164,10 @@ class TuningJob(FollowedJob[Progress]):
             (self.state, resource.end_time),
         ]
         return [{"time": time.isoformat(), "event": event} for event, time in found if time is not None]
+
+    def evaluations(self) -> list[CheckpointEvaluation]:
+        """What the service measured of each checkpoint, as of the last answer; empty where it has not, or was not asked to."""
+        return [_evaluation(run) for run in self._resource.evaluate_dataset_runs or ()]
 
     def result(self, *, timeout: float | None = None) -> TunedModel:
         """Wait for the tuned model.
@@ -220,3 +250,36 @@ def _data_stats(resource: types.TuningJob) -> Any:
     )
     found = next((found for name in fields if (found := getattr(stats, name, None)) is not None), None)
     return getattr(found, "training_dataset_stats", found)
+
+
+_VALUES = {
+    "exact_match_metric_value": "exact_match",
+    "bleu_metric_value": "bleu",
+    "rouge_metric_value": "rouge",
+    "pointwise_metric_result": "pointwise",
+}
+"""Fields of an aggregate, and what is measured by it."""
+
+
+def _evaluation(run: types.EvaluateDatasetRun) -> CheckpointEvaluation:
+    response = run.evaluate_dataset_response
+    output = response.aggregation_output if response else None
+    scores: dict[str, float] = {}
+    for result in (output and output.aggregation_results) or ():
+        aggregate = name_of(result.aggregation_metric).lower()
+        for field, name in _VALUES.items():
+            score = getattr(getattr(result, field), "score", None)
+            if score is None:
+                continue
+            key = name if aggregate in ("average", "") else f"{name} {aggregate.replace('_', ' ')}"
+            number = 1
+            while (found := key if number == 1 else f"{key} ({number})") in scores:
+                number += 1
+            scores[found] = float(score)
+    info = response.output_info if response else None
+    return CheckpointEvaluation(
+        run.checkpoint_id or "",
+        scores,
+        (info.gcs_output_directory if info else "") or "",
+        (run.error.message if run.error else "") or "",
+    )

@@ -119,6 +119,9 @@ def used() -> set[str]:
     cells += [catalog.price(model, method) for model in TUNED for method in MODELS[model].methods]
     cells += [catalog.inference_factor(model) for model in TUNED]
     cells += [catalog.batch_discount(), *(catalog.counted(method) for method in catalog.METHODS)]
+    cells += [cell for model in MODELS for cell in catalog.answer_prices(model)]
+    cells += [*catalog.text_tokens().values(), *catalog.assumed().values()]
+    cells += [cell for model in MODELS.values() for cell in catalog.media_tokens(model.group).values()]
     chips = [row["source"] for row in tomllib.loads((FOLDER / "hosts.toml").read_text())["chips"].values()]
     return (
         {cell.source.name for cell in cells}

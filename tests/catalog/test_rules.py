@@ -30,7 +30,9 @@ FAMILIES = {
     "WeightsError": "7",
     "PipelineError": "7",
     "HostError": "7",
+    "UnknownPriceError": "7",
     "EvaluationError": "7",
+    "LineageError": "7",
     "RewardError": "9",
 }
 

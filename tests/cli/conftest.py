@@ -191,7 +191,7 @@ def tuned(tuning: Done) -> str:
 @pytest.fixture(scope="session")
 def job(tuning: Done, tuned: str) -> str:
     """Name of the job that made it."""
-    return tuning.err.splitlines()[0]
+    return next(line for line in tuning.err.splitlines() if "/tuningJobs/" in line)
 
 
 @pytest.fixture

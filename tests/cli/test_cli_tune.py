@@ -27,6 +27,9 @@ def test_a_file_goes_in_and_a_model_comes_out(tuning, tuned, job):
     assert "/endpoints/" in endpoint
     assert "/tuningJobs/" in job
     said = tuning.err.splitlines()
+    # What it costs is said before it is asked for.
+    assert said[0] == "100 rows, 2 epochs: 2,500 to 4,170 tokens, US$0.01 to 0.02 on Vertex AI"
+    assert said[1] == job
     assert any(line.startswith("succeeded, step ") and "loss" in line for line in said)
     assert f"vertex-tuning models generate {tuned}" in tuning.err
     assert "from google import genai" in tuning.err
@@ -55,7 +58,20 @@ def test_json_is_a_line_per_change_and_one_with_the_model(cli, train):
     assert changes[-1]["tokens_per_second"] > 0
     assert set(last["model"]) >= {"name", "version", "endpoint", "output_uri"}
     watched = cli("jobs", "watch", changes[0]["name"], "--json")
-    assert watched.lines[-1] == last
+    assert watched.lines[-1] == {"model": last["model"]}
+    assert last["estimate"]["tokens"][0] < last["estimate"]["tokens"][1]
+
+
+def test_each_checkpoint_is_measured_where_that_is_asked_for(cli, train):
+    arguments = ("--validation", str(train), "--evaluate", "exact_match", "--evaluate", "bleu")
+    done = cli(*tune(train, *arguments, "--json"))
+    assert done.status == 0, done.err
+    (one,) = done.lines[-1]["evaluations"]
+    assert one["scores"].keys() >= {"exact_match", "bleu"}
+    assert one["output_uri"].startswith("gs://")
+    refused = cli(*tune(train, "--evaluate", "exact_match"))
+    assert refused.status == 1
+    assert "checkpoints are measured on the validation set" in refused.err
 
 
 def test_without_waiting_it_says_how_to_follow(cli, train, emulator):

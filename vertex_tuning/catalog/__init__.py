@@ -2,7 +2,8 @@
 
 models.toml     models x methods x regions x adapter sizes
 limits.toml     how much of what a data set may hold
-prices.toml     what tuning costs, as far as that is known
+prices.toml     what tuning costs, and what answers cost, as far as that is known
+tokens.toml     how many tokens there are in what is not counted yet
 hosts.toml      the machines on which our container trains
 sources.toml    where each cell of these comes from, and of which day it is
 stand_ins.toml  open models that the emulator trains and serves in their place
@@ -20,12 +21,16 @@ from functools import cache
 
 from vertex_tuning.catalog.combinations import Combination, Fit, fit, tuning
 from vertex_tuning.catalog.figures import (
+    answer_prices,
+    assumed,
     batch_discount,
     counted,
     inference_factor,
     limit_cells,
     limits,
+    media_tokens,
     price,
+    text_tokens,
     training_prices,
 )
 from vertex_tuning.catalog.hosts import Host, host, hosts
@@ -46,6 +51,8 @@ __all__ = [
     "Source",
     "StandIn",
     "WeightPackage",
+    "answer_prices",
+    "assumed",
     "base_model",
     "batch_discount",
     "cell",
@@ -59,6 +66,7 @@ __all__ = [
     "labelled_data",
     "limit_cells",
     "limits",
+    "media_tokens",
     "models",
     "newest",
     "price",
@@ -67,6 +75,7 @@ __all__ = [
     "stand_in",
     "stand_in_for",
     "stand_ins",
+    "text_tokens",
     "training_prices",
     "tuning",
 ]

@@ -89,6 +89,47 @@ def batch_discount() -> Cell:
     return cells_from(read("prices.toml")["batch"], "prices.batch")["discount"]
 
 
+def answer_prices(model: str) -> tuple[Cell, Cell]:
+    """USD per million tokens of what a base model is asked, and of what it answers; None where that is not known.
+
+    Raises:
+        SpecError: VT301, the model is not in the catalog.
+    """
+    name = base_model(model).id
+    asked, answered = (
+        cells_from(read("prices.toml")[table], f"prices.{table}").get(name) or _unknown(table, name)
+        for table in ("asked", "answered")
+    )
+    return asked, answered
+
+
+@cache
+def text_tokens() -> dict[str, Cell]:
+    """Characters per token."""
+    return cells_from(read("tokens.toml")["text"], "tokens.text")
+
+
+@cache
+def media_tokens(group: str) -> dict[str, Cell]:
+    """Tokens of a file, (least, most), for a group of models; one that is not known is taken for the newest."""
+    tables = read("tokens.toml")["media"]
+    name = group if group in tables else next(iter(tables))
+    return _ranges(tables[name], f"tokens.media.{name}")
+
+
+@cache
+def assumed() -> dict[str, Cell]:
+    """What an estimate goes by where nothing is said, (least, most)."""
+    return _ranges(read("tokens.toml")["assumed"], "tokens.assumed")
+
+
+def _ranges(table: dict[str, Any], where: str) -> dict[str, Cell]:
+    return {
+        name: Cell(tuple(cell.value), cell.source, cell.note)
+        for name, cell in cells_from(table, where).items()
+    }
+
+
 def counted(method: str) -> Cell:
     """Which tokens of a job are paid for, in words."""
     return cells_from(read("prices.toml")["counted"], "prices.counted")[method]

@@ -36,6 +36,7 @@ _COMMANDS = {
     "data": ("vertex_tuning.cli.data:data", "Look at data sets before they cost anything."),
     "reward": ("vertex_tuning.cli.reward:reward", "Try rewards for reinforcement tuning."),
     "tune": ("vertex_tuning.cli.tune:tune", "Tune a model."),
+    "cost": ("vertex_tuning.cli.cost:cost", "What answers cost, before they are asked for."),
     "train": (
         "vertex_tuning.cli.train:train",
         "Train in a container of ours, on machines that you choose.",
@@ -51,6 +52,7 @@ _COMMANDS = {
         "vertex_tuning.cli.evaluate:evaluate",
         "Hold a tuned model against another: is it better, and how sure is that?",
     ),
+    "lineage": ("vertex_tuning.cli.lineage:lineage", "See what a model was made from."),
     "prompts": ("vertex_tuning.cli.prompts:prompts", "Save prompts with the service, and version them."),
     "pipeline": (
         "vertex_tuning.cli.pipeline:pipeline",

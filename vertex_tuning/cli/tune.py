@@ -13,6 +13,9 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
 
 if TYPE_CHECKING:
+    from vertex_tuning.client import TuningClient
+    from vertex_tuning.cost import Estimate
+    from vertex_tuning.jobs import TuningJob
     from vertex_tuning.specs import Spec
 
 _Command = Callable[..., None]
@@ -51,6 +54,9 @@ _LAST = (
     click.option("--service-account", help="Account that the job runs as."),
     click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the job to its end."),
     click.option("--again", is_flag=True, help="Start another job even where an identical one runs."),
+    click.option(
+        "--estimate", "only_estimate", is_flag=True, help="Say what it would cost, and start nothing."
+    ),
     _common.target_options,
 )
 
@@ -98,8 +104,15 @@ def tune() -> None:
 @_way(
     *_OPEN,
     click.option("--output-uri", help="gs:// folder for the checkpoints (open models)."),
+    click.option(
+        "--evaluate",
+        "metrics",
+        multiple=True,
+        metavar="METRIC",
+        help="Measure each checkpoint on the validation set: exact_match, bleu, rougeL... May be given again.",
+    ),
 )
-def supervised(**fields: Any) -> None:
+def supervised(metrics: tuple[str, ...], **fields: Any) -> None:
     """Teach a model by the examples in TRAINING.
 
     TRAINING is a JSONL file or a gs:// URI. A file is checked and uploaded first; nothing is sent where it has a fault.
@@ -112,7 +125,7 @@ def supervised(**fields: Any) -> None:
     """
     from vertex_tuning.specs import SupervisedTuning
 
-    _tune(SupervisedTuning, **fields)
+    _tune(SupervisedTuning, evaluation=list(metrics) or None, **fields)
 
 
 @tune.command()
@@ -202,6 +215,7 @@ def _tune(
     adapter_size: str | None,
     wait: bool,
     again: bool,
+    only_estimate: bool,
     where: dict[str, str],
     as_json: bool,
     **fields: Any,
@@ -214,11 +228,15 @@ def _tune(
         **fields,
     )
     with _common.open_client(where) as client:
+        if only_estimate:
+            _print_estimate(client.estimate(spec), as_json=as_json)
+            return
+        cost = _told_cost(client, spec, as_json=as_json)
         with _follow.upload_progress() as progress:
             job = client.tune(spec, again=again, progress=progress)
         if not wait:
             if as_json:
-                _common.print_json(job.to_json())
+                _common.print_json({**job.to_json(), **cost})
             else:
                 click.echo(job.name)
                 _common.say(f"Follow it: {_common.again(f'jobs watch {job.name}', where)}")
@@ -227,8 +245,10 @@ def _tune(
             _common.say(job.name)
         _follow.follow(job, as_json=as_json, where=where)
         model = job.result()
+        if not as_json:
+            _print_evaluations(job)
         if as_json:
-            _common.print_json_line({"model": model.to_json()})
+            _common.print_json_line({"model": model.to_json(), **cost, **_evaluations(job)})
         elif model.endpoint:
             click.echo(f"Tuned model: {model.name}\nEndpoint:    {model.endpoint}")
             ask = _common.again(f'models generate {model.name} "..."', where)
@@ -237,6 +257,61 @@ def _tune(
             click.echo(f"Checkpoints: {model.output_uri}")
             deploy = _common.again(f"models deploy {shlex.quote(model.output_uri)}", where)
             _common.say(f"To have it answer: {deploy}")
+
+
+def _evaluations(job: TuningJob) -> dict[str, Any]:
+    found = job.evaluations()
+    return {"evaluations": [one.to_json() for one in found]} if found else {}
+
+
+def _print_evaluations(job: TuningJob) -> None:
+    for one in job.evaluations():
+        scores = ", ".join(f"{name} {score:.3f}" for name, score in one.scores.items())
+        _common.say(f"Checkpoint {one.checkpoint_id or 'at the end'}: {scores or one.error}")
+
+
+def _told_cost(client: TuningClient, spec: Spec, *, as_json: bool) -> dict[str, Any]:
+    """Say what a job will cost, before it starts: it starts all the same, whether that is known or not."""
+    from vertex_tuning.data import in_cloud_storage
+    from vertex_tuning.errors import UnknownPriceError
+
+    if in_cloud_storage(spec.training):
+        return {}
+    try:
+        estimate = client.estimate(spec)
+    except UnknownPriceError as error:
+        if (estimate := error.estimate) is None:
+            return {}
+    if not as_json:
+        _common.say(str(estimate))
+    return {"estimate": estimate.to_json()}
+
+
+def _print_estimate(estimate: Estimate, *, as_json: bool) -> None:
+    from vertex_tuning.cost import between, dollars
+
+    if as_json:
+        _common.print_json(estimate.to_json())
+        return
+    _common.print_table(
+        ["what is paid for", "tokens", "USD per million", "in all", "by whom"],
+        (
+            (
+                item.name,
+                between(item.tokens),
+                "unknown" if item.usd_per_million is None else f"{item.usd_per_million:.2f}",
+                "unknown" if item.usd is None else dollars(item.usd),
+                item.source,
+            )
+            for item in estimate.items
+        ),
+        empty="Nothing.",
+    )
+    click.echo(f"\n{estimate}")
+    _common.say(f"Paid for: {estimate.counted}.")
+    _common.say(f"Tokenizer: {estimate.tokenizer}.")
+    for note in estimate.notes:
+        _common.say(note)
 
 
 def _pair(label: str) -> tuple[str, str]:

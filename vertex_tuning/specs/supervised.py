@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import field_validator
+
+from vertex_tuning.errors import Fault
 from vertex_tuning.specs._open import OpenModelSpec
+from vertex_tuning.specs.evaluation import EvaluationConfig
 
 
 class SupervisedTuning(OpenModelSpec):
@@ -15,3 +19,19 @@ class SupervisedTuning(OpenModelSpec):
 
     training: Any
     """JSONL in GenerateContent form: a path, a `gs://` URI, or rows."""
+
+    evaluation: EvaluationConfig | None = None
+    """What the service measures of every checkpoint, on the validation set: an `EvaluationConfig`, or its metrics alone:
+    `["exact_match", "rougeL"]`. `TuningJob.evaluations` has what it found."""
+
+    @field_validator("evaluation", mode="before")
+    @classmethod
+    def _metrics_alone(cls, given: Any) -> Any:
+        return {"metrics": list(given)} if isinstance(given, list | tuple) else given
+
+    def _faults(self, wrong: set[Any]) -> list[Fault]:
+        faults = super()._faults(wrong)
+        if self.evaluation is not None and self.validation is None and "evaluation" not in wrong:
+            what = "checkpoints are measured on the validation set, and there is none"
+            faults.append(Fault("VT315", what, "evaluation", fix="validation=..."))
+        return faults

@@ -14,6 +14,7 @@ and under `torchrun`.
     distillation.py    learn a teacher's answers
     step_by_step.py    learn its labels and its rationales, as two tasks
     answering.py   no training: answers, and what they are worth
+    held_out.py    which short answers a model would say, without generating any
     loop.py        the loop that they share: batches, steps, checkpoints, resuming, measuring
     config.py      what a run is told
     examples.py    rows as tokens, batches as tensors, faults as one error

@@ -25,7 +25,7 @@ from vertex_tuning.data.folders import download_folder
 from vertex_tuning.errors import PipelineError
 from vertex_tuning.pipelines import simulated
 from vertex_tuning.pipelines.steps._step import read_json, step, write, write_json
-from vertex_tuning.pipelines.steps.tuning import STEP, cancelled_where_we_are_stopped, key_of
+from vertex_tuning.pipelines.steps.tuning import STEP, Stoppable, key_of
 
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
@@ -389,19 +389,25 @@ def _run(
     A step that is tried again takes up the job that it began, as `tuning.tune` does.
     """
     config = {"model": _weights(weights), "max_tokens": 512, **given}
-    begun = custom.runs(client.connection, filter=f'labels.{STEP}="{key_of(place)}"')
+    key = key_of(place)
+    begun = custom.runs(client.connection, filter=f'labels.{STEP}="{key}"')
     if begun:
         log.info("this step began a job before, and takes it up again")
-    labels = {STEP: key_of(place)}
-    run = (
-        begun[0]
-        if begun
-        else custom.start_training(
-            client, method, config, host=host, display_name=f"rlhf-{method}", labels=labels, again=True
+    with Stoppable() as stoppable:
+        run = stoppable.of(
+            begun[0]
+            if begun
+            else custom.start_training(
+                client,
+                method,
+                config,
+                host=host,
+                display_name=f"rlhf-{method}",
+                labels={STEP: key},
+                again=True,
+            )
         )
-    )
-    log.info("%s", run.name)
-    with cancelled_where_we_are_stopped(run):
+        log.info("%s", run.name)
         for now in run.follow():
             log.info("%s", {key: value for key, value in now.to_json().items() if value not in ("", None)})
     return run.result()

@@ -1,0 +1,80 @@
+"""What tuning and answers cost, said before anything is started."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.conftest import BASE, write_rows
+
+
+def test_an_estimate_starts_nothing(cli, train):
+    before = cli("jobs", "list", "--json").out
+    done = cli("tune", "supervised", str(train), "--base-model", BASE, "--epochs", "2", "--estimate")
+    assert done.status == 0, done.err
+    assert "training" in done.out
+    assert "100 rows, 2 epochs: " in done.out.splitlines()[-1]
+    assert "US$" in done.out.splitlines()[-1]
+    assert "Tokenizer: none: 3 to 5 characters a token" in done.err
+    assert "times the epochs" in done.err
+    assert cli("jobs", "list", "--json").out == before
+    found = cli("tune", "supervised", str(train), "--base-model", BASE, "--estimate", "--json").json
+    assert found["epochs"] == [1, 10]
+    assert found["items"][0]["usd_per_million"] == 5.0
+
+
+def test_a_price_that_nobody_knows_is_told_with_the_tokens_and_stops_no_job(cli, train):
+    arguments = ("tune", "supervised", str(train), "--base-model", "gemini-3.5-flash", "--epochs", "1")
+    done = cli(*arguments, "--estimate")
+    assert done.status == 1
+    assert "VT795" in done.err
+    assert "training tokens, in 100 rows" in done.err
+    started = cli(*arguments, "--no-wait", "--json")
+    assert started.status == 0, started.err
+    assert started.json["estimate"]["usd"] is None
+    assert started.json["estimate"]["rows"] == 100
+    cli("jobs", "cancel", started.json["name"], "--no-wait")
+
+
+def test_answers_are_priced_by_the_thousand_or_for_a_file(cli, tmp_path):
+    said = cli("cost", BASE, "--prompt-tokens", "400", "--answer-tokens", "50")
+    assert said.out == "1,000 answers of gemini-2.5-flash: US$0.24 on Vertex AI\n"
+    assert "third party" in said.err, "whose figures these are"
+    prompts = write_rows(tmp_path / "prompts.jsonl", [{"prompt": "q" * 300}] * 7)
+    found = cli(
+        "cost",
+        "gemini-3.5-flash",
+        "--prompts",
+        str(prompts),
+        "--answer-tokens",
+        "50",
+        "--tuned",
+        "--batch",
+        "--json",
+    ).json
+    assert (found["rows"], found["prompt_tokens"]) == (7, [60, 100])
+    assert found["usd"] == pytest.approx(
+        [7 * (tokens * 1.5 + 50 * 9) * 1.5 / 2 / 1e6 for tokens in (60, 100)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--answer-tokens", "50"], "one of --prompts and --prompt-tokens"),
+        (["--answer-tokens", "-1", "--prompt-tokens", "1"], "range"),
+    ],
+)
+def test_what_cannot_be_priced_is_told_so(cli, arguments, words):
+    done = cli("cost", BASE, *arguments)
+    assert done.status == 2
+    assert words in done.err
+
+
+def test_an_unknown_price_is_no_price(cli):
+    done = cli(
+        "cost", "google/gemma3@gemma-3-4b-it", "--prompt-tokens", "1", "--answer-tokens", "1", "--json"
+    )
+    assert done.status == 1
+    assert json.loads(done.out)["error"]["rule"] == "VT795"
