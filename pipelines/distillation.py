@@ -52,8 +52,8 @@ def build(profile: Profile) -> Any:
             test_data: Held-out rows with labels, a gs:// URI of JSONL.
             teacher: A model of the catalog, or the name of a tuned one.
             labels: What may be answered; left out where the prompt has them.
-            prompt: The teacher's prompt: TOML with labels, instruction and examples, or a gs:// URI of it; empty: the question alone.
-            annotated_data: Rows that people labelled with reasons, a gs:// URI: the teacher is tuned on them first. Empty: it is not.
+            prompt: The teacher's prompt: TOML with labels and examples, or a gs:// URI of it; empty: the question alone.
+            annotated_data: Rows that people labelled with reasons, a gs:// URI: the teacher is tuned on them; empty: it is not.
             teacher_epochs: Passes over them; 0: the service's choice.
             teacher_adapter_size: Rank of the teacher's adapter; 0: the service's choice.
             teacher_learning_rate_multiplier: Factor on the recommended learning rate; 0: the service's choice.
