@@ -1,9 +1,10 @@
 """Simulated preferences: what the sample run of `rlhf` learns from in the place of people's.
 
 The texts are real: sentences of film reviews. The task is to shorten one, and the preferences follow a stated rule: of two
-answers the one is preferred whose words are more like the content words of the text, by token F1. It pays for content that is
-kept, and charges for every other word: two wishes against each other. The reward model sees nothing of the rule but who won; the
-rule itself is the independent measure. That it is a rule and no people is said wherever its preferences go.
+answers the one is preferred whose words are more like the content words of the text, by token F1; of two that are alike in that,
+the shorter. It pays for content that is kept, and charges for every other word: two wishes against each other. The reward model
+sees nothing of the rule but who won; token F1 itself is the independent measure. That it is a rule and no people is said wherever
+its preferences go.
 
 Demonstrations come from simulated writers too, each with habits of his own: how many content words he keeps, and how many others.
 """
@@ -20,7 +21,7 @@ from typing import Any
 from vertex_tuning import metrics
 
 NOTE = "simulated preferences: a stated rule over real text, no people"
-RULE = "token F1 of the answer against the content words of the text"
+RULE = "token F1 of the answer against the content words of the text; of two that have the same, the shorter"
 SYSTEM = "Shorten the text."
 REFERENCE = "content"
 """Name of the reference that holds the content words."""
@@ -95,7 +96,7 @@ def preference(text: str, answers: Sequence[str]) -> dict[str, Any] | None:
         text: What was to be shortened.
         answers: Two, in the order in which they stand in the row.
     """
-    worth = [rule(text, answer) for answer in answers]
+    worth = [(rule(text, answer), -len(answer.split())) for answer in answers]
     if worth[0] == worth[1] or not all(answer.strip() for answer in answers):
         return None
     completions = [

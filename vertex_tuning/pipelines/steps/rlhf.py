@@ -227,6 +227,7 @@ def reward_model(
         "training": str(Path(preferences) / PAIRS),
         "validation": str(Path(preferences) / HELD_OUT_PAIRS),
         "initial": model,
+        "mode": "adapter",
         "epochs": epochs,
         "learning_rate": learning_rate,
         "seed": seed,
@@ -383,12 +384,21 @@ def _trained(method: str, given: Mapping[str, Any], weights: str, host: str, pla
 def _run(
     client: TuningClient, method: str, given: Mapping[str, Any], weights: str, host: str, place: str
 ) -> Trained:
-    """A custom job of this step, followed to its end; cancelled where the step is asked to end."""
+    """The custom job of this step, followed to its end; cancelled where the step is asked to end.
+
+    A step that is tried again takes up the job that it began, as `tuning.tune` does.
+    """
     config = {"model": _weights(weights), "max_tokens": 512, **given}
+    labels = {STEP: key_of(place)}
+    begun = custom.runs(client.connection, filter=f'labels.{STEP}="{key_of(place)}"')
+    if begun:
+        log.info("this step began a job before, and takes it up again")
     with Stoppable() as stoppable:
         run = stoppable.of(
-            custom.start_training(
-                client, method, config, host=host, display_name=f"rlhf-{method}", labels={STEP: key_of(place)}
+            begun[0]
+            if begun
+            else custom.start_training(
+                client, method, config, host=host, display_name=f"rlhf-{method}", labels=labels, again=True
             )
         )
         log.info("%s", run.name)

@@ -153,7 +153,7 @@ def _report(
         f"(95 %: {low:.1%} to {high:.1%}). Its calibration error is {about['calibration_error']:.3f}."
     )
     bins = tuple(Bin(**one) for one in about["calibration"])
-    sure = Calibration(bins, about["calibration_error"], about.get("brier", float("nan")), about["pairs"])
+    sure = Calibration(bins, about["calibration_error"], about["brier"], about["pairs"])
     report.add(Calibrated("How sure it is, and how right", sure))
     report.section("On the way")
     report.prose(
