@@ -2,14 +2,14 @@
 
     python scripts/sample_signals.py    writes samples/data/signals-{teacher,questions,held-out}.jsonl; the same bytes every time
 
-An entry tells, among other things, whether a lamp of some colour was on. A warm colour that is on is `positive`, and so is a
-cold one that is off; else the entry is `negative`. So a reader has to find the lamp among other things that have colours or are
+An entry tells, among other things, whether a lamp of some colour was on. A warm colour that is on is `positive`, and so is a cold
+one that is off; else the entry is `negative`. So a reader has to find the lamp among other things that have colours or are
 on, and to turn what its colour says round where it is off: the label is a composition, which labels alone teach badly, and the
 steps to it quickly. That makes the mechanism of step-by-step distillation visible on models of half a million parameters.
 
-The entries are synthetic, and their labels have no noise. `teacher` stands for what people annotate, with their reasons: the
-teacher learns from it. `questions` has the true label beside it only to tell how often the teacher agrees (`gold`). No entry
-stands in two files.
+The entries are synthetic, and their labels have no noise. `teacher` is what people annotated, with their reasons: the teacher
+learns from it. `questions` has people's label beside it only to tell how often the teacher agrees (`gold`). No entry stands in
+two files.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ def entry(pick: random.Random) -> tuple[str, str, str]:
     sentences = [told(LAMPS, colour=colour, state=state)]
     sentences += [told(OTHERS) for _ in range(pick.randrange(1, 4))]
     pick.shuffle(sentences)
+    sign = "positive" if warm else "negative"
     label = "positive" if warm == on else "negative"
-    return " ".join(sentences), label, f"{colour} lamp {state}, {label}"
+    return " ".join(sentences), label, f"The lamp is {colour}: {sign}. It is {state}: {label}"
 
 
 def rows() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -16,6 +16,7 @@ from vertex_tuning import data
 from vertex_tuning.batches import Batches, BatchJob, BatchProgress, BatchResult
 from vertex_tuning.following import FollowedJob
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
+from vertex_tuning.lineage import Lineage, Link
 from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
 from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
@@ -63,6 +64,7 @@ class AsyncTuningClient:
         self.models = AsyncModels(client.models)
         self.batches = AsyncBatches(client.batches)
         self.prompts = AsyncPrompts(client.prompts)
+        self.lineage = AsyncLineage(client.lineage)
 
     async def __aenter__(self) -> AsyncTuningClient:
         return self
@@ -119,10 +121,17 @@ class AsyncTuningClient:
         return await asyncio.to_thread(lambda: self._client.upload(dataset, progress=progress))
 
     async def tune(
-        self, spec: Spec, *, again: bool = False, progress: data.UploadProgress | None = None
+        self,
+        spec: Spec,
+        *,
+        again: bool = False,
+        progress: data.UploadProgress | None = None,
+        note: Mapping[str, Any] | None = None,
     ) -> AsyncTuningJob:
         """`TuningClient.tune`, awaited."""
-        job = await asyncio.to_thread(lambda: self._client.tune(spec, again=again, progress=progress))
+        job = await asyncio.to_thread(
+            lambda: self._client.tune(spec, again=again, progress=progress, note=note)
+        )
         return AsyncTuningJob(job)
 
     async def batch_predict(
@@ -298,6 +307,27 @@ class AsyncPrompts:
     async def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> None:
         """`Prompts.delete`, awaited."""
         await asyncio.to_thread(self._prompts.delete, prompt, version)
+
+
+class AsyncLineage:
+    """`Lineage`, awaited."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+
+    async def of(self, model: AsyncTunedModel | TunedModel | str) -> Link:
+        """`Lineage.of`, awaited."""
+        return await asyncio.to_thread(self._lineage.of, _plain(model))
+
+    async def note(
+        self, model: AsyncTunedModel | TunedModel | str, kind: str, body: Mapping[str, Any], **options: Any
+    ) -> str:
+        """`Lineage.note`, awaited; options as there."""
+        return await asyncio.to_thread(lambda: self._lineage.note(_plain(model), kind, body, **options))
+
+
+def _plain(model: AsyncTunedModel | TunedModel | str) -> TunedModel | str:
+    return model.sync if isinstance(model, AsyncTunedModel) else model
 
 
 class AsyncModel:

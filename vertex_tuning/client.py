@@ -15,6 +15,7 @@ from vertex_tuning.connection import Connection, open_connection
 from vertex_tuning.errors import UnknownPriceError
 from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL, Journal
+from vertex_tuning.lineage import Lineage
 from vertex_tuning.models import Model, Models
 from vertex_tuning.once import Once
 from vertex_tuning.prompts import Prompts
@@ -75,6 +76,7 @@ class TuningClient:
         self.models = Models(connection)
         self.batches = batches.Batches(connection)
         self.prompts = Prompts(connection)
+        self.lineage = Lineage(connection)
         self._journal = Journal(settings.home() / "journal")
 
     def __enter__(self) -> TuningClient:
@@ -280,7 +282,12 @@ class TuningClient:
         return data.upload(self.connection, dataset, progress=progress)
 
     def tune(
-        self, spec: Spec, *, again: bool = False, progress: data.UploadProgress | None = None
+        self,
+        spec: Spec,
+        *,
+        again: bool = False,
+        progress: data.UploadProgress | None = None,
+        note: Mapping[str, Any] | None = None,
     ) -> TuningJob:
         """Check the spec and the data, upload, and start the job.
 
@@ -291,6 +298,7 @@ class TuningClient:
             spec: What to do.
             again: Start another job even where an identical one runs.
             progress: Told how the upload goes: (bytes done, bytes in all).
+            note: What else is to be known of the model's lineage: the run of a pipeline, say.
 
         Raises:
             SpecError: The model cannot be tuned in this location.
@@ -305,9 +313,13 @@ class TuningClient:
             found = self._once.identical(digest)
             if found is not None:
                 return found
-        return self._once.create(
-            digest, lambda key: TuningJob(self.connection, self._ask(spec, training, validation, key))
-        )
+        uris = {"training": training, **({"validation": validation} if validation else {})}
+
+        def ask(key: str) -> TuningJob:
+            self.lineage.begin(key, spec, uris, note)
+            return TuningJob(self.connection, self._ask(spec, training, validation, key))
+
+        return self._once.create(digest, ask)
 
     def _data_sets(self, spec: Spec, progress: data.UploadProgress | None) -> tuple[str, str | None]:
         """Both sets, checked before the first byte is sent, as `gs://` URIs."""

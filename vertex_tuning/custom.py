@@ -457,7 +457,7 @@ def _job(
 
 
 def _needed(connection: Connection, method: str, given: dict[str, Any]) -> int | None:
-    shape = _shape(connection, str(given["model"]))
+    shape = shape_of(connection, str(given["model"]))
     if shape is None:
         return None
     whole: dict[str, Any] = {one.name: one.default for one in fields(TrainingConfig)} | given
@@ -478,7 +478,8 @@ def _smaller(given: dict[str, Any]) -> str:
     return ", or ".join(ways)
 
 
-def _shape(connection: Connection, model: str) -> fitting.Shape | None:
+def shape_of(connection: Connection, model: str) -> fitting.Shape | None:
+    """How large a model is, from a folder here or at a `gs://` URI; None where it holds no such weights."""
     if not model.startswith("gs://"):
         folder = Path(model)
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []

@@ -15,6 +15,7 @@
     ├── UnknownPriceError       VT795  what nobody knows the price of             (also a ValueError)
     ├── PipelineError           VT71x  a pipeline that cannot be run              (also a ValueError)
     ├── EvaluationError         VT75x  what cannot be measured or compared        (also a ValueError)
+    ├── LineageError            VT76x  what cannot be noted of a model            (also a ValueError)
     └── RewardError             VT9xx  a reward that cannot be computed           (also a ValueError)
 
 An error is a small piece of help: what is wrong, where, why that matters, what to do; the rule id is explained in
@@ -39,6 +40,7 @@ __all__ = [
     "JobError",
     "JobFailedError",
     "JobTimeoutError",
+    "LineageError",
     "PipelineError",
     "RewardError",
     "ServiceError",
@@ -197,6 +199,10 @@ class RewardError(VertexTuningError, ValueError):
 
 class EvaluationError(VertexTuningError, ValueError):
     """Answers that cannot be measured, or systems that cannot be compared, in the way that was asked for."""
+
+
+class LineageError(VertexTuningError, ValueError):
+    """Something that cannot be noted of a model."""
 
 
 class WeightsError(VertexTuningError):

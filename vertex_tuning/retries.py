@@ -50,6 +50,7 @@ _NOT_READABLE = {
     "google.resumable_media.common.DataCorruption",
     "json.decoder.JSONDecodeError",
 }
+_KUBEFLOW = "kfp_server_api.exceptions.ApiException"
 _GAVE_UP = "google.api_core.exceptions.RetryError"
 _ANSWERED = {
     "google.cloud.storage.exceptions.InvalidResponse",
@@ -122,6 +123,10 @@ def _service_error(error: BaseException) -> ServiceError | None:
     if "google.api_core.exceptions.GoogleAPICallError" in kinds:
         status = getattr(getattr(error, "grpc_status_code", None), "name", None)
         return _answered(_number(code), status, _own_words(error) or message)
+    if _KUBEFLOW in kinds:
+        words = str(getattr(error, "body", None) or getattr(error, "reason", None) or message)
+        status = getattr(error, "status", None)
+        return _answered(_number(status), None, words) if status else _unanswered(words)
     if _GAVE_UP in kinds:
         cause = getattr(error, "cause", None)
         found = _service_error(cause) if cause is not None else None

@@ -32,6 +32,7 @@ FAMILIES = {
     "HostError": "7",
     "UnknownPriceError": "7",
     "EvaluationError": "7",
+    "LineageError": "7",
     "RewardError": "9",
 }
 

@@ -136,3 +136,16 @@ def test_with_retry_calls_are_made_as_in_a_job_and_counted_by_reward(cli, files,
     assert (found["failed"], found["passing"]) == (0, 0)
     assert found["rewards"]["busy"]["calls"] > found["rewards"]["right"]["calls"] == 2
     assert found["calls"] == found["rewards"]["busy"]["calls"] + 2
+
+
+def test_what_is_no_reward_model_is_not_served(cli, tmp_path):
+    done = cli("reward", "serve", "--reward-model", str(tmp_path))
+    assert done.status == 1
+    assert "VT765" in done.err
+
+
+def test_a_reward_or_a_reward_model_is_served_and_not_both(cli, files, tmp_path):
+    for arguments in ((), (files[0], "--reward-model", str(tmp_path))):
+        done = cli("reward", "serve", *arguments)
+        assert done.status == 2
+        assert "one of the two" in done.err

@@ -112,7 +112,7 @@ def test_a_comparison_says_what_was_gained_and_how_sure_that_is():
     assert found.low < 0.25 < found.high
     assert found.better
     assert found == compare([0, 1, 0, 1] * 25, [1, 1, 0, 1] * 25, measure="exact_match")
-    assert json.loads(json.dumps(found.to_json()))["seeds"] == 1
+    assert type(found).from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 def test_seeds_belong_together_or_share_a_baseline():

@@ -19,6 +19,7 @@ from vertex_tuning.evaluation.reports import (
     Points,
     Series,
     Table,
+    picture,
 )
 from vertex_tuning.evaluation.reports.scales import Scale, ends, number
 from vertex_tuning.metrics import calibration
@@ -120,6 +121,15 @@ def test_a_drawing_is_sound_and_stays_in_its_frame(plot, width):
                 assert -1 <= float(value) <= width + 1, (element.tag, name, value)
             if name in ("y", "y1", "y2", "cy"):
                 assert -1 <= float(value) <= height + 1, (element.tag, name, value)
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.title)
+def test_a_plot_is_a_picture_of_its_own(plot):
+    text = picture(plot)
+    root = ElementTree.fromstring(text)
+    assert plot.title in "".join(root.itertext())
+    assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"url\(|@import|href|<script", text)
 
 
 def test_markdown_has_the_same_words_and_numbers():

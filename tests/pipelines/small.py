@@ -89,6 +89,53 @@ def environment(names: list) -> dict:
     return {name: os.environ.get(name, "") for name in names}
 
 
+@component
+def count(note: str, place: dsl.Output[dsl.Artifact]) -> str:
+    with open(note, "a") as file:
+        file.write("once ")
+    with open(place.path, "w") as file:
+        file.write("here")
+    return place.uri
+
+
+@component
+def linger_after(place: str, seconds: float, note: str):
+    import os
+    import subprocess
+    import time
+
+    daemon = subprocess.Popen(["sleep", str(seconds)], start_new_session=True)
+    with open(note, "w") as file:
+        file.write(f"{os.getpid()} {daemon.pid}")
+    time.sleep(seconds)
+
+
+@dsl.component(base_image="python:3.11", packages_to_install=["pyyaml>=5"])
+def at_hand() -> int:
+    return 1
+
+
+@dsl.component(base_image="python:3.11", packages_to_install=["no-such-package-at-all==1.0"])
+def wanting() -> int:
+    return 1
+
+
+@dsl.pipeline(name="in-two-steps")
+def in_two_steps(counted: str, note: str, seconds: float):
+    counted_ = count(note=counted).set_caching_options(False)
+    linger_after(place=counted_.outputs["Output"], seconds=seconds, note=note).set_caching_options(False)
+
+
+@dsl.pipeline(name="with-packages-at-hand")
+def with_packages_at_hand():
+    at_hand()
+
+
+@dsl.pipeline(name="with-packages-to-install")
+def with_packages_to_install():
+    wanting()
+
+
 @dsl.pipeline(name="chain")
 def chain(text: str = "hello", n: int = 2):
     written = write(text=text)

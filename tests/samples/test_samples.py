@@ -24,6 +24,15 @@ SAYS = {
         *("128 answers to 16 prompts", "step 16: ", "one word: "),
         *("mean reward on held-out prompts: ", " before, ", " after"),
     ],
+    "12_evaluate.py": [
+        "label_accuracy: ",
+        "95%: ",
+        "The gate is ",
+        "rows were compared",
+        "report.html",
+        "base: gemini",
+    ],
+    "13_pipeline.py": ["tune-model: succeeded", "has succeeded", "# The gate is ", "report: "],
     "11_distillation.py": ["the teacher answered 120 messages", "teacher: ", "student: ", " after"],
 }
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.sdk.conftest import OPPOSITES, row, rows
-from vertex_tuning import EvaluationError, ServiceError, rewards
+from vertex_tuning import AsyncTuningClient, EvaluationError, ServiceError, rewards
 from vertex_tuning.evaluation import Gate, System, answers, judge
 from vertex_tuning.evaluation.asking import Kept
 
@@ -158,3 +158,18 @@ def test_all_is_checked_before_anybody_is_asked(client, tmp_path):
         client.evaluate(HELD_OUT, candidate=never, baseline=never, kept=tmp_path)
     with pytest.raises(EvaluationError, match="VT753"):
         client.evaluate([{"contents": HELD_OUT[0]["contents"][:1]}], candidate=never, baseline=never)
+
+
+def test_a_function_is_asked_again_where_something_else_of_a_row_has_changed(tmp_path):
+    kept, asked = tmp_path / "answers.jsonl", []
+    system = System.of_function(lambda row: asked.append(row) or row["hint"], name="hinted")
+    for hint in ("a", "b", "a"):
+        [said] = answers(system, [{**HELD_OUT[0], "hint": hint}], kept=Kept(kept))
+        assert said.text == hint
+    assert len(asked) == 2
+
+
+async def test_it_can_be_awaited(open_client):
+    client = AsyncTuningClient(open_client())
+    found = await client.evaluate(HELD_OUT, candidate=knows, baseline=lambda row: "?")
+    assert found["exact_match"].difference == 1.0

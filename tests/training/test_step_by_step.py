@@ -200,6 +200,38 @@ def test_both_tasks_are_learnt_from_the_same_rows(data, tiny, tmp_path):
     assert last["eval_loss"] == pytest.approx(last["eval_label_loss"] + last["eval_rationale_loss"])
 
 
+def test_what_the_model_would_say_to_held_out_rows_is_what_it_does_say(data, tiny, tmp_path, exact):
+    """Before and after, row by row: held against answers that transformers generates."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    run(config(data, tiny, tmp_path, mode="full", learning_rate=4e-3, epochs=6, evaluate_interval=48))
+    said = json.loads((tmp_path / "held_out.json").read_text(encoding="utf-8"))
+    held_out = [
+        json.loads(line) for line in Path(data["validation"]).read_text(encoding="utf-8").splitlines()
+    ]
+    tokenizer = AutoTokenizer.from_pretrained(tiny / "tiny-0.1m")
+    for when, folder in (("before", tiny / "tiny-0.1m"), ("after", tmp_path / "checkpoints/6")):
+        model = AutoModelForCausalLM.from_pretrained(folder).float().eval()
+        for number, one in enumerate(held_out):
+            text = f"[label] {one['contents'][0]['parts'][0]['text']}"
+            asked = tokenizer.apply_chat_template(
+                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+            )
+            ids = tokenizer(asked, add_special_tokens=False, return_tensors="pt")["input_ids"]
+            made = model.generate(ids, max_new_tokens=8, do_sample=False, pad_token_id=0)[0, ids.shape[1] :]
+            answer = tokenizer.decode(made, skip_special_tokens=True)
+            ended = made[-1] == tokenizer.eos_token_id
+            assert said[when]["exact"][number] == (answer == one["label"] and bool(ended)), answer
+        assert said[when]["right"] == [one["label"] for one in held_out]
+        assert set(said[when]["chosen"]) <= {"positive", "negative"}
+    chosen = [a == b for a, b in zip(said["after"]["chosen"], said["after"]["right"], strict=True)]
+    measured = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    [last] = [line for line in measured if "eval_loss" in line]
+    assert last["eval_choice"] == sum(chosen) / len(chosen)
+    assert last["eval_word_for_word"] == sum(said["after"]["exact"]) / 30
+    assert sum(said["before"]["exact"]) == 0 < sum(said["after"]["exact"])
+
+
 def test_without_weight_the_rationales_are_not_even_read(data, tiny, tmp_path):
     """The control: the same steps on the same rows, at the price of the labels alone."""
     both = run(config(data, tiny, tmp_path / "both"))

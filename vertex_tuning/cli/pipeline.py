@@ -161,7 +161,9 @@ def compile_pipeline(
     where: dict[str, str],
     as_json: bool,
 ) -> None:
-    """Write the YAML of SOURCE: a Python file with a kfp pipeline, or one of ours.
+    """Write the YAML of SOURCE.
+
+    SOURCE is a Python file with a kfp pipeline, or one of ours.
 
     In one of ours, your image, project, location and bucket are put in, so that any client can submit it.
 
@@ -194,7 +196,9 @@ def compile_pipeline(
 @_for
 @_common.json_option
 def lint_pipelines(pipelines: tuple[str, ...], compiled_for: str, as_json: bool) -> None:
-    """Say what would keep a PIPELINE from running on Vertex AI, on Kubeflow and here; exit status 1 where there is something.
+    """Say what would keep PIPELINE from running everywhere.
+
+    On Vertex AI, on open-source Kubeflow, and here by kfp.local. Exit status 1 where there is something.
 
     \b
     Example:
@@ -241,7 +245,9 @@ def run(
     where: dict[str, str],
     as_json: bool,
 ) -> None:
-    """Run PIPELINE on this machine; what its steps ask for is done at the target.
+    """Run PIPELINE on this machine.
+
+    What its steps ask for is done at the target.
 
     How its steps do is said on standard error; where the reports are, on standard output. With --json, a line per event, and at
     the end one with the run. Ctrl-C ends the run, with all that it started.
@@ -290,7 +296,7 @@ def submit(
     as_json: bool,
     **job: Any,
 ) -> None:
-    """Hand PIPELINE to Vertex AI Pipelines, or to a Kubeflow endpoint.
+    """Hand PIPELINE to Vertex AI, or to Kubeflow.
 
     Parameters are checked first; a file that is given where a data set is wanted is uploaded.
 
@@ -383,7 +389,9 @@ def runs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> N
 @click.option("--timeout", type=_common.Number(min=0), help="Seconds to watch. [default: to the end]")
 @_common.target_options
 def watch(run: str, timeout: float | None, where: dict[str, str], as_json: bool) -> None:
-    """Follow a submitted RUN to its end; exit status 1 where that is not a good one.
+    """Follow a submitted RUN to its end.
+
+    Exit status 1 where that is not a good one.
 
     \b
     Example:

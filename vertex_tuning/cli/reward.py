@@ -12,6 +12,7 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
 
 if TYPE_CHECKING:
+    from vertex_tuning.cli._serve import Scorer
     from vertex_tuning.rewards import AnyReward
 
 
@@ -83,7 +84,7 @@ def test(
             answers=answers,
             temperature=temperature,
             max_output_tokens=max_output_tokens,
-            progress=None if as_json else _progress,
+            progress=None if as_json else _common.answers_there,
             retry=retry,
         )
     if as_json:
@@ -94,7 +95,13 @@ def test(
 
 
 @reward.command()
-@click.argument("reward_file", metavar="REWARD", type=click.Path(path_type=Path))
+@click.argument("reward_file", metavar="[REWARD]", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--reward-model",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Serve a reward model in the place of REWARD: a checkpoint of --method reward.",
+)
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where it listens; 0.0.0.0 in Cloud Run."
 )
@@ -107,20 +114,31 @@ def test(
     help="0: any free one.",
 )
 @_common.json_option
-def serve(reward_file: Path, host: str, port: int, as_json: bool) -> None:
-    """Serve a reward as a Cloud Run scorer asks for it.
+def serve(reward_file: Path | None, reward_model: Path | None, host: str, port: int, as_json: bool) -> None:
+    """Serve a reward, or a reward model, as a Cloud Run scorer asks for it.
 
     REWARD is a JSON file, as for `reward test`. A tuning job posts an example and a response, and gets a reward; here it is tried
-    first, by the same command that runs in the cloud.
+    first, by the same command that runs in the cloud. A reward model scores what is asked at the same time together, each answer
+    between -1 and 1: how likely it is to be preferred to an average one.
 
     \b
     Example:
       vertex-tuning reward serve reward.json --port 8081
+      vertex-tuning reward serve --reward-model out/checkpoints/1 --port 8081
     """
     from vertex_tuning.cli._serve import Server
     from vertex_tuning.errors import RewardError
 
-    asked = read_reward(reward_file)
+    if (reward_file is None) == (reward_model is None):
+        raise click.UsageError("one of the two: REWARD, or --reward-model FOLDER")
+    asked: Scorer
+    if reward_model is not None:
+        from vertex_tuning.cli._judge import ServedModel
+
+        asked = ServedModel(reward_model)
+    else:
+        assert reward_file is not None
+        asked = read_reward(reward_file)
     try:
         server = Server(host, port, asked)
     except OSError as error:
@@ -152,8 +170,3 @@ def read_reward(path: Path) -> AnyReward:
             "VT901", "it is not a JSON object", where=str(path), fix='{"singleRewardConfig": {...}}'
         )
     return rewards.from_json(config)
-
-
-def _progress(done: int, total: int) -> None:
-    if _common.is_drawable():
-        click.echo(f"\r{done} of {total} answers", err=True, nl=done == total)

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _VERSIONS = {"v1": "v1", "v1beta1": "v1beta1", "ui": "v1beta1", "v3": "v3"}
 _STORAGE_ROOTS = frozenset({"storage", "upload", "download", "batch", "resumable"})
 # First path segments that are never a bucket's name on the plain address.
-RESERVED_ROOTS = frozenset({*_VERSIONS, *_STORAGE_ROOTS, "emulator", "token", "favicon.ico", ""})
+RESERVED_ROOTS = frozenset({*_VERSIONS, *_STORAGE_ROOTS, "apis", "emulator", "token", "favicon.ico", ""})
 
 
 class Emulator:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vertex_tuning.errors import EvaluationError, ServiceError
-from vertex_tuning.evaluation.rows import Row, question
+from vertex_tuning.evaluation.rows import Question, Row, question
 from vertex_tuning.models import Answer, Model
 
 AT_ONCE = 8
@@ -58,6 +58,8 @@ class System:
     identity: str
     """The same for what gives the same answers: kept answers are found by it."""
     price: Price | None = None
+    sees: Callable[[Row], Any] = question
+    """What of a row the answer may depend on."""
 
     @classmethod
     def of_model(
@@ -92,7 +94,7 @@ class System:
     ) -> System:
         """A function of a row. Kept answers are found by its name: give another where it answers otherwise."""
         called = name or getattr(function, "__name__", "function").strip("<>")
-        return cls(called, function, f"function {called}", price)
+        return cls(called, function, f"function {called}", price, sees=dict)
 
 
 class Kept:
@@ -222,6 +224,6 @@ def _ask(system: System, row: Row) -> Said:
 
 
 def _key(system: System, row: Row) -> str:
-    asked = question(row)
-    told = json.dumps([system.identity, asked.contents, asked.system], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    seen = system.sees(row)
+    told = [system.identity, asdict(seen) if isinstance(seen, Question) else seen]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -55,6 +55,12 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Comparison:
+        """What `to_json` gave."""
+        by_seed = {name: tuple(found[name]) for name in ("baseline_by_seed", "candidate_by_seed")}
+        return cls(**{**found, **by_seed, "win_share": Interval(**found["win_share"])})
 
     def __str__(self) -> str:
         return (

@@ -162,9 +162,10 @@ class Gate:
 
 def _kept(found: Comparison, tolerance: float) -> tuple[bool, str]:
     met = found.low >= -tolerance
+    low = f"no lower than {found.low:+.3f}, where" if met else f"as low as {found.low:+.3f}, more than the"
     return met, (
-        f"In {found.measure} the change is {found.difference:+.3f}, at {found.confidence:.0%} as low as {found.low:+.3f}: "
-        f"{'no more' if met else 'more'} than the {tolerance:.3f} that may be lost."
+        f"In {found.measure} the change is {found.difference:+.3f}, at {found.confidence:.0%} {low} "
+        f"{tolerance:.3f}{'' if met else ' that'} may be lost."
     )
 
 

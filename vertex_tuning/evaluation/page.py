@@ -43,8 +43,8 @@ def page(found: Evaluation, title: str) -> Report:
     report.section("What an answer takes").table(
         [
             "",
-            "median s",
-            "95 % within s",
+            "seconds, median",
+            "seconds, 95 %",
             "prompt tokens",
             "answer tokens",
             "USD per 1,000",

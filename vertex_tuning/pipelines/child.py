@@ -68,7 +68,7 @@ def run(job: dict[str, Any], emit: Any) -> dict[str, Any] | None:
     parameters = config.get("parameterValues", {})
     if faults := list(problems(spec, parameters)):
         return {"code": _INVALID_ARGUMENT, "message": " ".join(faults)}
-    folder = _fresh(Path(own["root"]))
+    folder = _folder(Path(own["root"]), own.get("resumed", False))
     described = local.Job(
         name=job["name"],
         id=own.get("id") or job["name"],
@@ -105,7 +105,7 @@ def _execute(
         shutil.rmtree(done, ignore_errors=True)
     described.done = kfp_cache.LocalCache(str(done))
     workspace = described.folder / "workspace"  # kfp removes it at the end
-    workspace.mkdir()
+    workspace.mkdir(exist_ok=True)
     # Its own words repeat what the events say.
     logging.getLogger().setLevel(logging.WARNING)
     kfp_local.init(
@@ -141,12 +141,15 @@ def _typed(spec: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fresh(root: Path) -> Path:
-    """A new folder: what the cache knows of an earlier attempt's outputs is never written over."""
+def _folder(root: Path, resumed: bool) -> Path:
+    """Where outputs go: a new folder, so that what the cache knows of an earlier run is never written over.
+
+    A run that is taken up again has the folder that it had: steps know what they began by where they leave their outputs.
+    """
     root.mkdir(parents=True, exist_ok=True)
-    taken = [int(path.name) for path in root.iterdir() if re.fullmatch(r"[0-9]+", path.name)]
-    folder = root / str(max(taken, default=0) + 1)
-    folder.mkdir()
+    last = max((int(path.name) for path in root.iterdir() if re.fullmatch(r"[0-9]+", path.name)), default=0)
+    folder = root / str(last if resumed and last else last + 1)
+    folder.mkdir(exist_ok=True)
     return folder
 
 

@@ -35,7 +35,7 @@ _TAIL = 40
 _LONGEST = 2000
 _VALUED = ("--index-url", "--extra-index-url", "--trusted-host", "--find-links")
 _NOISE = re.compile(r"\[KFP Executor [^]]*INFO\]: ")
-_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b(?::|$)")
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b(?::|$)|VT[0-9]{3}  ")
 
 
 @dataclass(slots=True)

@@ -29,7 +29,8 @@ Event = dict[str, Any]
 """What happened, as the child tells it: see `child.py`."""
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,127}")
+"""Of a run: the last part of its resource name at Vertex AI."""
 _GLANCE = 0.05
 """Seconds between looks for events."""
 _GRACE = 10.0
@@ -269,7 +270,7 @@ def run(
             fix="pip install 'vertex-tuning[pipelines]'",
         )
     title = pipeline_name(spec)
-    if name and not _NAME.fullmatch(name):
+    if name and not NAME.fullmatch(name):
         raise bad_name(name)
     name = name or fresh_name(title)
     folder = root or home() / "pipelines" / "runs" / name
@@ -337,14 +338,19 @@ def bad_name(name: str) -> PipelineError:
         f'"{name}" cannot be the name of a run',
         where="name",
         why="It becomes part of resource names and folders.",
-        fix="lower-case letters, digits and dashes, 128 at most, a letter or a digit first",
+        fix="lower-case letters, digits and dashes, 128 at most, a letter first",
     )
 
 
 def fresh_name(pipeline: str) -> str:
     """A name for a run of a pipeline: `supervised-20261126103000-1f2a`."""
-    stem = re.sub(r"[^a-z0-9]+", "-", pipeline.lower()).strip("-")[:100] or "pipeline"
-    return f"{stem}-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+    return f"{stem(pipeline)}-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+
+
+def stem(pipeline: str) -> str:
+    """A pipeline's name, as the names of its runs may begin with it."""
+    found = re.sub(r"[^a-z0-9]+", "-", pipeline.lower()).strip("-")[:100]
+    return found if found[:1].isalpha() else f"pipeline-{found}".rstrip("-")
 
 
 def with_caching(spec: Mapping[str, Any], caching: bool | None) -> dict[str, Any]:

@@ -7,9 +7,14 @@ and under `torchrun`.
     reward.py      learn to say so, by a number for each
     pairs.py       ... both from pairs
     reinforcement.py   try answers, and learn from what they earn
+    judging.py     ... paid by a reward model
+    leash.py       ... and kept near to where they began
+    looking.py     ... and looked at with a measure that nobody is paid by
     groups.py      ... which share their prompt, as they are made and as they are learnt
     distillation.py    learn a teacher's answers
     step_by_step.py    learn its labels and its rationales, as two tasks
+    answering.py   no training: answers, and what they are worth
+    held_out.py    which short answers a model would say, without generating any
     loop.py        the loop that they share: batches, steps, checkpoints, resuming, measuring
     config.py      what a run is told
     examples.py    rows as tokens, batches as tensors, faults as one error

@@ -136,8 +136,19 @@ class ReinforcementConfig(TrainingConfig):
     """Try answers, and learn from what they earn."""
 
     method = known_as = "reinforcement"
-    reward: dict[str, Any]
+    reward: dict[str, Any] | None = None
     """`singleRewardConfig` or `compositeRewardConfig`, as Google's JSON has it."""
+    reward_model: str | None = None
+    """Folder of a reward model, a checkpoint of `--method reward`, in the place of `reward`."""
+    beta: float = 0.0
+    """How much it costs, for each nat and token, to move away from the model that the run began with; 0: nothing, and the
+    distance is not measured."""
+    measure: str | None = None
+    """What answers to the validation set are measured by beside the reward: `token_f1` or `exact_match`. None: by nothing."""
+    measured_against: str = "answer"
+    """Name of the text among a row's `references` that the measure holds an answer against."""
+    stop_when_hacked: bool = True
+    """Where the reward climbs and the measure says that it is hacked, stop there."""
     samples_per_prompt: int = 8
     """Answers to each prompt in a step."""
     max_output_tokens: int = 64
@@ -158,3 +169,21 @@ class ReinforcementConfig(TrainingConfig):
     def usual_epochs(self, rows: int, batch_size: int) -> int:
         """As the service decides: up to ten passes, some 110 steps. Source: "Hyperparameters" (2026-09-25)."""
         return max(1, min(110 * batch_size // rows, 10))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweringConfig(TrainingConfig):
+    """Learn nothing: answer the prompts of `training`, with the adapter in `initial` where one is named."""
+
+    method, known_as = "answering", "reinforcement"
+    learning_rate: float = 0.0
+    samples_per_prompt: int = 1
+    """Answers to each prompt; a single one is made of the likeliest tokens, several are sampled."""
+    max_output_tokens: int = 64
+    """Of an answer."""
+    reward_model: str | None = None
+    """Folder of a reward model that scores the answers."""
+    measure: str | None = None
+    """What the answers are measured by: `token_f1` or `exact_match`."""
+    measured_against: str = "answer"
+    """Name of the text among a row's `references` that the measure holds an answer against."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,19 @@ def read(
             f"{len(dropped)} of {several} rows of {name} would be dropped, which is {share:.0%} or more: {first}"
         )
     dropped[:] = sorted([*((row, reason) for row, reason in before), *dropped])
+
+
+def check_references(asked: Sequence[Mapping[str, Any]], name: str) -> None:
+    """See that every row has a reference of this name.
+
+    Raises:
+        DataFaultError: One has not.
+    """
+    for number, row in enumerate(asked, 1):
+        if name not in (row.get("references") or {}):
+            raise DataFaultError(
+                f'Row {number} has no reference "{name}", which its answer is measured against'
+            )
 
 
 def tensors(

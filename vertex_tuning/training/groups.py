@@ -22,6 +22,8 @@ from vertex_tuning.training.loop import Learner
 _PACKED = 512
 """Answer tokens behind one prompt: attention looks at all pairs, so that beyond these a second copy of the prompt is cheaper."""
 
+_SAMPLED = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -95,7 +97,13 @@ def log_likelihoods(learner: Learner, groups: Sequence[Group]) -> tuple[Tensor, 
 
 
 def sample(
-    learner: Learner, prompts: Sequence[Sequence[int]], several: int, *, ends: Tensor, most: int
+    learner: Learner,
+    prompts: Sequence[Sequence[int]],
+    several: int,
+    *,
+    ends: Tensor,
+    most: int,
+    likeliest: bool = False,
 ) -> list[list[int]]:
     """Answers as the model gives them at temperature 1, the end of the turn included where they came to one.
 
@@ -105,6 +113,7 @@ def sample(
         several: Answers to each.
         ends: Tokens that end an answer.
         most: Tokens of an answer.
+        likeliest: Take the likeliest token each time instead.
 
     Returns:
         Tokens; all answers to the first prompt, then all to the second...
@@ -135,10 +144,7 @@ def sample(
             attention_mask=mask.repeat_interleave(several, dim=0),
             cache=read,
             use_cache=True,
-            do_sample=True,
-            temperature=1.0,
-            top_k=0,
-            top_p=1.0,
+            **({"do_sample": False} if likeliest else _SAMPLED),
             max_new_tokens=most,
             eos_token_id=ends.tolist(),
             pad_token_id=int(ends[0]),

@@ -15,7 +15,8 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,9 +68,22 @@ class Objective(Protocol):
     def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:
         """Of the held-out examples; empty where there are none. Called in evaluation mode, without gradients."""
 
+    def best_yet(self) -> bool:
+        """Asked after each look at the held-out examples: whether the weights are worth a checkpoint for what was seen."""
+        return False
+
+    def enough(self) -> bool:
+        """Asked after each look at the held-out examples: whether the run is to end here."""
+        return False
+
+    def result(self, checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """What else is said of a run that is done."""
+        del checkpoints
+        return {}
+
     def load(self, config: TrainingConfig, output: Path) -> Any:
         """The model, as the run finds it when it is new. A model of language, where nothing else is said."""
-        return _model(config, output)
+        return load(config, output)
 
     def write(self, model: Any, config: TrainingConfig, folder: Path) -> None:
         """Write a checkpoint. PEFT's format for an adapter, transformers' for all weights, where nothing else is said."""
@@ -134,8 +148,15 @@ def run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -
             `checkpoint`, and last `done` or `failed` (with a `google.rpc.Code` and a message). A run that diverges
             leaves the weights that it had before as its last checkpoint.
     """
-    try:
+    with failures_told(report):
         _run(config, make, report)
+
+
+@contextmanager
+def failures_told(report: Report) -> Iterator[None]:
+    """What a run fails for, as its last event."""
+    try:
+        yield
     except DataFaultError as error:
         report({"event": "failed", "code": INVALID_ARGUMENT, "message": str(error)})
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -147,17 +168,14 @@ def run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -
 
 
 def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -> None:
-    transformers_logging.disable_progress_bar()
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
+    prepare(config)
     output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
     objective = make()
     lengths = objective.lengths
     batch_size = min(config.batch_size or (8 if len(lengths) >= 32 else 4), len(lengths))
     epochs = config.epochs or config.usual_epochs(len(lengths), batch_size)
 
-    accelerator = Accelerator(cpu=not (torch.cuda.is_available() or on_tpu()), mixed_precision=_precision())
+    accelerator = accelerated()
     if not accelerator.is_main_process:
         report = _keep_quiet
     per_epoch = math.ceil(len(plan(lengths, batch_size, config.seed, 0)) / accelerator.num_processes)
@@ -174,6 +192,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     objective.begin(learner)
     progress = resume.load(output, optimizer) or {"step": 0, "batch": 0, "epoch": 0, "checkpoints": []}
     kept = _checkpoint_steps(config, steps, per_epoch)
+    steps = progress.get("steps", steps)  # a run that had enough goes no further
     looked_at = set(
         range(config.evaluate_interval or per_epoch, steps, config.evaluate_interval or per_epoch)
     ) | {steps}
@@ -204,7 +223,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
                 step += 1
                 tokens = sum(lengths[row] for row in mine[index])
                 meter.step(step, steps, epoch + (index + 1) / per_epoch, measured, tokens, rate)
-                ended = index + 1 == per_epoch
+                ended, halted, keep = index + 1 == per_epoch, False, step in kept
                 progress.update(step=step, epoch=epoch + ended, batch=0 if ended else index + 1)
                 if step in looked_at:
                     model.eval()
@@ -214,30 +233,32 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
                     guard.check(found)
                     if found:
                         meter.evaluation(step, math.ceil(step / per_epoch), found)
-                keep, late = step in kept, time.monotonic() - saved_at > _SAVE_EVERY
+                    halted = objective.enough()
+                    keep = keep or halted or objective.best_yet()
+                late = time.monotonic() - saved_at > _SAVE_EVERY
                 # What is written down works: nobody goes on from weights that are no numbers.
                 if keep and not guard.works():
                     raise DivergedError("the weights became too large to compute with")
                 if keep:
                     guard.keep(step)
-                if not accelerator.is_main_process:
-                    continue
-                if keep:
-                    checkpoint = _keep(
-                        objective, accelerator.unwrap_model(model), config, progress, step, per_epoch
-                    )
-                if keep or (late and guard.works()):
+                if halted:
+                    progress["steps"] = steps = step
+                if keep and accelerator.is_main_process:
+                    inner = accelerator.unwrap_model(model)
+                    checkpoint = _keep(objective, inner, config, progress, step, per_epoch)
+                if (keep or (late and guard.works())) and accelerator.is_main_process:
                     resume.save(output, optimizer, progress)
                     saved_at = time.monotonic()
-                if keep:
+                if keep and accelerator.is_main_process:
                     report({"event": "checkpoint", **checkpoint})
+                if halted:
+                    break
     except DivergedError as error:
         guard.put_back()
         done: list[dict[str, Any]] = progress["checkpoints"]
         if (not done or done[-1]["step"] < guard.step) and accelerator.is_main_process and guard.works():
-            checkpoint = _keep(
-                objective, accelerator.unwrap_model(model), config, progress, guard.step, per_epoch
-            )
+            inner = accelerator.unwrap_model(model)
+            checkpoint = _keep(objective, inner, config, progress, guard.step, per_epoch)
             report({"event": "checkpoint", **checkpoint})
         report(
             {
@@ -249,11 +270,25 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
             }
         )
         return
-    report({"event": "done", "steps": step, "epochs": epochs, "checkpoints": progress["checkpoints"]})
+    result = {"steps": step, "epochs": epochs, "checkpoints": progress["checkpoints"]}
+    report({"event": "done", **result, **objective.result(result["checkpoints"])})
+
+
+def accelerated() -> Accelerator:
+    """What the arithmetic is done by: the devices that there are, in the precision that is quick on them."""
+    return Accelerator(cpu=not (torch.cuda.is_available() or on_tpu()), mixed_precision=_precision())
 
 
 def _keep_quiet(_: Event) -> None:
     """What the others of several processes report: one speaks for all."""
+
+
+def prepare(config: TrainingConfig) -> None:
+    """Threads, seed and output folder, as a run is told."""
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    Path(config.output).mkdir(parents=True, exist_ok=True)
 
 
 def plan(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
@@ -305,7 +340,8 @@ def _diverged(error: DivergedError, step: int, steps: int, rate: float, peak: fl
 # Model
 
 
-def _model(config: TrainingConfig, output: Path) -> Any:
+def load(config: TrainingConfig, output: Path) -> Any:
+    """A model of language that is to learn: every weight, or an adapter, fresh or gone on from."""
     model = AutoModelForCausalLM.from_pretrained(
         config.model, dtype=torch.float32, attn_implementation=attention.register(), local_files_only=True
     )

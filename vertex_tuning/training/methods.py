@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vertex_tuning.training import distillation, preference, reinforcement, reward, step_by_step, supervised
+from vertex_tuning.training import (
+    answering,
+    distillation,
+    preference,
+    reinforcement,
+    reward,
+    step_by_step,
+    supervised,
+)
 from vertex_tuning.training.config import (
+    AnsweringConfig,
     DistillationConfig,
     PreferenceConfig,
     ReinforcementConfig,
@@ -24,6 +33,7 @@ _METHODS: dict[str, tuple[type[TrainingConfig], Callable[[Any, Report], None]]] 
     "reward": (RewardConfig, reward.run),
     "step_by_step": (StepByStepConfig, step_by_step.run),
     "reinforcement": (ReinforcementConfig, reinforcement.run),
+    "answering": (AnsweringConfig, answering.run),
 }
 
 NAMES = tuple(_METHODS)

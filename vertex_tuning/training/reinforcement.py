@@ -4,13 +4,15 @@ In every step the model answers each prompt of a batch several times. The reward
 how much more it earned than the others to the same prompt:
 
     advantage = (reward - mean) / (standard deviation + 1e-4)       over the answers to one prompt
-    loss      = - sum(advantage * log p(token)) / tokens            over all tokens of all answers
+    loss      = sum(beta * kl(token) - advantage * log p(token)) / tokens        over all tokens of all answers
 
 Answers are sampled by the very weights that learn from them, and used once: the ratio of the two policies is one, and nothing is
-to be clipped. An answer without a reward (its reward failed, and failed again: `rewards/calling.py`) is left out.
+to be clipped. An answer without a reward (its reward failed, and failed again: `rewards/calling.py`) is left out. `kl` is the
+leash, where there is one (`leash.py`). The rewards come from the reward engine, or from a reward model (`judging.py`); where a
+measure is named that nobody is paid by, the held-out answers are looked at with it too (`looking.py`).
 
-Source: Shao et al., DeepSeekMath (arXiv 2402.03300), section 4.1; averaged over the tokens of the batch as in Yu et al., DAPO
-(arXiv 2503.14476), equation 8.
+Source: Shao et al., DeepSeekMath (arXiv 2402.03300), section 4.1 and equation 4; averaged over the tokens of the batch as in Yu
+et al., DAPO (arXiv 2503.14476), equation 8.
 """
 
 from __future__ import annotations
@@ -33,9 +35,11 @@ from vertex_tuning.rewards import Score, sandbox, service
 from vertex_tuning.rewards.calling import Calls, Standing
 from vertex_tuning.rewards.matching import text_of
 from vertex_tuning.rewards.rating import Rate
-from vertex_tuning.training import examples, groups, loop, rows
-from vertex_tuning.training.chat import ChatTokenizer
+from vertex_tuning.training import examples, groups, leash, loop, rows
+from vertex_tuning.training.chat import ChatTokenizer, Message
 from vertex_tuning.training.config import ReinforcementConfig
+from vertex_tuning.training.judging import Answered, RewardModel
+from vertex_tuning.training.looking import Looks
 from vertex_tuning.training.loop import Learner, Objective, Report
 from vertex_tuning.training.stats import PromptTally
 
@@ -57,7 +61,7 @@ class _Prompt:
 
     ids: list[int]
     row: dict[str, Any]
-    turns: int
+    chat: list[Message]
 
 
 @dataclass(slots=True)
@@ -66,6 +70,7 @@ class _Try:
 
     prompt: _Prompt
     answer: list[int]
+    text: str
     score: Score
     seconds: float
 
@@ -75,6 +80,10 @@ class _Reinforcement(Objective):
 
     def __init__(self, config: ReinforcementConfig, report: Report) -> None:
         examples.check(config)
+        if (config.reward is None) == (config.reward_model is None):
+            raise examples.DataFaultError(
+                "Answers are paid by a reward or by a reward model: name one of them"
+            )
         self._config = config
         self._report = report
         # What the server may not do in a user's name, we may not either.
@@ -83,9 +92,10 @@ class _Reinforcement(Objective):
         if not config.local_code:
             sandbox.switch_off()
         service.map_hosts(config.maps)
-        self._reward = rewards.from_json(config.reward)
         rate = None if config.judge is None else _judge(config.judge, config.judge_token)
-        self._calls = Calls(self._reward, rate=rate)
+        self._calls = Calls(rewards.from_json(config.reward), rate=rate) if config.reward else None
+        self._reward_model: RewardModel | None = None
+        self._beginning: leash.Beginning | None = None
         self._tokenizer = ChatTokenizer(Path(config.model))
         self._ends = torch.tensor(sorted(self._tokenizer.end_ids))
         self._scored = self._failed = 0
@@ -100,8 +110,14 @@ class _Reinforcement(Objective):
         self._split = config.split_validation and not config.validation
         if self._split:
             self._prompts, self._held_out = _split(self._prompts, config.seed)
+        self._step = 0
+        self._looks: Looks | None = None
+        if config.measure is not None:
+            against, stop = config.measured_against, config.stop_when_hacked
+            self._looks = Looks(Path(config.output), config.measure, against, stop=stop)
+            self._looks.check([prompt.row for prompt in self._held_out])
         for prompt in self._prompts:
-            self._tally.add(prompt.row, input_tokens=len(prompt.ids), turns=prompt.turns)
+            self._tally.add(prompt.row, input_tokens=len(prompt.ids), turns=len(prompt.chat))
 
     def _load(
         self,
@@ -117,7 +133,7 @@ class _Reinforcement(Objective):
             ids = self._tokenizer.prompt(chat)
             if len(ids) + self._config.max_output_tokens > self._config.max_tokens:
                 raise examples.TooLongError(len(ids) + self._config.max_output_tokens)
-            found.append(_Prompt(ids, row, len(chat)))
+            found.append(_Prompt(ids, row, chat))
 
         examples.read(path, name, encode, config=self._config, dropped=dropped, before=before)
         return found
@@ -131,10 +147,17 @@ class _Reinforcement(Objective):
         return {"reinforcementTuningDataStats": self._tally.to_json(steps=steps)}
 
     def begin(self, learner: Learner) -> None:
-        """Nothing is to be known of the weights before; what became of the data is told."""
+        """What became of the data is told; the weights are kept, and looked at, where that is asked for."""
         if self._split and learner.accelerator.is_main_process:
             sides = {"training": len(self._prompts), "validation": len(self._held_out)}
             self._report({"event": "split", **sides})
+        if self._config.reward_model is not None:
+            self._reward_model = RewardModel(Path(self._config.reward_model), learner.accelerator)
+        if self._config.beta:
+            trainable = [one for one in learner.model.parameters() if one.requires_grad]
+            self._beginning = leash.Beginning(trainable)
+        if self._looks is not None and not self._looks.seen:
+            self._look(learner, self._try(learner, self._held_out, 1, self._config.seed))
 
     # Trying
 
@@ -148,15 +171,28 @@ class _Reinforcement(Objective):
             most = self._config.max_output_tokens
             answers += groups.sample(learner, ids, several, ends=self._ends, most=most)
         prompts = [prompt for prompt in asked for _ in range(several)]
-        texts = map(self._tokenizer.decode, answers)
-        pairs = [(prompt.row, text) for prompt, text in zip(prompts, texts, strict=True)]
-        scored = self._calls.score(pairs, self._watch(learner))
+        texts = [self._tokenizer.decode(answer) for answer in answers]
+        scored = self._score(learner, prompts, texts)
         self._scored += len(scored)
         self._failed += sum(score.failed for score, _ in scored)
         return [
-            _Try(prompt, answer, score, seconds)
-            for prompt, answer, (score, seconds) in zip(prompts, answers, scored, strict=True)
+            _Try(prompt, answer, text, score, seconds)
+            for prompt, answer, text, (score, seconds) in zip(prompts, answers, texts, scored, strict=True)
         ]
+
+    def _score(
+        self, learner: Learner, prompts: Sequence[_Prompt], texts: Sequence[str]
+    ) -> list[tuple[Score, float]]:
+        """What the answers are worth, and how many seconds that took for each."""
+        both = list(zip(prompts, texts, strict=True))
+        if self._calls is not None:
+            pairs = [(prompt.row, text) for prompt, text in both]
+            return self._calls.score(pairs, self._watch(learner))
+        assert self._reward_model is not None
+        begun = time.perf_counter()
+        worth = self._reward_model.rewards([Answered(prompt.chat, text) for prompt, text in both])
+        seconds = (time.perf_counter() - begun) / len(both)
+        return [(Score(value), seconds) for value in worth]
 
     def _watch(self, learner: Learner) -> Callable[[Standing], None]:
         """Stops where nearly every reward fails, and tells how long ones go on: whoever hears nothing takes us for dead."""
@@ -187,6 +223,7 @@ class _Reinforcement(Objective):
         self, learner: Learner, numbers: Sequence[int], step: int
     ) -> tuple[torch.Tensor, dict[str, float]]:
         several = self._config.samples_per_prompt
+        self._step = step + 1
         service.say(job=self._config.job, step=step + 1)
         prompts = [self._prompts[number] for number in numbers]
         tries = self._try(learner, prompts, several, self._config.seed * 1_000_003 + step)
@@ -196,13 +233,17 @@ class _Reinforcement(Objective):
             for start in range(0, len(tries), several)
             for weight in advantages(earned[start : start + several])
         ]
-        loss, total = self._loss(learner, tries, weights)
-        return loss, {"loss": total, **self._measured(tries, "train")}
+        loss, found = self._loss(learner, tries, weights)
+        return loss, {**found, **self._measured(tries, "train")}
 
     def _loss(
         self, learner: Learner, tries: Sequence[_Try], weights: Sequence[float]
-    ) -> tuple[torch.Tensor, float]:
-        """In pieces that fit into memory: all but the last go back at once. Returns the last piece, and the whole loss."""
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """In pieces that fit into memory: all but the last go back at once.
+
+        Returns:
+            The last piece; the whole `loss`, and `kl`, the mean of all tokens, where there is a leash.
+        """
         several = self._config.samples_per_prompt
         packed = [
             group
@@ -215,15 +256,24 @@ class _Reinforcement(Objective):
         tokens = max(1, sum(len(one.answer) for one in tries))
         weight = torch.tensor(weights, device=learner.accelerator.device)
         at_once = max(1, _TOKENS_AT_ONCE // packed[-1].length)
-        total = 0.0
+        total = distance = 0.0
         piece = torch.zeros(())
         for start in range(0, len(packed), at_once):
             if start:
                 learner.accelerator.backward(piece)
-            each, owners = groups.log_likelihoods(learner, packed[start : start + at_once])
+            part = packed[start : start + at_once]
+            before = None
+            if self._beginning is not None:
+                with self._beginning.back():
+                    before, _ = groups.log_likelihoods(learner, part)
+            each, owners = groups.log_likelihoods(learner, part)
             piece = -(weight[owners] * each).sum() / tokens
+            if before is not None:
+                apart = leash.divergence(each, before).sum() / tokens
+                piece = piece + self._config.beta * apart
+                distance += float(apart.detach())
             total += float(piece.detach())
-        return piece, total
+        return piece, {"loss": total, **({} if self._beginning is None else {"kl": distance})}
 
     def _measured(self, tries: Sequence[_Try], which: str) -> dict[str, float]:
         """As the service names its metrics. What is not known is left out."""
@@ -252,9 +302,33 @@ class _Reinforcement(Objective):
         if not self._held_out:
             return {}
         state = torch.get_rng_state()
-        measured = self._measured(self._try(learner, self._held_out, 1, self._config.seed), "eval")
+        tries = self._try(learner, self._held_out, 1, self._config.seed)
         torch.set_rng_state(state)
-        return measured
+        return {**self._measured(tries, "eval"), **self._look(learner, tries)}
+
+    def _look(self, learner: Learner, tries: Sequence[_Try]) -> dict[str, float]:
+        """Answers to the held-out prompts, by the measure; told, and what of it is a number returned."""
+        if self._looks is None:
+            return {}
+        rewarded = [one.score.reward for one in tries]
+        found = self._looks.look(
+            self._step, [one.prompt.row for one in tries], [one.text for one in tries], rewarded
+        )
+        if learner.accelerator.is_main_process:
+            self._report({"event": "look", "step": self._step, **found})
+        return {f"eval_{name}": float(found[name]) for name in ("measure", "repetition")}
+
+    def best_yet(self) -> bool:
+        """Whether the measure was never higher."""
+        return self._looks is not None and self._looks.best_yet
+
+    def enough(self) -> bool:
+        """Whether the reward was seen to be hacked."""
+        return self._looks is not None and self._looks.enough
+
+    def result(self, checkpoints: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Which checkpoint is the best, where there is a measure."""
+        return {} if self._looks is None else self._looks.result(checkpoints)
 
 
 def _split(prompts: list[_Prompt], seed: int) -> tuple[list[_Prompt], list[_Prompt]]:

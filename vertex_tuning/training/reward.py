@@ -161,6 +161,7 @@ def _card(learner: Learner, pairs: Sequence[Pair]) -> dict[str, Any]:
         "mean_reward": float(rewards.mean()),
         "spread": float(rewards.std()),
         "calibration_error": sure.expected_error,
+        "brier": sure.brier,
         "calibration": [asdict(one) for one in sure.bins],
     }
 

@@ -9,6 +9,9 @@ cross-entropies over the tokens of a batch's labels and of its rationales, ends 
 lambda = 1 is twice alpha = 1/2; in general lambda = (1 - alpha) / alpha, and the paper's loss is the code's over alpha. Each task
 has a mean of its own: one over the tokens of both would let rationales of hundreds of tokens drown labels of a few.
 
+Held-out rows are asked for their label before the first step and at each evaluation (`held_out.py`). What the model would say
+stands in `held_out.json` of the output folder, row by row: `before`, for the model that the run began with, and `after`.
+
 A step takes so many rows, and both tasks of each, so that both see the same inputs equally often. Where `rationale_weight` is 0
 the rationales cost nothing: that is the control, labels alone on the same rows.
 
@@ -17,6 +20,7 @@ Source: Hsieh et al., Distilling Step-by-Step! (Findings of ACL 2023, arXiv 2305
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +33,11 @@ from vertex_tuning.data import rationales
 from vertex_tuning.training import examples, loop, rows
 from vertex_tuning.training.chat import ChatTokenizer, Encoded
 from vertex_tuning.training.config import StepByStepConfig
+from vertex_tuning.training.held_out import HeldOut
 from vertex_tuning.training.loop import Learner, Report
 from vertex_tuning.training.stats import Tally
+
+HELD_OUT = "held_out.json"
 
 
 def run(config: StepByStepConfig, report: Report) -> None:
@@ -56,11 +63,18 @@ class _StepByStep(loop.Objective):
         self._of_label, self._of_rationale = config.weights
         self._tokenizer = ChatTokenizer(Path(config.model))
         self._tallies = (Tally(), Tally())
+        self._said: dict[str, Any] = {}
         self._pairs = self._load(config.training, config.training_name, self._tallies, config.dropped)
         self._held_out: list[_Pair] = []
+        self._questions: HeldOut | None = None
         if config.validation:
             before = config.dropped_validation
             self._held_out = self._load(config.validation, config.validation_name, (Tally(), Tally()), before)
+            asked = [
+                (rows.messages(rationales.asked(row, rationales.LABEL)), row["label"])
+                for _, row in rows.read(Path(config.validation))
+            ]
+            self._questions = HeldOut(self._tokenizer, asked)
 
     def _load(
         self,
@@ -117,7 +131,19 @@ class _StepByStep(loop.Objective):
         return {"stepByStepDataStats": {"label": label, "rationale": rationale}}
 
     def begin(self, learner: Learner) -> None:
-        """Nothing is to be known of the weights before."""
+        """What the model that the run began with says to the held-out rows."""
+        if self._questions is None:
+            return
+        learner.model.eval()
+        with torch.no_grad():
+            self._said["before"] = self._questions.ask(learner, self._config.batch_size or 8).to_json()
+        learner.model.train()
+        self._write(learner)
+
+    def _write(self, learner: Learner) -> None:
+        if learner.accelerator.is_main_process:
+            path = Path(self._config.output) / HELD_OUT
+            path.write_text(json.dumps(self._said) + "\n", encoding="utf-8")
 
     def loss(
         self, learner: Learner, numbers: Sequence[int], _step: int
@@ -132,9 +158,14 @@ class _StepByStep(loop.Objective):
         return loss, measured
 
     def evaluate(self, learner: Learner, batch_size: int) -> dict[str, float]:
-        """Of the held-out rows: the loss of each task per token, weighed as in training, and the label tokens that were right."""
-        if not self._held_out:
+        """Of the held-out rows: the loss of each task per token, weighed as in training; the share of label tokens that were
+        right, of labels that are said word for word, and of labels that are right when they are chosen among all.
+        """
+        if self._questions is None:
             return {}
+        said = self._questions.ask(learner, batch_size)
+        self._said["after"] = said.to_json()
+        self._write(learner)
         order = sorted(self._held_out, key=lambda pair: len(pair.label.ids))
         label = rationale = hits = label_tokens = rationale_tokens = 0.0
         for start in range(0, len(order), batch_size):
@@ -145,7 +176,12 @@ class _StepByStep(loop.Objective):
             if found.rationale is not None:
                 rationale += float(found.rationale) * found.rationale_tokens
                 rationale_tokens += found.rationale_tokens
-        means = {"eval_label_loss": label / label_tokens, "eval_accuracy": hits / label_tokens}
+        means = {
+            "eval_label_loss": label / label_tokens,
+            "eval_accuracy": hits / label_tokens,
+            "eval_word_for_word": said.word_for_word,
+            **({} if said.choice is None else {"eval_choice": said.choice}),
+        }
         total = self._of_label * means["eval_label_loss"]
         if rationale_tokens:
             means["eval_rationale_loss"] = rationale / rationale_tokens

@@ -95,7 +95,9 @@ class PipelineJobs:
 
     # What the routes call
 
-    def create(self, parent: str, body: Body, identifier: str, *, schedule: str = "") -> Body:
+    def create(
+        self, parent: str, body: Body, identifier: str, *, schedule: str = "", private: Body | None = None
+    ) -> Body:
         """Check a request, write the job down, run it as soon as there is room.
 
         Args:
@@ -103,6 +105,7 @@ class PipelineJobs:
             body: The `PipelineJob`.
             identifier: `pipelineJobId`; empty: one is made.
             schedule: The schedule that asks for it.
+            private: What is kept with it and not shown.
 
         Raises:
             ApiError: 400 with every fault, or for what is not run here; 409 where the id is taken.
@@ -117,7 +120,7 @@ class PipelineJobs:
         if schedule:
             job["scheduleName"] = schedule
         job["jobDetail"] = contexts(job)
-        self._db.put(Resource(name, KIND, parent, job, {"folder": number}), PENDING)
+        self._db.put(Resource(name, KIND, parent, job, {**(private or {}), "folder": number}), PENDING)
         self._begin(name)
         return job
 

@@ -9,6 +9,7 @@ from vertex_tuning.emulator.routes import (
     endpoints,
     generation,
     identity,
+    kubeflow,
     model_garden,
     models,
     operations,
@@ -39,5 +40,5 @@ VERTEX: tuple[Route, ...] = (
 IDENTITY: tuple[Route, ...] = tuple(identity.routes.all)
 """What the hosts of tokens, IAM credentials and Resource Manager answer."""
 
-ALL: tuple[Route, ...] = (*VERTEX, *IDENTITY, *admin.routes.all)
+ALL: tuple[Route, ...] = (*VERTEX, *IDENTITY, *kubeflow.routes.all, *admin.routes.all)
 """What the plain address answers."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
+from importlib import resources
 
 from vertex_tuning.evaluation.reports.scales import Scale, step_for, tick_label
 
@@ -133,6 +135,18 @@ def marker(drawing: Drawing, x: float, y: float, series: int, size: float = 3.6)
         drawing.add("circle", f"{css} ring", cx=x, cy=y, r=size)
 
 
+def sample(drawing: Drawing, x: float, y: float, series: int) -> None:
+    """A piece of the line of a series, 26 units long, with its mark."""
+    drawing.add("line", f"line c{series % COLOURS} d{series % COLOURS}", x1=x, x2=x + 26.0, y1=y, y2=y)
+    marker(drawing, x + 13, y, series)
+
+
+@cache
+def style() -> str:
+    """Colours by day and by night, and how lines, marks and letters look: `drawing.css`."""
+    return resources.files(__package__).joinpath("drawing.css").read_text(encoding="utf-8")
+
+
 def legend(names: Sequence[str]) -> str:
     """Names of series with their marks; nothing where one alone is shown."""
     if len(names) < 2:
@@ -140,8 +154,7 @@ def legend(names: Sequence[str]) -> str:
     items = []
     for series, name in enumerate(names):
         swatch = Drawing(NARROW, 12, "")
-        swatch.add("line", f"line c{series % COLOURS} d{series % COLOURS}", x1=0.0, x2=26.0, y1=6.0, y2=6.0)
-        marker(swatch, 13, 6, series)
+        sample(swatch, 0, 6, series)
         inner = "".join(swatch.parts)
         items.append(
             f'<li><svg viewBox="0 0 26 12" width="26" height="12" aria-hidden="true">{inner}</svg>{escape(name)}</li>'

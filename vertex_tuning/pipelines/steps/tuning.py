@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from vertex_tuning import PreferenceTuning, SupervisedTuning, catalog, connect
 from vertex_tuning.pipelines.steps._step import step, write_json
@@ -17,14 +15,19 @@ from vertex_tuning.specs._spec import MODEL_NAME
 
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
+    from vertex_tuning.following import FollowedJob
     from vertex_tuning.jobs import TuningJob
 
 log = logging.getLogger(__name__)
+
+J = TypeVar("J", bound="FollowedJob[Any]")
 
 STEP = "vertex-tuning-step"
 """Label of a job: the key of the step that began it."""
 _MODELS = "vertex-tuning/pipelines/models"
 _SPECS = {"supervised": SupervisedTuning, "preference": PreferenceTuning}
+_TERMINATED = 143
+"""Exit status of a process that was asked to end, as a shell has it."""
 _WORDS = "By the pipeline step that leaves "
 
 
@@ -75,9 +78,9 @@ def tune(
         write_json(measured, {})
         about["resourceName"] = base_model
         return Tuned(base_model, "")
-    with connect() as client:
+    with connect() as client, Stoppable() as asked:
         fields = {name: value for name, value in options.items() if value not in (0, "", None)}
-        job = _begun(client, place) or client.tune(
+        begun = _begun(client, place) or client.tune(
             _SPECS[method](
                 base_model=base_model,
                 training=training,
@@ -88,10 +91,10 @@ def tune(
             ),
             again=True,
         )
+        job = asked.of(begun)
         log.info("%s", job.name)
-        with _cancelled_where_we_are_stopped(job):
-            for progress in job.follow():
-                log.info("%s", {key: value for key, value in progress.to_json().items() if value != ""})
+        for progress in job.follow():
+            log.info("%s", {key: value for key, value in progress.to_json().items() if value != ""})
         tuned = job.result()
         name = tuned.name or tuned.output_uri
         about |= {"resourceName": name, "job": job.name, "baseModel": base_model, "endpoint": tuned.endpoint}
@@ -135,21 +138,38 @@ def _last(measures: list[dict[str, Any]]) -> dict[str, float]:
     return found
 
 
-@contextlib.contextmanager
-def _cancelled_where_we_are_stopped(job: TuningJob) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+class Stoppable:
+    """Sees to it that a step that is asked to end (SIGTERM) leaves no job behind, also where it is just being begun."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def __init__(self) -> None:
+        self._job: FollowedJob[Any] | None = None
+        self._asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> Stoppable:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._take)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def of(self, job: J) -> J:
+        """From now on, this is the job."""
+        self._job = job
+        if self._asked:
+            self._end()
+        return job
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        signal.signal(signal.SIGTERM, before)  # once more, and it ends at once
-        log.warning("asked to end: cancelling %s", job.name)
-        job.cancel()
-        raise SystemExit(143)
+        self._asked = True
+        if self._job is not None:
+            self._end()
 
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def _end(self) -> None:
+        assert self._job is not None
+        log.warning("asked to end: cancelling %s", self._job.name)
+        self._job.cancel()
+        raise SystemExit(_TERMINATED)
