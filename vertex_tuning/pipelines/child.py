@@ -93,6 +93,8 @@ def _execute(
     cache: str | None,
     resumed: bool,
 ) -> None:
+    # No container is started here; a folder of this name, on the path where a project is, would be taken for Docker's package.
+    sys.modules["docker"] = None  # type: ignore[assignment]
     from google.protobuf import json_format
     from kfp import local as kfp_local
     from kfp.local import cache as kfp_cache

@@ -34,6 +34,8 @@ _OPERATIONS: dict[str, Callable[[str, str], bool]] = {
     "NOT_EQUALS": lambda found, wanted: found != wanted,
     "IS_SUBSTRING": lambda found, wanted: wanted.lower() in found.lower(),
 }
+_BY_NUMBER = {"1": "EQUALS", "2": "NOT_EQUALS", "9": "IS_SUBSTRING"}
+"""As `kfp.Client` sends them in some of its calls."""
 
 
 @routes.get(f"{_ROOT}/healthz")
@@ -323,7 +325,8 @@ def _page(call: Call, key: str, bodies: list[Body]) -> Body:
 
 
 def _holds(body: Body, predicate: Body) -> bool:
-    holds = _OPERATIONS.get(str(predicate.get("operation")))
+    operation = str(predicate.get("operation"))
+    holds = _OPERATIONS.get(_BY_NUMBER.get(operation, operation))
     wanted = predicate.get("stringValue", predicate.get("string_value"))
     if holds is None or not isinstance(wanted, str):
         known = ", ".join(_OPERATIONS)
