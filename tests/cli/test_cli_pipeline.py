@@ -252,13 +252,13 @@ def test_a_submitted_run_that_fails_leaves_no_upload_behind(cli, tmp_path, emula
     """The same YAML, at the service: the exit step finds what its run uploaded."""
     data = write_rows(tmp_path / "train.jsonl", rows(100, tag=f" {tmp_path.name}"))
     done = cli(
-        *("pipeline", "submit", "supervised", "-p", f"training_data={data}", "-p", "epochs=1"),
-        *("-p", "measure=nonsense", "--json"),
+        *("pipeline", "submit", "supervised", "-p", f"training_data={data}"),
+        *("-p", "epochs=1000", "--json"),
     )
     assert done.status == 1
     ended = json.loads(done.out.splitlines()[-2])["run"]
     steps = {task["name"]: task for task in ended["tasks"]}
     assert ended["state"] == "FAILED"
-    assert steps["evaluate-model"]["state"] == "FAILED"
+    assert steps["tune-model"]["state"] == "FAILED"
     assert steps["clean-up"]["state"] == "SUCCEEDED"
     assert steps["clean-up"]["parameters"]["objects"] == 1
