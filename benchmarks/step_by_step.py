@@ -59,9 +59,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--table", action="store_true", help="measure nothing")
+    parser.add_argument(
+        "--at-once", type=int, default=CORES, help="students that are trained beside each other"
+    )
     options = parser.parse_args()
     if not options.table:
-        measured = _measure(home() / "benchmarks" / "step-by-step")
+        measured = _measure(home() / "benchmarks" / "step-by-step", options.at_once)
         DATA.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     results = json.loads(DATA.read_text(encoding="utf-8"))
     TABLE.write_text(table(results), encoding="utf-8")
@@ -69,18 +72,20 @@ def main() -> None:
     print(table(results))
 
 
-def _measure(folder: Path) -> dict[str, Any]:
+def _measure(folder: Path, at_once: int) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     teacher = _teach(folder)
     learnt = [json.dumps(row) + "\n" for row in data.read(folder / "labelled.jsonl")]
+    # All seeds of a share before the next: what is interrupted has whole lines of the table.
     asked = [
         (kind, share, seed)
-        for kind in CELLS
-        for share in (SHARES if kind != LONGER else (1.0,))
+        for share in (1.0, 0.25, 0.5, 0.125)
         for seed in SEEDS
+        for kind in CELLS
+        if kind != LONGER or share == 1.0
     ]
-    with ThreadPoolExecutor(CORES) as pool:
-        cells = list(pool.map(lambda cell: _cell(folder, learnt, *cell), asked))
+    with ThreadPoolExecutor(at_once) as pool:
+        cells = list(pool.map(lambda cell: student(folder, learnt, *cell), asked))
     return {
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
@@ -108,7 +113,7 @@ def _teach(folder: Path) -> dict[str, Any]:
         }
         for row in data.read(SAMPLES / "signals-teacher.jsonl")
     ]
-    shown.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write(shown, rows)
     prompt = distill.TeacherPrompt(labels=LABELS)
     with connect("local", stand_in="tiny") as client:
         spec = SupervisedTuning(base_model=PRICED_AS["teacher"], training=shown, **TUNING)
@@ -151,9 +156,29 @@ def _teach(folder: Path) -> dict[str, Any]:
 # Students
 
 
-def _cell(folder: Path, learnt: list[str], kind: str, share: float, seed: int) -> dict[str, Any]:
-    """One student: trained in a process of its own, unless it was before."""
-    weight, steps = CELLS[kind]
+def student(
+    folder: Path,
+    learnt: list[str],
+    kind: str,
+    share: float,
+    seed: int,
+    *,
+    steps: int = 0,
+    held_out: Path = SAMPLES / "signals-held-out.jsonl",
+) -> dict[str, Any]:
+    """One student: trained in a process of its own, unless it was before.
+
+    Args:
+        folder: Where what was done is kept.
+        learnt: Labelled rows, as lines.
+        kind: Of `CELLS`.
+        share: Of the rows, the first of them.
+        seed: Of the training.
+        steps: Other ones than the kind has.
+        held_out: Rows with labels.
+    """
+    weight, usual = CELLS[kind]
+    steps = steps or usual
     rows = learnt[: round(share * len(learnt))]
     config = {
         **CONFIG,
@@ -162,7 +187,7 @@ def _cell(folder: Path, learnt: list[str], kind: str, share: float, seed: int) -
         "evaluate_interval": steps,
         "seed": seed,
         "rationale_weight": weight,
-        "validation": str(SAMPLES / "signals-held-out.jsonl"),
+        "validation": str(held_out),
     }
     key = hashlib.sha256(json.dumps([config, rows]).encode()).hexdigest()[:16]
     kept = folder / f"cell-{key}.json"
@@ -192,12 +217,10 @@ def _cell(folder: Path, learnt: list[str], kind: str, share: float, seed: int) -
         "untuned_choice": statistics.fmean(
             map(str.__eq__, said["before"]["chosen"], said["before"]["right"])
         ),
-        "output": str(work / "output"),
     }
     kept.write_text(json.dumps(found) + "\n", encoding="utf-8")
-    say(
-        f"{kind}, {share:.1%}, seed {seed}: {found['exact'].count('1') / len(found['exact']):.3f}, {found['cpu_seconds']} CPU-s"
-    )
+    right = found["exact"].count("1") / len(found["exact"])
+    say(f"{kind}, {share:.1%}, seed {seed}: {right:.3f}, {found['cpu_seconds']} CPU-s")
     return found
 
 
@@ -227,14 +250,19 @@ def _speed(folder: Path, teacher: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(kept.read_text(encoding="utf-8")))
 
 
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Rows, as JSONL."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
 def _bits(hits: list[bool]) -> str:
     return "".join("01"[hit] for hit in hits)
 
 
-def _scores(results: dict[str, Any], kind: str, share: float, what: str = "exact") -> list[list[float]]:
+def scores(results: dict[str, Any], kind: str, share: float) -> list[list[float]]:
     """By seed, then by held-out row."""
     found = {
-        cell["seed"]: [float(hit) for hit in cell[what]]
+        cell["seed"]: [float(hit) for hit in cell["exact"]]
         for cell in results["students"]
         if (cell["kind"], cell["share"]) == (kind, share)
     }
@@ -247,13 +275,13 @@ def _scores(results: dict[str, Any], kind: str, share: float, what: str = "exact
 def comparisons(results: dict[str, Any]) -> Iterator[tuple[str, Comparison]]:
     """Each share with rationales, against labels alone: of the same rows, and of all."""
     for share in SHARES:
-        ours = _scores(results, WITH, share)
-        yield f"{share:.1%} against the same rows", compare(_scores(results, ALONE, share), ours)
+        ours = scores(results, WITH, share)
+        yield f"{share:.1%} against the same rows", compare(scores(results, ALONE, share), ours)
         if share < 1:
-            yield f"{share:.1%} against all rows", compare(_scores(results, ALONE, 1.0), ours)
+            yield f"{share:.1%} against all rows", compare(scores(results, ALONE, 1.0), ours)
     yield (
         "100% against all rows, twice the steps",
-        compare(_scores(results, LONGER, 1.0), _scores(results, WITH, 1.0)),
+        compare(scores(results, LONGER, 1.0), scores(results, WITH, 1.0)),
     )
 
 
@@ -299,8 +327,8 @@ def _takes(results: dict[str, Any]) -> list[str]:
     ]
     quality = {
         "teacher": held_out.count("1") / len(held_out),
-        "student, with rationales": _mean(_scores(results, WITH, 1.0)),
-        "student, labels alone": _mean(_scores(results, ALONE, 1.0)),
+        "student, with rationales": _mean(scores(results, WITH, 1.0)),
+        "student, labels alone": _mean(scores(results, ALONE, 1.0)),
         "student, untuned": untuned.count("1") / len(untuned),
     }
     for name, right in quality.items():
@@ -326,7 +354,7 @@ def drawing(results: dict[str, Any]) -> str:
     x = [100 * share for share in SHARES]
     series = []
     for kind in (WITH, ALONE):
-        by_share = [[statistics.fmean(run) for run in _scores(results, kind, share)] for share in SHARES]
+        by_share = [[statistics.fmean(run) for run in scores(results, kind, share)] for share in SHARES]
         series.append(
             Series(
                 kind,
@@ -343,7 +371,7 @@ def drawing(results: dict[str, Any]) -> str:
         y_label="right, word for word",
         log_x=True,
         x_ticks={value: f"{value:g}" for value in x},
-        level=_mean(_scores(results, LONGER, 1.0)),
+        level=_mean(scores(results, LONGER, 1.0)),
         level_name=LONGER,
     )
     found = lines.draw(drawn.WIDE)

@@ -38,7 +38,7 @@ def test_what_was_learnt_opens_the_gate(client, tuned, tmp_path):
     assert found.candidate.prompt_tokens > 0
     assert 0 < found.candidate.answer_tokens <= 8
     assert found.candidate.seconds > 0
-    assert found.candidate.cost is None
+    assert found.candidate.cost > 0
     page = found.report("Opposites")
     assert tuned.name in page.html()
     assert page.write(tmp_path / "report.md").read_text(encoding="utf-8").startswith("# Opposites")
