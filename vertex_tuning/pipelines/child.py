@@ -93,7 +93,7 @@ def _execute(
     cache: str | None,
     resumed: bool,
 ) -> None:
-    # No container is started here; a folder of this name, on the path where a project is, would be taken for Docker's package.
+    # A folder called docker beside a user's program is an empty package to Python, and then kfp takes it for Docker's own.
     sys.modules["docker"] = None  # type: ignore[assignment]
     from google.protobuf import json_format
     from kfp import local as kfp_local
