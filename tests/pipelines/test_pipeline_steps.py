@@ -271,6 +271,9 @@ def test_what_got_better_passes_the_gate_and_is_registered(client, tmp_path, pla
     assert evaluation.gate(**gate, margin=0.0, at_least=0.0)
     assert not evaluation.gate(**gate, margin=2.0, at_least=0.0)
     assert "no: " in Path(decided).read_text()
+    link = client.lineage.of(made.model_name)
+    assert link.manifest["note"] == {"pipeline": place("tune")}
+    assert [note["kind"] for note in link.notes] == ["evaluation"]
     name = registry.register(made.model_name, alias="approved", registered=str(tmp_path / "registered"))
     assert name.endswith("@approved")
     assert client.models.get(name).version == made.model_name.rpartition("@")[2]

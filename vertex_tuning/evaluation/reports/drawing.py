@@ -16,7 +16,7 @@ from vertex_tuning.evaluation.reports.scales import Scale, step_for, tick_label
 WIDE, NARROW = 680, 340
 """Widths in user units: on a desk, and on a phone. A user unit is about a pixel in both, so that letters keep their size."""
 COLOURS = 5
-_LETTER = 6.6
+_LETTER = 6.8
 """Mean width of a letter of 12 user units."""
 
 
@@ -79,7 +79,7 @@ def axes(
     step = step_for(ys[1] - ys[0], 5)
     y = Scale(*ys, drawing.height - (46 if x_label else 26), 26 if y_label else 10)
     labels = [(value, tick_label(value, step)) for value in y.ticks()]
-    left = 12 + max((len(words) for _, words in labels), default=1) * _LETTER
+    left = 12 + max((room_for(words) for _, words in labels), default=_LETTER)
     x = Scale(*xs, left, drawing.width - 14, log_x)
     if y_label:
         drawing.text(0, 12, y_label, "t name")
@@ -105,10 +105,20 @@ def _x_labels(x: Scale, given: Mapping[float, str] | None, narrow: bool) -> list
         wanted = [(x(value), f"{value:g}" if x.log else tick_label(value, step)) for value in ticks]
     kept: list[tuple[float, str]] = []
     for place, words in wanted:
-        half = len(words) * _LETTER / 2
-        if not kept or place - half > kept[-1][0] + len(kept[-1][1]) * _LETTER / 2 + 6:
+        if not kept or place - room_for(words) / 2 > kept[-1][0] + room_for(kept[-1][1]) / 2 + 6:
             kept.append((place, words))
     return kept
+
+
+def room_for(words: str) -> float:
+    """How wide words are, about."""
+    return len(words) * _LETTER
+
+
+def fitted(words: str, room: float) -> str:
+    """Words, cut where they would not find room."""
+    most = max(int(room / _LETTER), 1)
+    return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
 def path(points: Iterable[tuple[float, float]], *, closed: bool = False) -> str:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Protocol
 
-from vertex_tuning.evaluation.reports.drawing import WIDE, Drawing, sample, style
+from vertex_tuning.evaluation.reports.drawing import WIDE, Drawing, room_for, sample, style
 
 _MARGIN = 16
 _TITLE, _LEGEND = 34, 24
-_LETTER = 6.8
 _FONT = 'svg { background: var(--paper); font-family: system-ui, -apple-system, "Segoe UI", sans-serif; }'
 
 
@@ -35,7 +34,7 @@ def picture(plot: Plot) -> str:
     head.add("text", "t name", escape(plot.title), x=0.0, y=16.0, style="font-size: 16px; font-weight: 600")
     top, left = float(_TITLE), 0.0
     for series, name in enumerate(names):
-        room = 34 + len(name) * _LETTER + 20
+        room = 54 + room_for(name)
         if left and left + room > WIDE:
             top, left = top + _LEGEND, 0.0
         sample(head, left, top + 4, series)

@@ -389,8 +389,8 @@ def _run(
     A step that is tried again takes up the job that it began, as `tuning.tune` does.
     """
     config = {"model": _weights(weights), "max_tokens": 512, **given}
-    labels = {STEP: key_of(place)}
-    begun = custom.runs(client.connection, filter=f'labels.{STEP}="{key_of(place)}"')
+    key = key_of(place)
+    begun = custom.runs(client.connection, filter=f'labels.{STEP}="{key}"')
     if begun:
         log.info("this step began a job before, and takes it up again")
     with Stoppable() as stoppable:
@@ -398,7 +398,13 @@ def _run(
             begun[0]
             if begun
             else custom.start_training(
-                client, method, config, host=host, display_name=f"rlhf-{method}", labels=labels, again=True
+                client,
+                method,
+                config,
+                host=host,
+                display_name=f"rlhf-{method}",
+                labels={STEP: key},
+                again=True,
             )
         )
         log.info("%s", run.name)

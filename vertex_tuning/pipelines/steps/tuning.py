@@ -90,6 +90,7 @@ def tune(
                 **fields,
             ),
             again=True,
+            note={"pipeline": place},
         )
         job = asked.of(begun)
         log.info("%s", job.name)
