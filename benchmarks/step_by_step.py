@@ -311,7 +311,15 @@ def table(results: dict[str, Any]) -> str:
                 f"| {ours}: {one.candidate:.3f} | {theirs}: {one.baseline:.3f} "
                 f"| {one.difference:+.3f}, {one.low:+.3f} to {one.high:+.3f} |"
             )
-    return "\n".join([*lines, "", *_takes(results), "", _told(rows, results["teacher"])]) + "\n"
+    seconds = {
+        kind: statistics.median(cell["cpu_seconds"] for cell in results["students"] if cell["kind"] == kind)
+        for kind in (WITH, ALONE)
+    }
+    price = (
+        f"In as many steps, a student takes {seconds[WITH]:.0f} CPU seconds with rationales and {seconds[ALONE]:.0f} without "
+        "(medians over shares and seeds)."
+    )
+    return "\n".join([*lines, "", price, "", *_takes(results), "", _told(rows, results["teacher"])]) + "\n"
 
 
 def _takes(results: dict[str, Any]) -> list[str]:
