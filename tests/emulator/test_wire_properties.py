@@ -88,6 +88,8 @@ REQUESTS = [
     "Endpoint",
     "PipelineJob",
     "CustomJob",
+    "PipelineJob",
+    "Schedule",
     "Schedule",
 ]
 

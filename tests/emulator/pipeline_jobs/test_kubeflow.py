@@ -45,13 +45,13 @@ def waited(client: Any, run: Any) -> Any:
 def test_a_package_is_submitted_and_followed(pipelines: Pipelines, client: Any, package: Any) -> None:
     title = f"experiment {uuid.uuid4().hex[:8]}"
     run = client.create_run_from_pipeline_package(
-        package(small.chain), arguments={"text": "by kfp", "n": 4}, experiment_name=title, run_name="a run"
+        package(small.chain), arguments={"text": "by kfp", "n": 40}, experiment_name=title, run_name="a run"
     )
     done = waited(client, run)
     assert done.state == "SUCCEEDED"
     assert done.display_name == "a run"
     assert done.created_at <= done.finished_at
-    assert done.runtime_config.parameters == {"text": "by kfp", "n": 4}
+    assert done.runtime_config.parameters == {"text": "by kfp", "n": 40}
     assert {task.display_name: task.state for task in done.run_details.task_details} == {
         "write": "SUCCEEDED",
         "measure": "SUCCEEDED",

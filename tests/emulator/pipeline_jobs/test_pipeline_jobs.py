@@ -17,6 +17,7 @@ import pytest
 from tests.emulator.jobs.conftest import LOCATION
 from tests.pipelines import small
 from tests.running import RunningEmulator
+from vertex_tuning.pipelines.running import with_caching
 
 from .conftest import Pipelines, gone, states, tasks, until_written
 
@@ -82,7 +83,7 @@ def test_conditions_loops_and_exit_handlers_are_tasks_that_others_stand_in(pipel
 
 
 def test_a_failing_task_fails_its_run_in_vertex_ais_words(pipelines: Pipelines) -> None:
-    job = pipelines.run(small.failing)
+    job = pipelines.run(None, spec=with_caching(small.spec(small.failing), False))
     assert job["state"] == "PIPELINE_STATE_FAILED"
     assert job["error"]["code"] == 9
     identifier = job["name"].rsplit("/", 1)[1]
