@@ -1,9 +1,9 @@
 """Stands over a process that runs a user's code (a custom job, a pipeline), and ends with it, and it with all that it started.
 
-Run as `python -m vertex_tuning.supervisor PID` by the process of that id. It is told what to run in one line of JSON
-(`command`, `folder`, `environment`), and says how that ended. When its own line closes, because the job was cancelled or whoever
-started it is gone, it ends the process and all its offspring: first asking, then not. The kernel gives it whatever the process
-leaves behind (PR_SET_CHILD_SUBREAPER), so that nothing gets away by becoming a daemon.
+Run as `python -m vertex_tuning.supervisor PID` by the process of that id. It is told what to run in one line of JSON (`command`,
+`folder`, `environment`, and `grace`, where it is not the usual one), and says how that ended. When its own line closes, because
+the job was cancelled or whoever started it is gone, it ends the process and all its offspring: first asking, then not. The kernel
+gives it whatever the process leaves behind (PR_SET_CHILD_SUBREAPER), so that nothing gets away by becoming a daemon.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class _Job:
     def _end_all(self) -> None:
         if self._status is None:
             self._signal(signal.SIGTERM)
-            self._wait(_GRACE)
+            self._wait(float(self._order.get("grace", _GRACE)))
         # What is left has been asked already, or has outlived the process that a container ends with.
         deadline = time.monotonic() + _GRACE
         while self._reap() and time.monotonic() < deadline:

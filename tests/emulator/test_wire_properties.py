@@ -88,8 +88,6 @@ REQUESTS = [
     "Endpoint",
     "PipelineJob",
     "CustomJob",
-    "PipelineJob",
-    "Schedule",
     "Schedule",
 ]
 

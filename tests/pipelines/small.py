@@ -68,6 +68,25 @@ def linger(seconds: float, note: str):
 
 
 @component
+def tidy(note: str):
+    import os
+    import signal
+    import sys
+    import time
+
+    def end(*_):
+        time.sleep(2.5)
+        with open(note, "w") as file:
+            file.write("tidied up")
+        sys.exit(1)
+
+    signal.signal(signal.SIGTERM, end)
+    with open(note, "w") as file:
+        file.write(f"{os.getpid()} {os.getpid()}")
+    time.sleep(600)
+
+
+@component
 def once_then_well(note: str) -> int:
     import os
 
@@ -177,6 +196,11 @@ def retried(note: str):
 @dsl.pipeline(name="lingering")
 def lingering(note: str, seconds: float = 600.0):
     linger(seconds=seconds, note=note)
+
+
+@dsl.pipeline(name="tidying")
+def tidying(note: str):
+    tidy(note=note)
 
 
 @dsl.pipeline(name="placeholders")

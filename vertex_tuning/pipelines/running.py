@@ -33,8 +33,10 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,127}")
 """Of a run: the last part of its resource name at Vertex AI."""
 _GLANCE = 0.05
 """Seconds between looks for events."""
-_GRACE = 10.0
-"""Seconds for the supervisor to end what it holds; it asks first, and does not wait for so long itself."""
+_STEP_GRACE = 5.0
+"""Seconds for steps that are asked to end: one that tunes cancels its job."""
+_GRACE = 2 * _STEP_GRACE
+"""Seconds for the supervisor to end what it holds."""
 _KEPT = frozenset(
     {
         "HOME",
@@ -295,6 +297,7 @@ def run(
             fix="free some space, give another folder, or point VERTEX_TUNING_HOME at one of yours",
         ) from error
     order = {
+        "grace": _STEP_GRACE,
         "command": [*COMMAND, str(scratch / "job.json"), str(scratch / "events.jsonl")],
         "folder": str(Path.cwd()),
         "environment": variables,

@@ -56,6 +56,14 @@ class Pipelines(Bench):
             assert time.monotonic() < deadline, job
             time.sleep(0.05)
 
+    def until_task(self, name: str, task: str, state: str) -> dict[str, Any]:
+        """The job, as soon as it tells that a task is in a state."""
+        deadline = time.monotonic() + PATIENCE
+        while states(job := self.get(name)).get(task) != state:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.05)
+        return job
+
     def run(self, pipeline: Any, parameters: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         """A job, when it has ended."""
         return self.until(self.submit(pipeline, parameters, **options), *ENDED)

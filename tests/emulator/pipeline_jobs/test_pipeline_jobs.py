@@ -280,6 +280,14 @@ def test_a_cancelled_run_ends_with_all_that_it_started(pipelines: Pipelines, tmp
     assert refusal(pipelines.call("POST", f"/v1/{name}:cancel", {}))[:2] == (400, "VT718")
 
 
+def test_a_step_that_is_asked_to_end_has_time_to_clean_up(pipelines: Pipelines, tmp_path: Path) -> None:
+    name = pipelines.submit(small.tidying, {"note": str(tmp_path / "note")})
+    until_written(tmp_path / "note")
+    pipelines.call("POST", f"/v1/{name}:cancel", {})
+    pipelines.until(name, "CANCELLED")
+    assert (tmp_path / "note").read_text() == "tidied up"
+
+
 def test_a_job_that_runs_is_not_deleted_and_one_that_has_ended_leaves_nothing(
     pipelines: Pipelines, tmp_path: Path
 ) -> None:
@@ -334,14 +342,14 @@ def test_a_run_does_not_outlive_the_server_and_goes_on_with_the_next_one(
     name = first.submit(small.in_two_steps, {**notes, "seconds": 600.0})
     processes = until_written(tmp_path / "note")
     family = psutil.Process(first.running.process.pid).children(recursive=True)
-    before = tasks(first.get(name))["count"]
+    before = tasks(first.until_task(name, "linger-after", "RUNNING"))["count"]
     first.running.process.send_signal(number)
     first.running.process.wait()
     assert gone([*processes, *family])
     (tmp_path / "note").unlink()
     second = Pipelines(start_emulator(data_dir=tmp_path / "data"))
     again = until_written(tmp_path / "note")
-    job = second.get(name)
+    job = second.until_task(name, "linger-after", "RUNNING")
     assert job["state"] == "PIPELINE_STATE_RUNNING"
     assert (tmp_path / "counted").read_text() == "once "
     assert states(job) == {"count": "SUCCEEDED", "linger-after": "RUNNING"}
@@ -373,7 +381,8 @@ def test_more_jobs_than_processors_wait_in_pending(
     for index in range(room):
         until_written(tmp_path / f"{index}")
     assert own.get(names[-1])["state"] == "PIPELINE_STATE_PENDING"
-    own.call("POST", f"/v1/{names[-1]}:cancel", {})
+    batch = f"/v1/{LOCATION}/pipelineJobs:batchCancel"
+    assert own.call("POST", batch, {"names": names[-1:]})["done"]
     assert own.get(names[-1])["state"] == "PIPELINE_STATE_CANCELLED"
     assert "taskDetails" not in own.get(names[-1])["jobDetail"]
 

@@ -9,7 +9,6 @@ so (`catchUp`).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -41,6 +40,8 @@ CHANGEABLE = (
 )
 _REQUEST = "createPipelineJobRequest"
 _LONGEST_WAIT = 3600.0
+_TROUBLED = 60.0
+"""Seconds until a schedule is tried again that could not be looked after."""
 _QUEUE_GLANCE = 1.0
 """Seconds between looks whether a run that waits for others may begin."""
 
@@ -190,8 +191,12 @@ class Schedules:
             wait = _LONGEST_WAIT
             for schedule in self._db.list(KIND, newest_first=False):
                 if schedule.body["state"] == "ACTIVE":
-                    with contextlib.suppress(Exception):
+                    try:
                         wait = min(wait, self._look_after(schedule.name))
+                    except Exception:  # deleted meanwhile, or a full disk: the others go on
+                        if self._db.get(schedule.name) is not None:
+                            log.exception("%s could not be looked after", schedule.name)
+                            wait = min(wait, _TROUBLED * CLOCK.speed)
             await self._until_changed(wait)
 
     async def _until_changed(self, seconds: float) -> None:

@@ -50,6 +50,8 @@ ENDED = frozenset({SUCCEEDED, FAILED, CANCELLED})
 _MODULE = "vertex_tuning.pipelines.child"
 _GLANCE = 0.1
 """Seconds between looks for what a run tells."""
+_GRACE = 5.0
+"""Seconds for steps that are asked to end: one that tunes cancels its job."""
 _MOST_AT_ONCE = 32
 """Jobs in one batch call; Google's own limit."""
 
@@ -175,7 +177,9 @@ class PipelineJobs:
             raise ApiError(Code.FAILED_PRECONDITION, "All of these pipeline jobs have ended.", rule="VT718")
         for name in left:
             self.cancel(name)
-        await asyncio.gather(*(self._tasks[name] for name in left if name in self._tasks))
+        # One that waited for its turn has ended already, and its task still waits for that turn.
+        ending = [name for name in left if self.get(name).body["state"] not in ENDED]
+        await asyncio.gather(*(self._tasks[name] for name in ending if name in self._tasks))
         return [self.get(name).body for name in left]
 
     async def delete_all(self, names: list[str]) -> list[Body]:
@@ -304,6 +308,7 @@ class PipelineJobs:
         settings = self._emulator.settings
         base = await variables(self._emulator)
         return {
+            "grace": _GRACE,
             "command": [
                 sys.executable,
                 "-m",
