@@ -23,8 +23,8 @@ lint: $(READY)  ## style and types only
 format: $(READY)  ## rewrite the sources in house style
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-docs: $(READY)  ## rebuild the generated parts of the docs
-	@$(BIN)/python scripts/docs.py
+docs: $(READY)  ## rebuild what is generated: parts of the docs, and the compiled pipelines
+	@$(BIN)/python -m pipelines.compile && $(BIN)/python scripts/docs.py
 
 bench: $(READY)  ## measure what the README quotes
 	@$(BIN)/python benchmarks/run.py

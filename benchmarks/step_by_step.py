@@ -3,11 +3,11 @@
     python benchmarks/step_by_step.py             everything that is not there yet, into step_by_step.json and what is made of it
     python benchmarks/step_by_step.py --table     what is made of it alone: step_by_step.md, docs/step_by_step.svg
 
-The data is the log of lamps (`scripts/sample_signals.py`): synthetic, its labels a composition. The teacher, tiny-0.9m, learns from
-people's annotations and labels the questions through the emulator, by batch prediction; what it gets wrong is dropped. Students,
-tiny-0.5m, learn 12.5, 25, 50 and 100 % of what is left, with three seeds, in as many steps of as many rows; of labels alone all of
-them are learnt in twice the steps too, which is about what rationales cost. All are asked for 400 held-out labels, word for word.
-Intervals are paired bootstraps of 95 % over rows and seeds.
+The data is the log of lamps (`scripts/sample_signals.py`): synthetic, its labels a composition. The teacher, tiny-0.9m, learns
+from people's annotations and labels the questions through the emulator, by batch prediction; what it gets wrong is dropped.
+Students, tiny-0.5m, learn 12.5, 25, 50 and 100 % of what is left, with three seeds, in as many steps of as many rows; labels
+alone are learnt in twice the steps too, of all rows, which is about what rationales cost. All are asked for 400 held-out labels,
+word for word. Intervals are paired bootstraps of 95 % over rows and seeds.
 
 Each cell is kept as it is done, below VERTEX_TUNING_HOME: what was interrupted goes on.
 """
@@ -49,7 +49,7 @@ STEPS = 700
 WITH, ALONE, LONGER = "with rationales", "labels alone", "labels alone, twice the steps"
 CELLS = {WITH: (1.0, STEPS), ALONE: (0.0, STEPS), LONGER: (0.0, 2 * STEPS)}
 """Weight of the rationales, and steps."""
-TUNING = {"epochs": 5, "adapter_size": 8, "learning_rate_multiplier": 1.5}
+TUNING: dict[str, Any] = {"epochs": 5, "adapter_size": 8, "learning_rate_multiplier": 1.5}
 CONFIG = {"mode": "full", "batch_size": 32, "learning_rate": 3e-3, "last_checkpoint_only": True, "threads": 1}
 
 
@@ -59,9 +59,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--table", action="store_true", help="measure nothing")
+    parser.add_argument(
+        "--at-once", type=int, default=CORES, help="students that are trained beside each other"
+    )
     options = parser.parse_args()
     if not options.table:
-        measured = _measure(home() / "benchmarks" / "step-by-step")
+        measured = _measure(home() / "benchmarks" / "step-by-step", options.at_once)
         DATA.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     results = json.loads(DATA.read_text(encoding="utf-8"))
     TABLE.write_text(table(results), encoding="utf-8")
@@ -69,18 +72,20 @@ def main() -> None:
     print(table(results))
 
 
-def _measure(folder: Path) -> dict[str, Any]:
+def _measure(folder: Path, at_once: int) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     teacher = _teach(folder)
     learnt = [json.dumps(row) + "\n" for row in data.read(folder / "labelled.jsonl")]
+    # All seeds of a share before the next: what is interrupted has whole lines of the table.
     asked = [
         (kind, share, seed)
-        for kind in CELLS
-        for share in (SHARES if kind != LONGER else (1.0,))
+        for share in (1.0, 0.25, 0.5, 0.125)
         for seed in SEEDS
+        for kind in CELLS
+        if kind != LONGER or share == 1.0
     ]
-    with ThreadPoolExecutor(CORES) as pool:
-        cells = list(pool.map(lambda cell: _cell(folder, learnt, *cell), asked))
+    with ThreadPoolExecutor(at_once) as pool:
+        cells = list(pool.map(lambda cell: student(folder, learnt, *cell), asked))
     return {
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
@@ -108,7 +113,7 @@ def _teach(folder: Path) -> dict[str, Any]:
         }
         for row in data.read(SAMPLES / "signals-teacher.jsonl")
     ]
-    shown.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write(shown, rows)
     prompt = distill.TeacherPrompt(labels=LABELS)
     with connect("local", stand_in="tiny") as client:
         spec = SupervisedTuning(base_model=PRICED_AS["teacher"], training=shown, **TUNING)
@@ -151,9 +156,29 @@ def _teach(folder: Path) -> dict[str, Any]:
 # Students
 
 
-def _cell(folder: Path, learnt: list[str], kind: str, share: float, seed: int) -> dict[str, Any]:
-    """One student: trained in a process of its own, unless it was before."""
-    weight, steps = CELLS[kind]
+def student(
+    folder: Path,
+    learnt: list[str],
+    kind: str,
+    share: float,
+    seed: int,
+    *,
+    steps: int = 0,
+    held_out: Path = SAMPLES / "signals-held-out.jsonl",
+) -> dict[str, Any]:
+    """One student: trained in a process of its own, unless it was before.
+
+    Args:
+        folder: Where what was done is kept.
+        learnt: Labelled rows, as lines.
+        kind: Of `CELLS`.
+        share: Of the rows, the first of them.
+        seed: Of the training.
+        steps: Other ones than the kind has.
+        held_out: Rows with labels.
+    """
+    weight, usual = CELLS[kind]
+    steps = steps or usual
     rows = learnt[: round(share * len(learnt))]
     config = {
         **CONFIG,
@@ -162,7 +187,7 @@ def _cell(folder: Path, learnt: list[str], kind: str, share: float, seed: int) -
         "evaluate_interval": steps,
         "seed": seed,
         "rationale_weight": weight,
-        "validation": str(SAMPLES / "signals-held-out.jsonl"),
+        "validation": str(held_out),
     }
     key = hashlib.sha256(json.dumps([config, rows]).encode()).hexdigest()[:16]
     kept = folder / f"cell-{key}.json"
@@ -178,7 +203,7 @@ def _cell(folder: Path, learnt: list[str], kind: str, share: float, seed: int) -
         [*command, "--config", str(work / "config.json")], scrubbed_environment({"OMP_NUM_THREADS": "1"})
     )
     said = json.loads((work / "output" / "held_out.json").read_text(encoding="utf-8"))
-    found = {
+    found: dict[str, Any] = {
         "kind": kind,
         "share": share,
         "rows": len(rows),
@@ -192,12 +217,10 @@ def _cell(folder: Path, learnt: list[str], kind: str, share: float, seed: int) -
         "untuned_choice": statistics.fmean(
             map(str.__eq__, said["before"]["chosen"], said["before"]["right"])
         ),
-        "output": str(work / "output"),
     }
     kept.write_text(json.dumps(found) + "\n", encoding="utf-8")
-    say(
-        f"{kind}, {share:.1%}, seed {seed}: {found['exact'].count('1') / len(found['exact']):.3f}, {found['cpu_seconds']} CPU-s"
-    )
+    right = found["exact"].count("1") / len(found["exact"])
+    say(f"{kind}, {share:.1%}, seed {seed}: {right:.3f}, {found['cpu_seconds']} CPU-s")
     return found
 
 
@@ -227,14 +250,19 @@ def _speed(folder: Path, teacher: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(kept.read_text(encoding="utf-8")))
 
 
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Rows, as JSONL."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
 def _bits(hits: list[bool]) -> str:
     return "".join("01"[hit] for hit in hits)
 
 
-def _scores(results: dict[str, Any], kind: str, share: float, what: str = "exact") -> list[list[float]]:
+def scores(results: dict[str, Any], kind: str, share: float) -> list[list[float]]:
     """By seed, then by held-out row."""
     found = {
-        cell["seed"]: [float(hit) for hit in cell[what]]
+        cell["seed"]: [float(hit) for hit in cell["exact"]]
         for cell in results["students"]
         if (cell["kind"], cell["share"]) == (kind, share)
     }
@@ -247,13 +275,13 @@ def _scores(results: dict[str, Any], kind: str, share: float, what: str = "exact
 def comparisons(results: dict[str, Any]) -> Iterator[tuple[str, Comparison]]:
     """Each share with rationales, against labels alone: of the same rows, and of all."""
     for share in SHARES:
-        ours = _scores(results, WITH, share)
-        yield f"{share:.1%} against the same rows", compare(_scores(results, ALONE, share), ours)
+        ours = scores(results, WITH, share)
+        yield f"{share:.1%} against the same rows", compare(scores(results, ALONE, share), ours)
         if share < 1:
-            yield f"{share:.1%} against all rows", compare(_scores(results, ALONE, 1.0), ours)
+            yield f"{share:.1%} against all rows", compare(scores(results, ALONE, 1.0), ours)
     yield (
         "100% against all rows, twice the steps",
-        compare(_scores(results, LONGER, 1.0), _scores(results, WITH, 1.0)),
+        compare(scores(results, LONGER, 1.0), scores(results, WITH, 1.0)),
     )
 
 
@@ -261,8 +289,8 @@ def table(results: dict[str, Any]) -> str:
     """The results as Markdown."""
     rows, where = results["teacher"]["rows"], results["machine"]
     lines = [
-        f"{len(results['students'][0]['exact'])} held-out rows, {len(SEEDS)} seeds, {STEPS} steps of {CONFIG['batch_size']} rows; "
-        f"{where['cpu']}, {where['cores']} cores, {results['date']}.",
+        f"{len(results['students'][0]['exact'])} held-out rows, {len(SEEDS)} seeds, {STEPS} steps of "
+        f"{CONFIG['batch_size']} rows; {where['cpu']}, {where['cores']} cores, {results['date']}.",
         "",
         "| learnt | rows | labels alone (its seeds) | with rationales (its seeds) | gain, 95 % interval |",
         "|--:|--:|--:|--:|--:|",
@@ -281,7 +309,8 @@ def table(results: dict[str, Any]) -> str:
         ours, _, theirs = name.partition(" against ")
         if theirs != "the same rows":
             lines.append(
-                f"| {ours}: {one.candidate:.3f} | {theirs}: {one.baseline:.3f} | {one.difference:+.3f}, {one.low:+.3f} to {one.high:+.3f} |"
+                f"| {ours}: {one.candidate:.3f} | {theirs}: {one.baseline:.3f} "
+                f"| {one.difference:+.3f}, {one.low:+.3f} to {one.high:+.3f} |"
             )
     return "\n".join([*lines, "", *_takes(results), "", _told(rows, results["teacher"])]) + "\n"
 
@@ -292,19 +321,21 @@ def _takes(results: dict[str, Any]) -> list[str]:
     held_out = results["teacher"]["held_out"]
     untuned = results["students"][0]["untuned"]
     lines = [
-        "| model | right, word for word | parameters | seconds to an answer | tokens/s, one at a time | tokens/s, 64 together | tokens answered |",
+        "| model | right, word for word | parameters | seconds to an answer | tokens/s, one at a time | tokens/s, 64 together "
+        "| tokens answered |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     quality = {
         "teacher": held_out.count("1") / len(held_out),
-        "student, with rationales": _mean(_scores(results, WITH, 1.0)),
-        "student, labels alone": _mean(_scores(results, ALONE, 1.0)),
+        "student, with rationales": _mean(scores(results, WITH, 1.0)),
+        "student, labels alone": _mean(scores(results, ALONE, 1.0)),
         "student, untuned": untuned.count("1") / len(untuned),
     }
     for name, right in quality.items():
         one = speed[name.partition(",")[0]]
         lines.append(
-            f"| {name} ({one['name']}) | {right:.3f} | {one['parameters']:,} | {one['seconds']:.4f} | {one['tokens_per_second']:,.0f} "
+            f"| {name} ({one['name']}) | {right:.3f} | {one['parameters']:,} | {one['seconds']:.4f} "
+            f"| {one['tokens_per_second']:,.0f} "
             f"| {one['tokens_per_second_together']:,.0f} | {one['answer_tokens']} |"
         )
     return lines
@@ -323,7 +354,7 @@ def drawing(results: dict[str, Any]) -> str:
     x = [100 * share for share in SHARES]
     series = []
     for kind in (WITH, ALONE):
-        by_share = [[statistics.fmean(run) for run in _scores(results, kind, share)] for share in SHARES]
+        by_share = [[statistics.fmean(run) for run in scores(results, kind, share)] for share in SHARES]
         series.append(
             Series(
                 kind,
@@ -340,14 +371,14 @@ def drawing(results: dict[str, Any]) -> str:
         y_label="right, word for word",
         log_x=True,
         x_ticks={value: f"{value:g}" for value in x},
-        level=_mean(_scores(results, LONGER, 1.0)),
+        level=_mean(scores(results, LONGER, 1.0)),
         level_name=LONGER,
     )
     found = lines.draw(drawn.WIDE)
     for index, one in enumerate(series):
-        x, y = 60.0 + 180 * index, found.height + 14
-        drawn.marker(found, x, y, index)
-        found.text(x + 10, y + 4, one.name, "t name")
+        left, below = 60.0 + 180 * index, found.height + 14
+        drawn.marker(found, left, below, index)
+        found.text(left + 10, below + 4, one.name, "t name")
     found.height += 26
     style = _style() + "svg { background: var(--paper); font-family: system-ui, sans-serif; }"
     return (

@@ -16,12 +16,12 @@ def build(profile: Profile) -> Any:
         name="distillation", description="Teach a small model step by step: a teacher's labels, and why."
     )
     def distillation(
-        questions: str,
+        question_data: str,
         test_data: str,
         teacher: str = "gemini-2.5-pro",
         labels: list = [],  # noqa: B006  # a parameter's default, which kfp writes down
         prompt: str = "",
-        annotated: str = "",
+        annotated_data: str = "",
         teacher_epochs: int = 0,
         teacher_adapter_size: int = 0,
         teacher_learning_rate_multiplier: float = 0.0,
@@ -35,7 +35,7 @@ def build(profile: Profile) -> Any:
         seeds: list = [1, 2, 3],  # noqa: B006
         rationale_weight: float = 1.0,
         mode: str = "full",
-        steps: int = 500,
+        steps: int = 700,
         batch_size: int = 32,
         learning_rate: float = 3e-3,
         host: str = "l4",
@@ -48,12 +48,12 @@ def build(profile: Profile) -> Any:
         """Teach a small model step by step: a teacher's labels, and why.
 
         Args:
-            questions: What the teacher is asked: a gs:// URI of JSONL; people's label may stand beside a row as gold.
+            question_data: What the teacher is asked: a gs:// URI of JSONL; people's label may stand beside a row as gold.
             test_data: Held-out rows with labels, a gs:// URI of JSONL.
             teacher: A model of the catalog, or the name of a tuned one.
             labels: What may be answered; left out where the prompt has them.
-            prompt: The teacher's prompt, a gs:// URI of TOML with labels, instruction and examples; empty: the question alone.
-            annotated: Rows that people labelled with reasons, a gs:// URI: the teacher is tuned on them first. Empty: it is not.
+            prompt: The teacher's prompt: TOML with labels and examples, or a gs:// URI of it; empty: the question alone.
+            annotated_data: Rows that people labelled with reasons, a gs:// URI: the teacher is tuned on them; empty: it is not.
             teacher_epochs: Passes over them; 0: the service's choice.
             teacher_adapter_size: Rank of the teacher's adapter; 0: the service's choice.
             teacher_learning_rate_multiplier: Factor on the recommended learning rate; 0: the service's choice.
@@ -86,7 +86,7 @@ def build(profile: Profile) -> Any:
         with dsl.ExitHandler(cleaning, name="distil-and-judge"):
             taught = settle(
                 own.teach_teacher(
-                    annotated=annotated,
+                    annotated=annotated_data,
                     teacher=teacher,
                     epochs=teacher_epochs,
                     adapter_size=teacher_adapter_size,
@@ -95,7 +95,7 @@ def build(profile: Profile) -> Any:
             )
             labelled = settle(
                 own.label_rows(
-                    questions=questions,
+                    questions=question_data,
                     teacher=taught.outputs["model_name"],
                     labels=labels,
                     prompt=prompt,

@@ -80,7 +80,7 @@ def train_students(
     at_once: int,
     test: Output[Dataset],
     students: Output[Artifact],
-) -> NamedTuple("Students", [("count", int), ("model_name", str)]):
+) -> NamedTuple("Students", [("trained", int), ("model_name", str)]):
     """Train students with rationales, and on labels alone, on the same rows and as many steps."""
     from vertex_tuning.pipelines.steps import students as training
 

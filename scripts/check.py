@@ -20,6 +20,7 @@ LINT: list[tuple[str, list[Path | str]]] = [
 ]
 GENERATED: list[tuple[str, list[Path | str]]] = [
     ("wire schema is fresh", [sys.executable, "scripts/wire_schema.py", "--check"]),
+    ("compiled pipelines are fresh", [sys.executable, "-m", "pipelines.compile", "--check"]),
     ("generated docs are fresh", [sys.executable, "scripts/docs.py", "--check"]),
 ]
 TESTS: list[tuple[str, list[Path | str]]] = [

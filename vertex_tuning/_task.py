@@ -7,6 +7,7 @@ taken away (Spot) leaves its state behind; the next one goes on from there.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 EVENTS, OUTPUT, ORDER = "events.jsonl", "output", "order.json"
 STATE = "resume.safetensors"
 """Where an interrupted run goes on: of no use to anybody when it is done."""
+DEVICES = Path("/dev")
 _EVERY = 2.0
 """Seconds between two writes of the same object; Cloud Storage takes one per second."""
 _STOPPED = 143
@@ -34,7 +36,9 @@ _STOPPED = 143
 
 def main() -> int:
     """Run an order; exit status 1 where training failed."""
-    uri = sys.argv[1]
+    parser = argparse.ArgumentParser(prog="python -m vertex_tuning._task", description=__doc__)
+    parser.add_argument("order", metavar="gs://BUCKET/FOLDER/order.json")
+    uri: str = parser.parse_args().order
     with open_connection(load()) as connection:
         return _Run(connection, uri.rpartition("/")[0], Path.cwd() / "run").go()
 
@@ -61,19 +65,20 @@ class _Run:
         path.write_text(json.dumps(order["config"]), encoding="utf-8")
         sender = threading.Thread(target=self._send_now_and_then, daemon=True)
         sender.start()
-        status = self._train(_command(order, path))
+        status = self._train(command(order, path))
         self._done.set()
         self._dirty.set()
         sender.join()
         last = json.loads(self._events[-1]) if self._events else {}
-        finished = status == 0 and not self._stopped
+        # Of several processes on TPUs, the launcher does not tell how they ended.
+        finished = status == 0 and not self._stopped and last.get("event") == "done"
         self._send_output(without={STATE} if finished else set())
         if finished:
             self._forget_state()
         self._send_events()
         if last.get("event") == "failed":
             sys.stderr.write(f"{last['message']}\n")
-        return _STOPPED if self._stopped else int(status != 0)
+        return _STOPPED if self._stopped else int(not finished)
 
     def _fetched(self) -> dict[str, Any]:
         """The order, with everything that lies in a bucket at a local path; and what an earlier machine left."""
@@ -157,14 +162,14 @@ class _Run:
         return self._client.bucket(bucket).blob(f"{folder}/{name}")
 
 
-def _command(order: dict[str, Any], config: Path) -> list[str]:
+def command(order: dict[str, Any], config: Path) -> list[str]:
     """Training on every device: `torchrun` for several GPUs, `accelerate` for several TPU chips."""
     module = ["vertex_tuning.training", "--method", order["method"], "--config", str(config)]
     if order["kind"] == "tpu" and order["chips"] > 1:
         launch = ["accelerate.commands.launch", "--tpu", "--num_processes", str(order["chips"]), "--module"]
         return [sys.executable, "-m", *launch, "vertex_tuning.training.__main__", *module[1:]]
     # As many as were paid for; where the job is rehearsed there may be fewer, or none.
-    gpus = min(order["chips"], len(list(Path("/dev").glob("nvidia[0-9]*")))) if order["kind"] == "gpu" else 0
+    gpus = min(order["chips"], len(list(DEVICES.glob("nvidia[0-9]*")))) if order["kind"] == "gpu" else 0
     if gpus > 1:
         run = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(gpus), "-m"]
         return [sys.executable, "-m", *run, *module]

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 FOLDER = "vertex-tuning/training"
 IMAGE_VARIABLE = "VERTEX_TUNING_IMAGE"
+FLAVOURS = {"cpu": "cpu", "gpu": "cuda", "tpu": "tpu"}
+"""Targets of `container/Dockerfile`, by what sits in a host."""
 _FILES = ("model", "training", "validation", "initial", "reward_model")
 _JOB = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/customJobs/[^/]+")
 _CREATE_TIMEOUT = 120.0
@@ -324,9 +326,8 @@ def image_for(connection: Connection, host: catalog.Host) -> str:
     """The image that runs on a host: `VERTEX_TUNING_IMAGE`, else that of this version in the project's own registry."""
     if named := os.environ.get(IMAGE_VARIABLE):
         return named
-    flavour = {"cpu": "cpu", "gpu": "cuda", "tpu": "tpu"}[host.kind]
     registry = f"{connection.location}-docker.pkg.dev/{connection.project}/vertex-tuning"
-    return f"{registry}/vertex-tuning:{__version__}-{flavour}"
+    return f"{registry}/vertex-tuning:{__version__}-{FLAVOURS[host.kind]}"
 
 
 # The order

@@ -50,10 +50,10 @@ def test_what_google_calls_an_accelerator_is_what_its_client_knows():
         assert (host.kind == "tpu") == bool(spec.tpu_topology)
 
 
-def test_an_adapter_of_eight_billion_needs_its_weights_in_fp32_and_little_more():
+def test_an_adapter_of_eight_billion_needs_its_weights_in_fp32_and_half_as_much_again():
     needed = fitting.memory(LLAMA_8B, mode="adapter", **ROWS)
     weights = 4 * LLAMA_8B.parameters
-    assert weights < needed < 1.3 * weights
+    assert weights < needed < 1.5 * weights
     with pytest.raises(HostError) as caught:
         fitting.check(catalog.host("l4"), needed, method="supervised")
     assert caught.value.rule == "VT793"

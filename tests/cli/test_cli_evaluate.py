@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.conftest import rows, write_rows
+from vertex_tuning.cli.evaluate import evaluate
+from vertex_tuning.evaluation import MEASURES
 
 
 @pytest.fixture
@@ -57,3 +59,8 @@ def test_a_gate_about_something_else_is_a_fault(cli, tuned, held_out):
     done = cli("evaluate", tuned, held_out, "--gate", "token_f1", "--json")
     assert done.status == 1
     assert done.json["error"]["rule"] == "VT758"
+
+
+def test_the_command_knows_every_measure():
+    [option] = [one for one in evaluate.params if one.name == "measures"]
+    assert tuple(option.type.choices) == MEASURES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import sys
 
 import pytest
 
@@ -100,6 +101,12 @@ def test_all_that_cannot_be_measured_is_said_at_once():
         measure("exactmatch")
     with pytest.raises(EvaluationError, match="VT752"):
         measures.check(wanted[:1], [])
+
+
+def test_a_measure_whose_package_is_not_here_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rouge_score", None)
+    with pytest.raises(EvaluationError, match="pip install rouge-score"):
+        measure("rouge_l")
 
 
 # Comparisons

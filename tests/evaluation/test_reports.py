@@ -19,6 +19,7 @@ from vertex_tuning.evaluation.reports import (
     Points,
     Series,
     Table,
+    picture,
 )
 from vertex_tuning.evaluation.reports.scales import Scale, ends, number
 from vertex_tuning.metrics import calibration
@@ -40,6 +41,11 @@ PLOTS = [
     Points("gains", [Point("a", 0.1, -0.1, 0.3), Point(HOSTILE, 0.0, 0.0, 0.0)]),
     Bars("seconds", {"teacher": 84.2, "student": 0.0, HOSTILE: -1.0}, "s"),
     Histogram("lengths", {"before": [1, 2, 3], "after": [5.0], "none": []}),
+    Points("one that is not known", [Point("a" * 200, math.nan, math.nan, math.nan)]),
+    Bars("none", {}),
+    Bars("one that is not known", {"a" * 200: math.nan, "b": 2_000.0}),
+    Histogram("one that is not known", {"a": [math.nan, 1.0]}),
+    Lines("nothing", []),
     Calibrated("odds", calibration([0.1, 0.9, 0.95], [False, True, False])),
 ]
 
@@ -108,7 +114,7 @@ def test_who_cannot_see_it_is_told():
     assert ("html", {"lang": "en"}) in page.seen
 
 
-@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.title)
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: f"{type(plot).__name__} {plot.title}")
 @pytest.mark.parametrize("width", [680, 340])
 def test_a_drawing_is_sound_and_stays_in_its_frame(plot, width):
     root = ElementTree.fromstring(plot.draw(width).svg())
@@ -120,6 +126,15 @@ def test_a_drawing_is_sound_and_stays_in_its_frame(plot, width):
                 assert -1 <= float(value) <= width + 1, (element.tag, name, value)
             if name in ("y", "y1", "y2", "cy"):
                 assert -1 <= float(value) <= height + 1, (element.tag, name, value)
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: f"{type(plot).__name__} {plot.title}")
+def test_a_plot_is_a_picture_of_its_own(plot):
+    text = picture(plot)
+    root = ElementTree.fromstring(text)
+    assert plot.title in "".join(root.itertext())
+    assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"url\(|@import|href|<script", text)
 
 
 def test_markdown_has_the_same_words_and_numbers():

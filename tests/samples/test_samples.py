@@ -32,6 +32,7 @@ SAYS = {
         "report.html",
         "base: gemini",
     ],
+    "13_pipeline.py": ["tune-model: succeeded", "has succeeded", "# The gate is ", "report: "],
     "11_distillation.py": ["the teacher answered 120 messages", "teacher: ", "student: ", " after"],
 }
 

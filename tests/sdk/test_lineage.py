@@ -11,7 +11,7 @@ import pytest
 
 import vertex_tuning
 from tests.sdk.conftest import rows
-from vertex_tuning import LineageError, ServiceError, SpecError, SupervisedTuning, custom
+from vertex_tuning import AsyncTuningClient, LineageError, ServiceError, SpecError, SupervisedTuning, custom
 from vertex_tuning.errors import ConfigurationError
 from vertex_tuning.lineage import Parent
 
@@ -180,3 +180,12 @@ def test_what_cannot_be_noted_is_refused(client):
         client.lineage.note("gs://bucket/folder", "tuning", {})
     with pytest.raises(SpecError, match="VT316"):
         client.lineage.note("gemini-2.5-flash", "evaluation", {})
+
+
+async def test_it_can_be_awaited(open_client, chain):
+    client = AsyncTuningClient(open_client())
+    await client.lineage.note(chain[1], "gate", {"open": True})
+    link = await client.lineage.of(await client.models.get(chain[1]))
+    assert link.notes[-1]["body"] == {"open": True}
+    job = await client.jobs.of(await client.models.get(chain[1]))
+    assert job.name == link.job["name"]

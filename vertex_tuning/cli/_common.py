@@ -219,6 +219,12 @@ def is_interactive() -> bool:
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
+def answers_there(done: int, total: int) -> None:
+    """A counter that stays on its line, where somebody looks."""
+    if is_drawable():
+        click.echo(f"\r{done} of {total} answers", err=True, nl=done == total)
+
+
 def report(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong; returns the exit status for it.
 

@@ -60,14 +60,16 @@ CLOSED = 3
     "--win-share", type=_common.Number(0, 1), help="The lower end of its wins must lie above it: 0.5 is even."
 )
 @click.option("--max-seconds", type=_common.Number(0), help="To an answer, in the median.")
-@click.option("--max-cost", type=_common.Number(0), help="USD per thousand answers; needs --price.")
+@click.option(
+    "--max-cost", type=_common.Number(0), help="USD per thousand answers, by --price or the catalog."
+)
 @click.option("--min-rows", type=click.IntRange(1), default=30, show_default=True, help="Fewer open no gate.")
 @click.option(
     "--price",
     nargs=2,
     type=_common.Number(0),
     metavar="PROMPT ANSWER",
-    help="USD per million tokens of the base model.",
+    help="USD per million tokens of the base model. [default: as the catalog has it]",
 )
 @click.option("--rows", type=click.IntRange(1), help="The first of DATA alone.")
 @click.option("--label", "labels", multiple=True, help="Answers are one of these; give it once per label.")
@@ -118,7 +120,7 @@ def evaluate(
             measures=[*(measures or (() if rewards else ("exact_match",))), *rewards],
             gate=gate,
             price=price,
-            progress=None if as_json else _progress,
+            progress=None if as_json else _common.answers_there,
             **asked,
         )
     if report is not None:
@@ -153,8 +155,3 @@ def _loss(item: str) -> tuple[str, float]:
         return name, float(loss) if separator else 0.0
     except ValueError as error:
         raise click.BadParameter(f"{item!r} is not MEASURE=LOSS", param_hint="--keep") from error
-
-
-def _progress(done: int, total: int) -> None:
-    if _common.is_drawable():
-        click.echo(f"\r{done} of {total} answers", err=True, nl=done == total)

@@ -13,7 +13,6 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
 
 if TYPE_CHECKING:
-    from vertex_tuning.client import TuningClient
     from vertex_tuning.pipelines.compiled import Compiled
 
 _Command = Callable[..., None]
@@ -161,7 +160,9 @@ def compile_pipeline(
     where: dict[str, str],
     as_json: bool,
 ) -> None:
-    """Write the YAML of SOURCE: a Python file with a kfp pipeline, or one of ours.
+    """Write the YAML of SOURCE.
+
+    SOURCE is a Python file with a kfp pipeline, or one of ours.
 
     In one of ours, your image, project, location and bucket are put in, so that any client can submit it.
 
@@ -194,7 +195,9 @@ def compile_pipeline(
 @_for
 @_common.json_option
 def lint_pipelines(pipelines: tuple[str, ...], compiled_for: str, as_json: bool) -> None:
-    """Say what would keep a PIPELINE from running on Vertex AI, on Kubeflow and here; exit status 1 where there is something.
+    """Say what would keep PIPELINE from running everywhere.
+
+    On Vertex AI, on open-source Kubeflow, and here by kfp.local. Exit status 1 where there is something.
 
     \b
     Example:
@@ -241,7 +244,9 @@ def run(
     where: dict[str, str],
     as_json: bool,
 ) -> None:
-    """Run PIPELINE on this machine; what its steps ask for is done at the target.
+    """Run PIPELINE on this machine.
+
+    What its steps ask for is done at the target.
 
     How its steps do is said on standard error; where the reports are, on standard output. With --json, a line per event, and at
     the end one with the run. Ctrl-C ends the run, with all that it started.
@@ -290,7 +295,7 @@ def submit(
     as_json: bool,
     **job: Any,
 ) -> None:
-    """Hand PIPELINE to Vertex AI Pipelines, or to a Kubeflow endpoint.
+    """Hand PIPELINE to Vertex AI, or to Kubeflow.
 
     Parameters are checked first; a file that is given where a data set is wanted is uploaded.
 
@@ -304,17 +309,20 @@ def submit(
     found = _check(pipeline, values)
     with _common.open_client(where) as client:
         if kubeflow:
-            started = _to_kubeflow(client, kubeflow, pipeline, values, image, experiment, job)
+            both = ("root", "name", "caching")
+            job = {key: value for key, value in job.items() if key in both}
+            job |= {"kubeflow": kubeflow, "experiment": experiment}
         else:
-            pairs_of = dict(_pair(label, "--label") for label in labels)
-            started = client.pipelines.submit(found, values, image=image, labels=pairs_of, **job)
+            job["labels"] = dict(_pair(label, "--label") for label in labels)
+        started = client.pipelines.submit(pipeline, values, image=image, **job)
         if wait:
             _steps.follow(started, found, as_json=as_json, where=where)
         elif as_json:
             _common.print_json(started.to_json())
         else:
             click.echo(started.name)
-            _common.say(f"Follow it: {_common.again(f'pipeline watch {started.name}', where)}")
+            if not kubeflow:
+                _common.say(f"Follow it: {_common.again(f'pipeline watch {started.name}', where)}")
 
 
 @pipeline.command()
@@ -372,8 +380,16 @@ def runs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> N
             _common.print_json([one.to_json() for one in found])
             return
         _common.print_table(
-            ["run", "state", "steps"],
-            ((one.id, one.state.lower(), len(one.tasks)) for one in found),
+            ["run", "state", "name", "created (UTC)"],
+            (
+                (
+                    one.id,
+                    one.state.lower(),
+                    one.display_name,
+                    f"{one.resource.create_time:%Y-%m-%d %H:%M:%S}",
+                )
+                for one in found
+            ),
             empty="No runs.",
         )
 
@@ -383,7 +399,9 @@ def runs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> N
 @click.option("--timeout", type=_common.Number(min=0), help="Seconds to watch. [default: to the end]")
 @_common.target_options
 def watch(run: str, timeout: float | None, where: dict[str, str], as_json: bool) -> None:
-    """Follow a submitted RUN to its end; exit status 1 where that is not a good one.
+    """Follow a submitted RUN to its end.
+
+    Exit status 1 where that is not a good one.
 
     \b
     Example:
@@ -450,26 +468,3 @@ def _check(pipeline: str, values: Mapping[str, Any]) -> Compiled:
     found = compiled.load(pipeline)
     found.check(values)
     return found
-
-
-def _to_kubeflow(
-    client: TuningClient,
-    host: str,
-    pipeline: str,
-    values: Mapping[str, Any],
-    image: str,
-    experiment: str,
-    job: Mapping[str, Any],
-) -> Any:
-    from vertex_tuning.pipelines import submitting
-
-    found = client.pipelines.load(pipeline, target="kubeflow")
-    return submitting.submit_to_kubeflow(
-        host,
-        found.prepared(image=image, environment=client.pipelines.place()),
-        found.check(values),
-        name=job["name"],
-        experiment=experiment,
-        caching=job["caching"],
-        root=job["root"],
-    )

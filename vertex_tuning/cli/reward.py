@@ -84,7 +84,7 @@ def test(
             answers=answers,
             temperature=temperature,
             max_output_tokens=max_output_tokens,
-            progress=None if as_json else _progress,
+            progress=None if as_json else _common.answers_there,
             retry=retry,
         )
     if as_json:
@@ -170,8 +170,3 @@ def read_reward(path: Path) -> AnyReward:
             "VT901", "it is not a JSON object", where=str(path), fix='{"singleRewardConfig": {...}}'
         )
     return rewards.from_json(config)
-
-
-def _progress(done: int, total: int) -> None:
-    if _common.is_drawable():
-        click.echo(f"\r{done} of {total} answers", err=True, nl=done == total)

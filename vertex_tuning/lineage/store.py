@@ -80,7 +80,7 @@ class Lineage:
             "labels": dict(spec.labels),
             "parents": [asdict(parent) for parent in _parents(settings)],
             "versions": _versions(),
-            **({"note": dict(note)} if note else {}),
+            **({"note": _plain(dict(note))} if note else {}),
         }
         try:
             manifest["data"] = {role: bucket.described(self._connection, uri) for role, uri in data.items()}

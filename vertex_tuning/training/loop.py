@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_torch_xla_available
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
@@ -185,7 +186,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
 
     model = objective.load(config, output)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=0.0, fused=not on_tpu())
     model, optimizer = accelerator.prepare(model, optimizer)
     learner = Learner(accelerator, model)
     objective.begin(learner)
@@ -275,7 +276,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
 
 def accelerated() -> Accelerator:
     """What the arithmetic is done by: the devices that there are, in the precision that is quick on them."""
-    return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision())
+    return Accelerator(cpu=not (torch.cuda.is_available() or on_tpu()), mixed_precision=_precision())
 
 
 def _keep_quiet(_: Event) -> None:
@@ -361,10 +362,17 @@ def load(config: TrainingConfig, output: Path) -> Any:
     return model
 
 
+def on_tpu() -> bool:
+    """Whether a TPU computes, by `torch_xla`. Nobody has run the loop on one yet."""
+    return bool(is_torch_xla_available(check_is_tpu=True))
+
+
 def _precision() -> str:
     """`bf16` where the processor multiplies it natively; elsewhere it would be slower than fp32."""
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    if on_tpu():
+        return "bf16"
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

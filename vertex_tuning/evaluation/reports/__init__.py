@@ -1,12 +1,13 @@
 """Reports: one page that needs nothing beside itself, and the same as Markdown.
 
-page.css          how a page looks, by day and by night
+page.css          how a page looks
 blocks.py         headings, prose, tables, verdicts
 curves.py         plots: lines with bands
 rows.py           ... points with intervals, and bars
 distributions.py  ... histograms, and calibration
 figures.py        what every plot has: two drawings, and its numbers
-drawing.py        SVG by hand: axes, marks
+drawing.py        SVG by hand: axes, marks; drawing.css: how they look, by day and by night
+picture.py        a plot as a file of its own
 scales.py         ticks and numbers
 """
 
@@ -35,6 +36,8 @@ from vertex_tuning.evaluation.reports.blocks import (
 )
 from vertex_tuning.evaluation.reports.curves import Lines, Series
 from vertex_tuning.evaluation.reports.distributions import Calibrated, Histogram
+from vertex_tuning.evaluation.reports.drawing import style
+from vertex_tuning.evaluation.reports.picture import picture
 from vertex_tuning.evaluation.reports.rows import Bars, Point, Points
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "Series",
     "Table",
     "Verdict",
+    "picture",
 ]
 
 
@@ -161,4 +165,5 @@ class Report:
 
 @cache
 def _style() -> str:
-    return resources.files(__name__).joinpath("page.css").read_text(encoding="utf-8")
+    page = resources.files(__name__).joinpath("page.css").read_text(encoding="utf-8")
+    return style() + page

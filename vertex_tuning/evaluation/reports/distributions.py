@@ -30,8 +30,8 @@ class Histogram:
         low, high = ends(value for values in self.sets.values() for value in values)
         edges = [low + (high - low) * index / self.bins for index in range(self.bins + 1)]
         shares = {}
-        for name, values in self.sets.items():
-            counts = [0] * self.bins
+        for name, given in self.sets.items():
+            counts, values = [0] * self.bins, [value for value in given if math.isfinite(value)]
             for value in values:
                 counts[min(int((value - low) / (high - low) * self.bins), self.bins - 1)] += 1
             shares[name] = [count / max(len(values), 1) for count in counts]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
+from importlib import resources
 
 from vertex_tuning.evaluation.reports.scales import Scale, step_for, tick_label
 
 WIDE, NARROW = 680, 340
 """Widths in user units: on a desk, and on a phone. A user unit is about a pixel in both, so that letters keep their size."""
 COLOURS = 5
-_LETTER = 6.6
+_LETTER = 6.8
 """Mean width of a letter of 12 user units."""
 
 
@@ -77,7 +79,7 @@ def axes(
     step = step_for(ys[1] - ys[0], 5)
     y = Scale(*ys, drawing.height - (46 if x_label else 26), 26 if y_label else 10)
     labels = [(value, tick_label(value, step)) for value in y.ticks()]
-    left = 12 + max((len(words) for _, words in labels), default=1) * _LETTER
+    left = 12 + max((room_for(words) for _, words in labels), default=_LETTER)
     x = Scale(*xs, left, drawing.width - 14, log_x)
     if y_label:
         drawing.text(0, 12, y_label, "t name")
@@ -103,10 +105,20 @@ def _x_labels(x: Scale, given: Mapping[float, str] | None, narrow: bool) -> list
         wanted = [(x(value), f"{value:g}" if x.log else tick_label(value, step)) for value in ticks]
     kept: list[tuple[float, str]] = []
     for place, words in wanted:
-        half = len(words) * _LETTER / 2
-        if not kept or place - half > kept[-1][0] + len(kept[-1][1]) * _LETTER / 2 + 6:
+        if not kept or place - room_for(words) / 2 > kept[-1][0] + room_for(kept[-1][1]) / 2 + 6:
             kept.append((place, words))
     return kept
+
+
+def room_for(words: str) -> float:
+    """How wide words are, about."""
+    return len(words) * _LETTER
+
+
+def fitted(words: str, room: float) -> str:
+    """Words, cut where they would not find room."""
+    most = max(int(room / _LETTER), 1)
+    return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
 def path(points: Iterable[tuple[float, float]], *, closed: bool = False) -> str:
@@ -133,6 +145,18 @@ def marker(drawing: Drawing, x: float, y: float, series: int, size: float = 3.6)
         drawing.add("circle", f"{css} ring", cx=x, cy=y, r=size)
 
 
+def sample(drawing: Drawing, x: float, y: float, series: int) -> None:
+    """A piece of the line of a series, 26 units long, with its mark."""
+    drawing.add("line", f"line c{series % COLOURS} d{series % COLOURS}", x1=x, x2=x + 26.0, y1=y, y2=y)
+    marker(drawing, x + 13, y, series)
+
+
+@cache
+def style() -> str:
+    """Colours by day and by night, and how lines, marks and letters look: `drawing.css`."""
+    return resources.files(__package__).joinpath("drawing.css").read_text(encoding="utf-8")
+
+
 def legend(names: Sequence[str]) -> str:
     """Names of series with their marks; nothing where one alone is shown."""
     if len(names) < 2:
@@ -140,8 +164,7 @@ def legend(names: Sequence[str]) -> str:
     items = []
     for series, name in enumerate(names):
         swatch = Drawing(NARROW, 12, "")
-        swatch.add("line", f"line c{series % COLOURS} d{series % COLOURS}", x1=0.0, x2=26.0, y1=6.0, y2=6.0)
-        marker(swatch, 13, 6, series)
+        sample(swatch, 0, 6, series)
         inner = "".join(swatch.parts)
         items.append(
             f'<li><svg viewBox="0 0 26 12" width="26" height="12" aria-hidden="true">{inner}</svg>{escape(name)}</li>'

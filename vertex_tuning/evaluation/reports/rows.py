@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class Points:
         height = row * len(self.points) + 48
         found = Drawing(width, height, self.title)
         span = ends((v for p in self.points for v in (p.low, p.high, p.estimate)), include=[self.level])
-        left = 2.0 if narrow else 18 + 6.8 * max((len(point.name) for point in self.points), default=0)
+        left = 2.0 if narrow else 18 + max((draw.room_for(point.name) for point in self.points), default=0.0)
         x = Scale(*span, min(left, width / 2), width - (14.0 if narrow else 176.0))
         bottom = height - 44
         step = step_for(span[1] - span[0], 4 if narrow else 5)
@@ -55,14 +56,16 @@ class Points:
         for index, point in enumerate(self.points):
             y = index * row + (32 if narrow else 22)
             css = "c0" if point.low > self.level else "c1" if point.high < self.level else "plain"
-            found.add("line", f"whisker {css}", x1=x(point.low), x2=x(point.high), y1=y, y2=y)
-            found.add("circle", f"mark {css}", cx=x(point.estimate), cy=y, r=5.0)
+            if all(map(math.isfinite, (point.low, point.high, point.estimate))):
+                found.add("line", f"whisker {css}", x1=x(point.low), x2=x(point.high), y1=y, y2=y)
+                found.add("circle", f"mark {css}", cx=x(point.estimate), cy=y, r=5.0)
+            words = self._words(point)
             if narrow:
-                found.text(x.start, y - 12, point.name)
-                found.text(width - 14, y - 12, self._words(point), anchor="end")
+                found.text(x.start, y - 12, draw.fitted(point.name, width - 30 - draw.room_for(words)))
+                found.text(width - 14, y - 12, words, anchor="end")
             else:
-                found.text(x.start - 12, y + 4, point.name, anchor="end")
-                found.text(width - 2, y + 4, self._words(point), anchor="end")
+                found.text(x.start - 12, y + 4, draw.fitted(point.name, x.start - 12), anchor="end")
+                found.text(width - 2, y + 4, words, anchor="end")
         return found
 
     def _words(self, point: Point) -> str:
@@ -99,25 +102,32 @@ class Bars:
         narrow = width < draw.WIDE
         row = 42.0 if narrow else 30.0
         found = Drawing(width, row * len(self.bars) + 8, self.title)
-        left = 0.0 if narrow else 18 + 6.8 * max(map(len, self.bars), default=0)
-        span = (min(0.0, *self.bars.values()), max(0.0, *self.bars.values()))
-        x = Scale(*span, min(left, width / 2), width - (10.0 if narrow else 96.0))
+        left = 0.0 if narrow else 18 + max(map(draw.room_for, self.bars), default=0.0)
+        known = [value for value in self.bars.values() if math.isfinite(value)]
+        x = Scale(
+            min([0.0, *known]), max([0.0, *known]), min(left, width / 2), width - (10.0 if narrow else 96.0)
+        )
         for index, (name, value) in enumerate(self.bars.items()):
             y = index * row + (20 if narrow else 6)
-            start, end = sorted((x(0.0), x(value)))
-            found.add("rect", "bar c0", x=start, y=y, width=max(end - start, 1.0), height=18.0)
-            words = (
-                f"{value:,.3g} {self.unit}".strip()
-                if abs(value) < 1000
-                else f"{value:,.0f} {self.unit}".strip()
-            )
+            end = x.start
+            if math.isfinite(value):
+                start, end = sorted((x(0.0), x(value)))
+                found.add("rect", "bar c0", x=start, y=y, width=max(end - start, 1.0), height=18.0)
+            words = self._words(value)
             if narrow:
-                found.text(0, y - 5, name)
+                found.text(0, y - 5, draw.fitted(name, width - 30 - draw.room_for(words)))
                 found.text(width - 10, y - 5, words, anchor="end")
             else:
-                found.text(x.start - 12, y + 13, name, anchor="end")
+                found.text(x.start - 12, y + 13, draw.fitted(name, x.start - 12), anchor="end")
                 found.text(end + 8, y + 13, words)
         return found
+
+    def _words(self, value: float) -> str:
+        if not math.isfinite(value):
+            return "-"
+        return (
+            f"{value:,.3g} {self.unit}".strip() if abs(value) < 1000 else f"{value:,.0f} {self.unit}".strip()
+        )
 
     def _numbers(self) -> Table:
         return Table(["", self.unit or "value"], [(name, float(value)) for name, value in self.bars.items()])

@@ -106,7 +106,7 @@ def label(
         questions: A `gs://` URI or a file of rows: what `distill.label` takes.
         teacher: A model of the catalog, or a tuned one's name.
         labels: What it may answer; empty: the prompt has them.
-        prompt: A `gs://` URI or a file in TOML, as `distill.read_prompt` takes it; empty: the question alone is asked.
+        prompt: TOML, as `distill.read_prompt` takes it, or a `gs://` URI or a file of it; empty: the question alone is asked.
         samples: Answers to each row.
         rationale: `any` or `named`; see `distill.Checks`.
         gold: `drop` or `count`; see there.
@@ -144,10 +144,13 @@ def label(
 
 
 def read(prompt: str, labels: Sequence[str], folder: Path) -> distill.TeacherPrompt:
-    """A teacher's prompt, from its file or of labels alone."""
+    """A teacher's prompt: its text, or from its file, or of labels alone."""
     if not prompt:
         return prompt_of({"labels": list(labels)}, "labels")
-    fetch(prompt, str(folder / "prompt.toml"))
+    if "=" in prompt and not prompt.startswith("gs://"):
+        (folder / "prompt.toml").write_text(prompt, encoding="utf-8")
+    else:
+        fetch(prompt, str(folder / "prompt.toml"))
     return distill.read_prompt(folder / "prompt.toml")
 
 

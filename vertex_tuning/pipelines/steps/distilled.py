@@ -1,4 +1,4 @@
-"""The step that judges what was distilled: students with rationales against labels alone, the teacher, and the untuned student."""
+"""The step that judges what was distilled: rationales against labels alone, the teacher, and the untuned student."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def judge(
         manifest: What `distillation.label` left.
         teacher: A model of the catalog, or a tuned one's name.
         teacher_parameters: How many it has, where that is published; 0: not known.
-        speed: Whether to ask the teacher and a student one by one, and time them. An open student is deployed for it, and undeployed
-            afterwards.
+        speed: Whether to ask the teacher and a student one by one, and time them. An open student is deployed for it, and
+            undeployed afterwards.
         max_output_tokens: Of the teacher's answers.
         comparison: Where what was found is put, as JSON; for the gate.
         figures: Metadata of that artifact, filled here.
@@ -118,7 +118,7 @@ def judge(
     told_figures |= {f"teacher_{key}": value for key, value in _known(master).items()}
     told_figures |= {f"student_{key}": value for key, value in _known(pupil).items()}
     figures |= told_figures
-    write_json(comparison, {"comparison": found.to_json(), "figures": told_figures})
+    write_json(comparison, found.to_json())
     report = _report(found, by_kind, master, pupil, statistics.fmean(untuned), told, trained, rows)
     write(page, report.html())
     write(summary, report.markdown())

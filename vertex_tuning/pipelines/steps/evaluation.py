@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vertex_tuning import connect
+from vertex_tuning import TunedModel, connect
 from vertex_tuning.evaluation import Comparison, Decision, Gate
 from vertex_tuning.evaluation.asking import System
 from vertex_tuning.evaluation.rows import Row, question, read
@@ -70,8 +70,10 @@ def evaluate(
             measures=[measure],
             max_output_tokens=max_output_tokens,
         )
+        by = found.comparisons[0]
+        if isinstance(models[1], TunedModel):  # where nothing was learnt, there is no model to note it of
+            client.lineage.note(models[1], "evaluation", {"against": base_model, **by.to_json()})
     log.info("%s", found)
-    by = found.comparisons[0]
     figures |= {key: value for key, value in by.to_json().items() if isinstance(value, int | float)}
     write_json(comparison, by.to_json())
     report = found.report("Tuned against base")

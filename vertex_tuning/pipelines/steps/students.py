@@ -1,8 +1,8 @@
 """The step that trains students: with rationales, and on labels alone, on the same rows and as many steps.
 
 Two ways, with one outcome. `open` trains the true two-part loss in our own container, by custom jobs, once for each seed; what
-a student would say to the held-out rows is measured by its job. `managed` mixes the two tasks into one set for the tuning service,
-which has no seeds; its students are asked by batch prediction.
+a student would say to the held-out rows is measured by its job. `managed` mixes the two tasks into one set for the tuning
+service, which has no seeds; its students are asked by batch prediction.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MOST_TOKENS = 16
 class Students(NamedTuple):
     """What was trained."""
 
-    count: int
+    trained: int
     model_name: str
     """The first student with rationales: a `gs://` folder, or a model's name."""
 

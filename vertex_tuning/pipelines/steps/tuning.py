@@ -105,7 +105,7 @@ def job_of_step(client: TuningClient, kind: type[Spec], place: str, **fields: An
     with Stoppable() as asked:
         labels, words = {STEP: key_of(place)}, f"{_WORDS}{place}"
         begun = _begun(client, place) or client.tune(
-            kind(labels=labels, description=words, **fields), again=True
+            kind(labels=labels, description=words, **fields), again=True, note={"pipeline": place}
         )
         job = asked.of(begun)
         log.info("%s", job.name)
