@@ -104,9 +104,10 @@ def test_steps_of_ours_import_what_there_is(name, target):
     found = compiled.load(name, target=target)
     for executor in found.spec["deploymentSpec"]["executors"].values():
         source = executor["container"]["command"][-1]
-        for module in re.findall(r"from vertex_tuning\.pipelines\.steps import (\w+)", source):
+        imports = r"from vertex_tuning\.pipelines\.steps import (\w+)(?: as (\w+))?"
+        for module, alias in re.findall(imports, source):
             loaded = importlib.import_module(f"vertex_tuning.pipelines.steps.{module}")
-            called = re.findall(rf"return {module}\.(\w+)\(", source)
+            called = re.findall(rf"\b{alias or module}\.(\w+)\(", source)
             assert called, source
             assert all(callable(getattr(loaded, one)) for one in called)
     assert "vertex_tuning" in json.dumps(found.spec)

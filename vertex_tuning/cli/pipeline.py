@@ -13,7 +13,6 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
 
 if TYPE_CHECKING:
-    from vertex_tuning.client import TuningClient
     from vertex_tuning.pipelines.compiled import Compiled
 
 _Command = Callable[..., None]
@@ -310,17 +309,20 @@ def submit(
     found = _check(pipeline, values)
     with _common.open_client(where) as client:
         if kubeflow:
-            started = _to_kubeflow(client, kubeflow, pipeline, values, image, experiment, job)
+            both = ("root", "name", "caching")
+            job = {key: value for key, value in job.items() if key in both}
+            job |= {"kubeflow": kubeflow, "experiment": experiment}
         else:
-            pairs_of = dict(_pair(label, "--label") for label in labels)
-            started = client.pipelines.submit(found, values, image=image, labels=pairs_of, **job)
+            job["labels"] = dict(_pair(label, "--label") for label in labels)
+        started = client.pipelines.submit(pipeline, values, image=image, **job)
         if wait:
             _steps.follow(started, found, as_json=as_json, where=where)
         elif as_json:
             _common.print_json(started.to_json())
         else:
             click.echo(started.name)
-            _common.say(f"Follow it: {_common.again(f'pipeline watch {started.name}', where)}")
+            if not kubeflow:
+                _common.say(f"Follow it: {_common.again(f'pipeline watch {started.name}', where)}")
 
 
 @pipeline.command()
@@ -378,8 +380,16 @@ def runs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> N
             _common.print_json([one.to_json() for one in found])
             return
         _common.print_table(
-            ["run", "state", "steps"],
-            ((one.id, one.state.lower(), len(one.tasks)) for one in found),
+            ["run", "state", "name", "created (UTC)"],
+            (
+                (
+                    one.id,
+                    one.state.lower(),
+                    one.display_name,
+                    f"{one.resource.create_time:%Y-%m-%d %H:%M:%S}",
+                )
+                for one in found
+            ),
             empty="No runs.",
         )
 
@@ -458,26 +468,3 @@ def _check(pipeline: str, values: Mapping[str, Any]) -> Compiled:
     found = compiled.load(pipeline)
     found.check(values)
     return found
-
-
-def _to_kubeflow(
-    client: TuningClient,
-    host: str,
-    pipeline: str,
-    values: Mapping[str, Any],
-    image: str,
-    experiment: str,
-    job: Mapping[str, Any],
-) -> Any:
-    from vertex_tuning.pipelines import submitting
-
-    found = client.pipelines.load(pipeline, target="kubeflow")
-    return submitting.submit_to_kubeflow(
-        host,
-        found.prepared(image=image, environment=client.pipelines.place()),
-        found.check(values),
-        name=job["name"],
-        experiment=experiment,
-        caching=job["caching"],
-        root=job["root"],
-    )

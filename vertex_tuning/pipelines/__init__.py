@@ -6,5 +6,6 @@ subset.py       the fields that it may have then
 child.py        executes a pipeline job in its own process, and tells what happens
 running.py      starts that process, follows and stops it
 submitting.py   the same job for Vertex AI Pipelines, or for a Kubeflow endpoint
+simulated.py    what stands for people in the sample run of rlhf
 steps/          what the steps of our own do
 """

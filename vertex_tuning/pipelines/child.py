@@ -93,6 +93,8 @@ def _execute(
     cache: str | None,
     resumed: bool,
 ) -> None:
+    # A folder called docker beside a user's program is an empty package to Python, and then kfp takes it for Docker's own.
+    sys.modules["docker"] = None  # type: ignore[assignment]
     from google.protobuf import json_format
     from kfp import local as kfp_local
     from kfp.local import cache as kfp_cache

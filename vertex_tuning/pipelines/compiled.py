@@ -19,6 +19,7 @@ TARGETS = ("vertex", "kubeflow")
 _PACKAGE = Path(__file__).parent / "compiled"
 _CHECKOUT = Path(__file__).parents[2] / "pipelines" / "compiled"
 _DATA = "data"
+_URI = "gs:// URI"
 
 _KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "STRING": ("a text", (str,)),
@@ -48,8 +49,12 @@ class Parameter:
 
     @property
     def is_data(self) -> bool:
-        """Whether it names a data set, by its own name: `training_data`. A file is uploaded, and its `gs://` URI is sent."""
-        return self.kind == "STRING" and (self.name == _DATA or self.name.endswith(f"_{_DATA}"))
+        """Whether it names data: by its own name (`training_data`), or because it says that it takes `a gs:// URI`.
+
+        A file that is given for it is uploaded, and its URI is sent.
+        """
+        named = self.name == _DATA or self.name.endswith(f"_{_DATA}")
+        return self.kind == "STRING" and (named or _URI in self.description)
 
     def typed(self, value: Any) -> Any:
         """The value as the pipeline takes it.

@@ -116,7 +116,12 @@ def _decide(
             f"The reward model is right in {about['accuracy']:.1%} of {about['pairs']} held-out pairs, and "
             f"{least_accuracy:.0%} are needed.",
         ),
-        (kl <= most_kl, f"The model is {kl:.3f} nats a token from where it began; {most_kl:g} are allowed."),
+        (
+            kl is None or kl <= most_kl,
+            "How far the model is from where it began, the tuning service does not tell."
+            if kl is None
+            else f"The model is {kl:.3f} nats a token from where it began; {most_kl:g} are allowed.",
+        ),
         (
             found.low > 0,
             f"By the independent measure it gains {found.difference:+.3f} "
