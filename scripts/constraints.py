@@ -1,4 +1,4 @@
-"""Write `docker/constraints.txt`: every package of the image, in the version that is installed here, with which the tests ran.
+"""Write `container/constraints.txt`: every package of the image, in the version that is installed here, with which the tests ran.
 
 torch is left out: which build of it there is depends on the image's target.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-FILE = Path(__file__).parents[1] / "docker" / "constraints.txt"
+FILE = Path(__file__).parents[1] / "container" / "constraints.txt"
 EXTRAS = ("emulator", "pipelines")
 # Come with torch, or are ours.
 _LEFT_OUT = {"torch", "triton", "vertex-tuning"}

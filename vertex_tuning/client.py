@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _EVALUATIONS = "vertex-tuning/evaluations"
-_JOBS_LOOKED_AT = 200
 _CREATE_TIMEOUT = 120.0
 """Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
 
@@ -197,12 +196,14 @@ class TuningClient:
 
     def _tuned_from(self, name: str) -> str:
         """The base model of a tuned one, as the job says that made it."""
-        for job in self.jobs.list(limit=_JOBS_LOOKED_AT):
-            made, before = job.resource.tuned_model, job.resource.pre_tuned_model
-            if made and made.model and made.model.partition("@")[0] == name.partition("@")[0]:
-                return job.resource.base_model or (before and before.base_model) or ""
-        what = "which model it was tuned from is not known: none of the latest jobs made it"
-        raise UnknownPriceError("VT795", what, where=name, fix="estimate it with the base model in its place")
+        job = self.jobs.of(self.models.get(name))
+        before = job.resource.pre_tuned_model if job else None
+        base = (job.base_model if job and not before else "") or (before.base_model if before else "")
+        if not base:
+            what = "which model it was tuned from is not known"
+            fix = "estimate it with the base model in its place"
+            raise UnknownPriceError("VT795", what, where=name, fix=fix)
+        return str(base)
 
     def _characters_per_token(self, spec: Spec, base: str, rows: int) -> float:
         """Of the first rows of a training set, as the service counts them."""
@@ -247,7 +248,8 @@ class TuningClient:
                 `(row, first, second) -> float`.
             rows: The first of the set alone.
             kept: JSONL file of answers. What is in it is not asked for again, and what is asked is written there as it comes.
-            price: USD per million tokens of the base model: (prompt, answer). What a tuned model costs follows from it.
+            price: USD per million tokens of the base model: (prompt, answer); left out, as the catalog has it. What a tuned
+                model costs follows from it.
             confidence: Coverage of intervals, in (0, 1).
             at_once: Rows asked about at a time.
             progress: Told how far it is: (answers there, answers in all).

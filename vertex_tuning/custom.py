@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 FOLDER = "vertex-tuning/training"
 IMAGE_VARIABLE = "VERTEX_TUNING_IMAGE"
 FLAVOURS = {"cpu": "cpu", "gpu": "cuda", "tpu": "tpu"}
-"""Targets of `docker/Dockerfile`, by what sits in a host."""
+"""Targets of `container/Dockerfile`, by what sits in a host."""
 _FILES = ("model", "training", "validation", "initial", "reward_model")
 _JOB = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/customJobs/[^/]+")
 _CREATE_TIMEOUT = 120.0

@@ -18,8 +18,8 @@ _SPARE = 0.9
 """Share of a device's memory that a run may count on: the rest is the driver's, and what lies between two tensors."""
 _USUAL_BATCH = 8
 _LAYER = 100
-"""Bytes of activations per token, hidden unit and layer. Measured: 73 with an adapter, 105 with every weight, of SmolLM2 135M
-on a CPU (2026-11-26)."""
+"""Bytes of activations per token, hidden unit and layer. Measured: 73 with an adapter, 105 with every weight (SmolLM2 135M, on a
+CPU, 2026-11-26)."""
 _ADAPTED = 22
 """Numbers of an adapter per unit of rank, hidden unit and layer: seven matrices, four wide at most."""
 _KINDS = {

@@ -11,9 +11,9 @@ import pytest
 PROGRAMS = Path(__file__).parent / "programs"
 
 
-def run(emulator, name: str) -> str:
+def run(emulator, name: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(PROGRAMS / name)],
+        [sys.executable, "-W", "ignore", str(PROGRAMS / name), *arguments],
         env=emulator.environment,
         capture_output=True,
         text=True,
@@ -45,6 +45,13 @@ def test_batches_are_answered_over_rest_and_grpc(emulator):
     said = run(emulator, "vertexai_batch.py")
     assert "google-genai 12" in said
     assert "vertexai 12" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["rest", "grpc"])
+def test_aiplatform_runs_pipelines(emulator, transport):
+    said = run(emulator, "aiplatform_pipelines.py", transport)
+    assert all(word in said for word in ("succeeded", "failed", "cancelled", "scheduled", "deleted"))
 
 
 @pytest.mark.slow

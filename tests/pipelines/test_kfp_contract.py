@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 
 import pytest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    if getattr(sys.modules.get("docker"), "__file__", None) is None:
+        sys.modules["docker"] = None  # type: ignore[assignment]  # our own folder of this name is not Docker's package
     import kfp
     from kfp.local import (
         cache,

@@ -104,21 +104,17 @@ def test_weights_that_are_not_here_are_named_with_their_cure(reviews):
 
 def answers(path: Path, measure: float, reward: float, length: int = 5) -> str:
     pick = random.Random(len(path.name))
-    rows = [
-        {
-            "row": number + 1,
-            "answers": [
-                {
-                    "text": "film",
-                    "measure": measure + pick.uniform(-0.1, 0.1),
-                    "reward": reward + pick.uniform(-0.1, 0.1),
-                    "length": length,
-                    "repetition": 0.0,
-                }
-            ],
+
+    def one() -> dict[str, Any]:
+        return {
+            "text": "film",
+            "measure": measure + pick.uniform(-0.1, 0.1),
+            "reward": reward + pick.uniform(-0.1, 0.1),
+            "length": length,
+            "repetition": 0.0,
         }
-        for number in range(40)
-    ]
+
+    rows = [{"sampled": [one(), one()], "likeliest": one()} for _ in range(40)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
 

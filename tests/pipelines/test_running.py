@@ -157,6 +157,12 @@ def test_an_imported_file_of_this_machine_is_read_where_it_lies(tmp_path):
     assert task(finished, "measure").parameters == {"Output": 4}
 
 
+def test_a_folder_called_docker_beside_a_program_is_no_hindrance(tmp_path, monkeypatch):
+    (tmp_path / "docker").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert done(small.chain).state == "SUCCEEDED"
+
+
 def test_a_run_with_wrong_parameters_fails_with_every_fault():
     finished = done(small.retried, {"not": 1})
     assert finished.state == "FAILED"

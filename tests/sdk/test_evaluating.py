@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.sdk.conftest import OPPOSITES, row, rows
-from vertex_tuning import AsyncTuningClient, EvaluationError, ServiceError, rewards
+from vertex_tuning import AsyncTuningClient, EvaluationError, ServiceError, catalog, rewards
 from vertex_tuning.evaluation import Gate, System, answers, judge
 from vertex_tuning.evaluation.asking import Kept
 
@@ -38,7 +38,7 @@ def test_what_was_learnt_opens_the_gate(client, tuned, tmp_path):
     assert found.candidate.prompt_tokens > 0
     assert 0 < found.candidate.answer_tokens <= 8
     assert found.candidate.seconds > 0
-    assert found.candidate.cost is None
+    assert found.candidate.cost > 0
     page = found.report("Opposites")
     assert tuned.name in page.html()
     assert page.write(tmp_path / "report.md").read_text(encoding="utf-8").startswith("# Opposites")
@@ -94,6 +94,10 @@ def test_prices_give_costs(client, tuned):
     one = found.baseline
     assert one.cost == pytest.approx((one.prompt_tokens * 1 + one.answer_tokens * 10) / 1000)
     assert found.candidate.cost is not None  # Gemini 2.5: as its base
+    # Where none is given, as the catalog has it.
+    asked, answered = (cell.value for cell in catalog.answer_prices(BASE))
+    usual = client.evaluate(HELD_OUT, candidate=tuned, rows=3, max_output_tokens=4).baseline
+    assert usual.cost == pytest.approx((usual.prompt_tokens * asked + usual.answer_tokens * answered) / 1000)
 
 
 def test_a_row_that_is_refused_is_an_empty_answer_and_is_reported():

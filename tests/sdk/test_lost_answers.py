@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,8 +22,8 @@ from tests.sdk.conftest import rows
 from vertex_tuning import ServiceError, SupervisedTuning, connect
 
 BASE = "gemini-2.5-flash"
-CREATE = b"POST /v1beta1/projects/"
-CREATED = (b"/tuningJobs HTTP/1.1", b"/batchPredictionJobs HTTP/1.1")
+CREATE = (b"POST /v1beta1/projects/", b"POST /v1/projects/")
+CREATED = re.compile(rb".*/(?:tuningJobs|batchPredictionJobs|pipelineJobs\?\S*) HTTP/1\.1")
 
 
 class Proxy:
@@ -49,7 +50,7 @@ class Proxy:
         with near, contextlib.suppress(OSError):
             while request := _message(near):
                 line = request.partition(b"\r\n")[0]
-                is_create = line.startswith(CREATE) and line.endswith(CREATED)
+                is_create = line.startswith(CREATE) and CREATED.fullmatch(line)
                 fate = "passed on"
                 if is_create:
                     self.creates += 1

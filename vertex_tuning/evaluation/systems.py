@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
-from vertex_tuning.errors import EvaluationError
+from vertex_tuning.errors import EvaluationError, SpecError
 from vertex_tuning.evaluation import evaluating
 from vertex_tuning.evaluation.asking import Price, System
 from vertex_tuning.evaluation.measures import measure, of_reward
@@ -50,7 +50,7 @@ def systems(
     Args:
         connection: Where models are looked for.
         given: One, or one for each seed.
-        price: Of the base model's tokens; a tuned model's are a factor of it, where that is known.
+        price: Of the base model's tokens; a tuned model's are a factor of it, where that is known. None: as the catalog has it.
         options: As `Model.generate` has them; a function is asked without.
     """
     many = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
@@ -64,19 +64,28 @@ def _system(connection: Connection, given: Named, price: Price | None, options: 
     if not isinstance(model, Model):
         return System.of_function(model, price=None)
     place = f"{connection.address or 'vertex'} {connection.project} {connection.location}"
-    paid = None if price is None else _priced(connection, model, price)
-    return System.of_model(model, place=place, price=paid, **options)
+    return System.of_model(model, place=place, price=_priced(connection, model, price), **options)
 
 
-def _priced(connection: Connection, model: Model, price: Price) -> Price | None:
+def _priced(connection: Connection, model: Model, price: Price | None) -> Price | None:
     """What a model's tokens cost; of a tuned one, a factor of its base's, where that is known."""
     job = made_by(connection, model)
     if job is None:
-        return None if isinstance(model, TunedModel | Checkpoint) else price
+        return None if isinstance(model, TunedModel | Checkpoint) else price or _listed(model.served_as)
     source = job.resource.pre_tuned_model
     base = job.resource.base_model or (source.base_model if source else "") or ""
     factor = catalog.inference_factor(base).value if base in catalog.models() else None
-    return None if factor is None else Price(price.prompt * factor, price.answer * factor)
+    price = price or _listed(base)
+    return None if factor is None or price is None else Price(price.prompt * factor, price.answer * factor)
+
+
+def _listed(base: str) -> Price | None:
+    """What a base model's tokens cost, as far as the catalog knows."""
+    try:
+        asked, answered = (cell.value for cell in catalog.answer_prices(base))
+    except SpecError:  # none that the catalog has
+        return None
+    return None if asked is None or answered is None else Price(asked, answered)
 
 
 def made_by(connection: Connection, model: Model) -> TuningJob | None:

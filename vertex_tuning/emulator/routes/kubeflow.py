@@ -29,13 +29,13 @@ _EXPERIMENTS, _PIPELINES = "kubeflowExperiments", "kubeflowPipelines"
 _BUCKET = "{project}-kubeflow"
 _STATES = {"CANCELLING": "CANCELING", "CANCELLED": "CANCELED", "QUEUED": "PENDING"}
 _TASK_STATES = {"CANCELLED": "CANCELED", "CANCELLING": "CANCELING", "NOT_TRIGGERED": "SKIPPED"}
+_NUMBERS = {1: "EQUALS", 2: "NOT_EQUALS", 9: "IS_SUBSTRING"}
+"""Of `Predicate.Operation`: kfp's client sends numbers, others send names."""
 _OPERATIONS: dict[str, Callable[[str, str], bool]] = {
     "EQUALS": lambda found, wanted: found == wanted,
     "NOT_EQUALS": lambda found, wanted: found != wanted,
     "IS_SUBSTRING": lambda found, wanted: wanted.lower() in found.lower(),
 }
-_BY_NUMBER = {"1": "EQUALS", "2": "NOT_EQUALS", "9": "IS_SUBSTRING"}
-"""As `kfp.Client` sends them in some of its calls."""
 
 
 @routes.get(f"{_ROOT}/healthz")
@@ -325,8 +325,8 @@ def _page(call: Call, key: str, bodies: list[Body]) -> Body:
 
 
 def _holds(body: Body, predicate: Body) -> bool:
-    operation = str(predicate.get("operation"))
-    holds = _OPERATIONS.get(_BY_NUMBER.get(operation, operation))
+    given = predicate.get("operation")
+    holds = _OPERATIONS.get(_NUMBERS[given] if given in _NUMBERS else str(given))
     wanted = predicate.get("stringValue", predicate.get("string_value"))
     if holds is None or not isinstance(wanted, str):
         known = ", ".join(_OPERATIONS)

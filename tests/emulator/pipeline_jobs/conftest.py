@@ -52,7 +52,7 @@ class Pipelines(Bench):
             state = job["state"].removeprefix(PREFIX)
             if state in states:
                 return job
-            assert state not in ENDED, job
+            assert state not in ENDED, (state, job.get("error"))
             assert time.monotonic() < deadline, job
             time.sleep(0.05)
 

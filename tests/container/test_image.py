@@ -20,7 +20,7 @@ from scripts import constraints
 from vertex_tuning import _task, catalog, custom
 
 ROOT = Path(__file__).parents[2]
-DOCKERFILE = ROOT / "docker" / "Dockerfile"
+DOCKERFILE = ROOT / "container" / "Dockerfile"
 TARGETS = ("cpu", "cuda", "tpu")
 
 
@@ -53,7 +53,7 @@ def pins() -> dict[str, str]:
 def test_hadolint_has_nothing_to_remark():
     hadolint = Path(sys.executable).parent / "hadolint"
     done = subprocess.run(
-        [hadolint, "--config", ROOT / "docker" / ".hadolint.yaml", "--no-color", DOCKERFILE],
+        [hadolint, "--config", ROOT / "container" / ".hadolint.yaml", "--no-color", DOCKERFILE],
         capture_output=True,
         text=True,
         check=False,
