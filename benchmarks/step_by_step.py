@@ -26,13 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._measure import CORES, child, machine, run, say
-from vertex_tuning import SupervisedTuning, connect, data, distill, training
+from vertex_tuning import SupervisedTuning, connect, cost, data, distill, training
 from vertex_tuning.config import home
 from vertex_tuning.distill.parsing import written
 from vertex_tuning.emulator.workers.process import scrubbed_environment
 from vertex_tuning.evaluation import Comparison, compare
-from vertex_tuning.evaluation.reports import Lines, Series, _style
-from vertex_tuning.evaluation.reports import drawing as drawn
+from vertex_tuning.evaluation.reports import Lines, Series, picture
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -312,7 +311,15 @@ def table(results: dict[str, Any]) -> str:
                 f"| {ours}: {one.candidate:.3f} | {theirs}: {one.baseline:.3f} "
                 f"| {one.difference:+.3f}, {one.low:+.3f} to {one.high:+.3f} |"
             )
-    return "\n".join([*lines, "", *_takes(results), "", _told(rows, results["teacher"])]) + "\n"
+    seconds = {
+        kind: statistics.median(cell["cpu_seconds"] for cell in results["students"] if cell["kind"] == kind)
+        for kind in (WITH, ALONE)
+    }
+    price = (
+        f"In as many steps, a student takes {seconds[WITH]:.0f} CPU seconds with rationales and {seconds[ALONE]:.0f} without "
+        "(medians over shares and seeds)."
+    )
+    return "\n".join([*lines, "", price, "", *_takes(results), "", _told(rows, results["teacher"])]) + "\n"
 
 
 def _takes(results: dict[str, Any]) -> list[str]:
@@ -322,8 +329,8 @@ def _takes(results: dict[str, Any]) -> list[str]:
     untuned = results["students"][0]["untuned"]
     lines = [
         "| model | right, word for word | parameters | seconds to an answer | tokens/s, one at a time | tokens/s, 64 together "
-        "| tokens answered |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| tokens answered | US$ for 1,000 answers |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     quality = {
         "teacher": held_out.count("1") / len(held_out),
@@ -332,12 +339,21 @@ def _takes(results: dict[str, Any]) -> list[str]:
         "student, untuned": untuned.count("1") / len(untuned),
     }
     for name, right in quality.items():
-        one = speed[name.partition(",")[0]]
+        role = name.partition(",")[0]
+        one = speed[role]
+        tokens = {"prompt_tokens": one["prompt_tokens"], "answer_tokens": one["answer_tokens"]}
+        dollars = cost.answers(PRICED_AS[role], **tokens, tuned="untuned" not in name)
         lines.append(
             f"| {name} ({one['name']}) | {right:.3f} | {one['parameters']:,} | {one['seconds']:.4f} "
             f"| {one['tokens_per_second']:,.0f} "
-            f"| {one['tokens_per_second_together']:,.0f} | {one['answer_tokens']} |"
+            f"| {one['tokens_per_second_together']:,.0f} | {one['answer_tokens']} | {dollars:.4f} |"
         )
+    priced = " and ".join(f"the {role} as {model}" for role, model in PRICED_AS.items())
+    lines += [
+        "",
+        f"Answers are priced as if {priced} gave them, by the catalog's list and the tokens counted here; the models themselves "
+        "have no price. Untuned, the student says something else than a label, at as many tokens.",
+    ]
     return lines
 
 
@@ -374,18 +390,7 @@ def drawing(results: dict[str, Any]) -> str:
         level=_mean(scores(results, LONGER, 1.0)),
         level_name=LONGER,
     )
-    found = lines.draw(drawn.WIDE)
-    for index, one in enumerate(series):
-        left, below = 60.0 + 180 * index, found.height + 14
-        drawn.marker(found, left, below, index)
-        found.text(left + 10, below + 4, one.name, "t name")
-    found.height += 26
-    style = _style() + "svg { background: var(--paper); font-family: system-ui, sans-serif; }"
-    return (
-        found.svg()
-        .replace('<svg class="wide"', '<svg xmlns="http://www.w3.org/2000/svg" width="680"', 1)
-        .replace(">", f"><style>{style}</style>", 1)
-    )
+    return picture(lines)
 
 
 def _mean(scores: list[list[float]]) -> float:

@@ -128,6 +128,7 @@ def build(profile: Profile) -> Any:
                     students=trained.outputs["students"],
                     manifest=labelled.outputs["manifest"],
                     teacher=taught.outputs["model_name"],
+                    teacher_base=teacher,
                     teacher_parameters=teacher_parameters,
                     speed=speed,
                     max_output_tokens=max_output_tokens,

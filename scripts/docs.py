@@ -233,6 +233,11 @@ def learning() -> str:
     return (ROOT / "benchmarks" / "learning.md").read_text(encoding="utf-8")
 
 
+def step_by_step() -> str:
+    """What `benchmarks/step_by_step.py` measured last."""
+    return (ROOT / "benchmarks" / "step_by_step.md").read_text(encoding="utf-8")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/catalog.md": offers,
     "docs/commands.md": commands,
@@ -242,6 +247,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "benchmarks": benchmarks,
     "learning": learning,
     "stand-ins": stand_ins,
+    "step-by-step": step_by_step,
 }
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +14,28 @@ from typing import Any
 import pytest
 
 from tests.sdk.test_distilling import PROMPT, QUESTIONS
+from vertex_tuning import connect, cost, custom
 from vertex_tuning.errors import DatasetError, SpecError
-from vertex_tuning.pipelines.steps import distillation, distilled, evaluation, students
+from vertex_tuning.pipelines.steps import distillation, distilled, evaluation, students, tuning
+
+pytestmark = pytest.mark.timeout(600)
+"""Whole steps, one after the other; most of it is the first test, which waits for all of them."""
+
+KINDS = (students.RATIONALES, students.LABELS)
+ASKED: dict[str, Any] = {
+    "way": "open",
+    "student": "tiny-0.1m",
+    "seeds": [1],
+    "rationale_weight": 1.0,
+    "mode": "full",
+    "steps": 1,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "host": "l4",
+    "at_once": 2,
+    "place": "/run/none/train",
+    "about": {},
+}
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> str:
@@ -116,6 +140,7 @@ def chain(emulator, tmp_path_factory):
             students=str(folder / "students"),
             manifest=str(folder / "manifest"),
             teacher=found.teacher.model_name,
+            teacher_base="gemini-2.5-flash",
             teacher_parameters=123_456,
             speed=True,
             max_output_tokens=32,
@@ -177,6 +202,13 @@ def test_the_report_tells_quality_size_speed_and_cost(chain):
     assert figures["teacher_seconds"] > 0
     assert figures["student_seconds"] > 0
     assert figures["teacher_answer_tokens"] > figures["student_answer_tokens"]
+    # By the list: what the teacher answers is paid for by the token; what our own student answers is not.
+    asked = {
+        "prompt_tokens": figures["teacher_prompt_tokens"],
+        "answer_tokens": figures["teacher_answer_tokens"],
+    }
+    assert figures["teacher_dollars"] == cost.answers("gemini-2.5-flash", **asked, tuned=True) > 0
+    assert "student_dollars" not in figures
     assert figures["teacher_tokens"] == chain.labelled.teacher_tokens
     for name in ("report.html", "summary.md"):
         words = (chain.folder / name).read_text(encoding="utf-8")
@@ -224,6 +256,40 @@ def test_a_student_by_the_tuning_service_learns_a_mix(chain, emulator, tmp_path,
     assert all(len(run["exact"]) == len(QUESTIONS) for run in trained["runs"])
 
 
+def test_a_step_that_is_asked_to_end_leaves_no_job_running(chain, emulator, tmp_path, monkeypatch):
+    monkeypatch.setenv("VERTEX_TUNING_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VERTEX_TUNING_EMULATOR", emulator.address)
+    asked = {**ASKED, "steps": 100_000, "place": f"/run/{tmp_path.name}/train", "test_source": chain.test}
+    asked |= {"test": str(tmp_path / "test"), "students": str(tmp_path / "students"), "seeds": [1, 2]}
+    program = (
+        "from vertex_tuning.pipelines.steps import students\n"
+        f"students.train({str(chain.folder / 'labelled')!r}, **{asked!r})"
+    )
+    keys = [tuning.key_of(f"/run/{tmp_path.name}/train#{kind}-{seed}") for seed in (1, 2) for kind in KINDS]
+
+    def begun(client: Any) -> list[Any]:
+        return [
+            run
+            for key in keys
+            for run in custom.runs(client.connection, filter=f'labels.{tuning.STEP}="{key}"')
+        ]
+
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    try:
+        with connect("local") as client:
+            deadline = time.monotonic() + 120
+            while not begun(client) and time.monotonic() < deadline:
+                time.sleep(0.5)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(120) == 143
+            left = begun(client)
+            assert 1 <= len(left) <= 2  # of four, two at once
+            assert {run.wait(timeout=60).state for run in left} == {"JOB_STATE_CANCELLED"}
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -236,32 +302,16 @@ def test_students_that_cannot_be_trained_are_refused_with_help(
     chain, emulator, tmp_path, monkeypatch, changes, words
 ):
     monkeypatch.setenv("VERTEX_TUNING_EMULATOR", emulator.address)
-    asked: dict[str, Any] = {
-        "test_source": chain.test,
-        "way": "open",
-        "student": "tiny-0.1m",
-        "seeds": [1],
-        "rationale_weight": 1.0,
-        "mode": "full",
-        "steps": 1,
-        "batch_size": 8,
-        "learning_rate": 1e-3,
-        "host": "l4",
-        "at_once": 1,
-        "place": "/run/none/train",
-        "test": str(tmp_path / "test"),
-        "students": str(tmp_path / "students"),
-        "about": {},
-        **changes,
-    }
-    with pytest.raises(SpecError, match="VT787") as caught:
+    asked = {**ASKED, "test_source": chain.test, "test": str(tmp_path / "test"), **changes}
+    asked["students"] = str(tmp_path / "students")
+    with pytest.raises(SpecError, match="VT332") as caught:
         students.train(str(chain.folder / "labelled"), **asked)
     assert words in str(caught.value)
 
 
 def test_annotations_without_labels_are_refused_before_anything_is_tuned(tmp_path):
     path = write(tmp_path / "annotated.jsonl", [{"contents": contents(QUESTIONS[0])}])
-    with pytest.raises(DatasetError, match="VT780"):
+    with pytest.raises(DatasetError, match="VT250"):
         distillation.teach(
             path,
             teacher="gemini-2.5-flash",

@@ -36,8 +36,6 @@ _OPERATIONS: dict[str, Callable[[str, str], bool]] = {
     "NOT_EQUALS": lambda found, wanted: found != wanted,
     "IS_SUBSTRING": lambda found, wanted: wanted.lower() in found.lower(),
 }
-_BY_NUMBER = {"1": "EQUALS", "2": "NOT_EQUALS", "9": "IS_SUBSTRING"}
-"""As `kfp.Client` sends them in some of its calls."""
 
 
 @routes.get(f"{_ROOT}/healthz")

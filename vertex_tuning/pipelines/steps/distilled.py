@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vertex_tuning import connect, custom, data, distill
+from vertex_tuning import connect, cost, custom, data, distill
 from vertex_tuning.data import rationales
+from vertex_tuning.errors import SpecError, UnknownPriceError
 from vertex_tuning.evaluation import Comparison, Report, compare
 from vertex_tuning.evaluation.reports import Bars, Lines, Series
 from vertex_tuning.pipelines.steps._step import read_json, step, write, write_json
@@ -52,6 +53,8 @@ class _Asked:
     tokens_per_second: float | None = None
     prompt_tokens: float | None = None
     answer_tokens: float | None = None
+    dollars: float | None = None
+    """USD for a thousand answers, by the list; None: not known."""
     texts: list[str] = field(default_factory=list)
 
 
@@ -62,6 +65,7 @@ def judge(
     students: str,
     manifest: str,
     teacher: str,
+    teacher_base: str,
     teacher_parameters: int,
     speed: bool,
     max_output_tokens: int,
@@ -77,6 +81,7 @@ def judge(
         students: What `students.train` left.
         manifest: What `distillation.label` left.
         teacher: A model of the catalog, or a tuned one's name.
+        teacher_base: The model of the catalog that it was tuned from, or is: by its price answers are told.
         teacher_parameters: How many it has, where that is published; 0: not known.
         speed: Whether to ask the teacher and a student one by one, and time them. An open student is deployed for it, and
             undeployed afterwards.
@@ -102,6 +107,8 @@ def judge(
                 master, _ask(client, teacher), [prompt.request(row["contents"])["contents"] for row in rows]
             )
             _time_student(client, pupil, by_kind[RATIONALES][0]["model"], asked, trained["way"])
+            master.dollars = _dollars(teacher_base, master, tuned=teacher != teacher_base)
+            pupil.dollars = _dollars(trained["student"], pupil, tuned=True)
     log.info("%s", found)
     told_figures = {
         "teacher": master.quality,
@@ -181,6 +188,16 @@ def _time_student(client: TuningClient, found: _Asked, name: str, questions: Seq
         model.undeploy()
 
 
+def _dollars(model: str, asked: _Asked, *, tuned: bool) -> float | None:
+    """What a thousand answers cost; None: nobody publishes it. What an open student costs is the price of its machine's hours."""
+    try:
+        return cost.answers(
+            model, prompt_tokens=asked.prompt_tokens or 0, answer_tokens=asked.answer_tokens or 0, tuned=tuned
+        )
+    except (SpecError, UnknownPriceError):
+        return None
+
+
 def _parameters(client: TuningClient, trained: dict[str, Any]) -> int:
     """Of an open student, counted; 0: not known."""
     if trained["way"] == MANAGED:
@@ -192,7 +209,14 @@ def _parameters(client: TuningClient, trained: dict[str, Any]) -> int:
 def _known(asked: _Asked) -> dict[str, float]:
     found = {
         name: getattr(asked, name)
-        for name in ("parameters", "seconds", "tokens_per_second", "prompt_tokens", "answer_tokens")
+        for name in (
+            "parameters",
+            "seconds",
+            "tokens_per_second",
+            "prompt_tokens",
+            "answer_tokens",
+            "dollars",
+        )
     }
     return {name: value for name, value in found.items() if value}
 
@@ -261,9 +285,11 @@ def _report(
                     ("tokens answered per second", "tokens_per_second"),
                     ("tokens asked", "prompt_tokens"),
                     ("tokens answered", "answer_tokens"),
+                    ("US$ for 1,000 answers, by the list", "dollars"),
                 )
             ],
-            f"Asked one at a time, median of {_TIMED}. The teacher says why; the student says its label alone.",
+            f"Asked one at a time, median of {_TIMED}. The teacher says why; the student says its label alone. A student of "
+            "one's own weights has no price by tokens: it costs its machine's hours.",
         )
         .section("What the teacher said")
         .prose(

@@ -15,18 +15,20 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from vertex_tuning import SupervisedTuning, connect, custom, data, distill
 from vertex_tuning.data import rationales
-from vertex_tuning.errors import SpecError
+from vertex_tuning.errors import JobCancelledError, SpecError
 from vertex_tuning.pipelines.steps._step import step, write_json
 from vertex_tuning.pipelines.steps.data import blob_of, fetch
-from vertex_tuning.pipelines.steps.tuning import STEP, key_of
+from vertex_tuning.pipelines.steps.tuning import STEP, Stoppable, key_of
 from vertex_tuning.retries import again
 
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
+    from vertex_tuning.custom import TrainingRun
+    from vertex_tuning.jobs import TuningJob
     from vertex_tuning.models import TunedModel
 
 log = logging.getLogger(__name__)
@@ -69,7 +71,8 @@ def train(
 ) -> Students:
     """Train students of both kinds, and tell what each says to rows that none has seen.
 
-    Every job is labelled by the step: tried again, it takes up the jobs that it began, and pays for none twice.
+    Every job is labelled by the step: tried again, it takes up the jobs that it began, and pays for none twice. Asked to end
+    (SIGTERM), it cancels those that still run.
 
     Args:
         labelled: Rows with labels and rationales.
@@ -91,12 +94,13 @@ def train(
         about: Metadata of that artifact, filled here.
 
     Raises:
-        SpecError: VT787, there is no such way, or nothing to train.
+        SpecError: VT332, there is no such way, or nothing to train.
     """
     if way not in (OPEN, MANAGED) or not seeds:
         what = "there are no seeds" if way in (OPEN, MANAGED) else f'"{way}" is not a way to train students'
-        raise SpecError("VT787", what, fix='way: "open" or "managed"; seeds: [1, 2, 3]')
-    with tempfile.TemporaryDirectory() as scratch, connect() as client:
+        raise SpecError("VT332", what, fix='way: "open" or "managed"; seeds: [1, 2, 3]')
+    with tempfile.TemporaryDirectory() as scratch, connect() as client, Stoppable() as asked:
+        begun = asked.of(cast("Any", _Begun()))
         folder = Path(scratch)
         rows, held_out = folder / "labelled.jsonl", folder / "test.jsonl"
         shutil.copyfile(labelled, rows)
@@ -119,20 +123,50 @@ def train(
             weights = {RATIONALES: rationale_weight, LABELS: 0.0}
             wanted = [(kind, seed) for seed in seeds for kind in weights]
 
-            def one(asked: tuple[str, int]) -> dict[str, Any]:
-                kind, seed = asked
+            def one(student: tuple[str, int]) -> dict[str, Any]:
+                kind, seed = student
                 told = {**config, "seed": seed, "rationale_weight": weights[kind]}
-                return _train(client, told, kind, seed, host, place)
+                return _train(client, told, kind, seed, host, place, begun)
 
             with ThreadPoolExecutor(at_once) as pool:
                 runs = list(pool.map(one, wanted))
         else:
-            runs = list(_tuned(client, rows, held_out, student, max(1, round(rationale_weight)), place))
+            runs = list(
+                _tuned(client, rows, held_out, student, max(1, round(rationale_weight)), place, begun)
+            )
         said = [row["label"] for row in data.read(held_out)]
     first = next(run for run in runs if run["kind"] == RATIONALES)
     write_json(students, {"way": way, "student": student, "runs": runs, "right": said})
     about |= {"way": way, "student": student, "resourceName": first["model"]}
     return Students(len(runs), first["model"])
+
+
+class _Begun:
+    """The jobs that the step began, as one that can be cancelled."""
+
+    name = "the students' jobs"
+
+    def __init__(self) -> None:
+        self._jobs: list[TrainingRun | TuningJob] = []
+        self._over = False
+
+    def check(self) -> None:
+        """Before another one is begun."""
+        if self._over:
+            raise JobCancelledError("VT602", "the step was asked to end", where=self.name)
+
+    def add(self, job: TrainingRun | TuningJob) -> None:
+        """One more."""
+        self._jobs.append(job)
+        if self._over:
+            job.cancel()
+
+    def cancel(self) -> None:
+        """Those that still run; and no more are begun."""
+        self._over = True
+        for job in self._jobs:
+            if not job.refresh().ended:
+                job.cancel()
 
 
 def _weights(student: str) -> str:
@@ -144,7 +178,7 @@ def _weights(student: str) -> str:
     if student not in known:
         fix = f"a gs:// folder of weights, or one of: {', '.join(known)}"
         raise SpecError(
-            "VT787", f'"{student}" is not a student that can be trained', where="student", fix=fix
+            "VT332", f'"{student}" is not a student that can be trained', where="student", fix=fix
         )
     return str(ours / student)
 
@@ -153,8 +187,9 @@ def _weights(student: str) -> str:
 
 
 def _train(
-    client: TuningClient, config: dict[str, Any], kind: str, seed: int, host: str, place: str
+    client: TuningClient, config: dict[str, Any], kind: str, seed: int, host: str, place: str, begun: _Begun
 ) -> dict[str, Any]:
+    begun.check()
     key = key_of(f"{place}#{kind}-{seed}")
     found = custom.runs(client.connection, filter=f'labels.{STEP}="{key}"')
     run = (
@@ -170,6 +205,7 @@ def _train(
             again=True,
         )
     )
+    begun.add(run)
     log.info("student with %s, seed %s: %s", kind, seed, run.name)
     trained = run.result()
     blob = blob_of(client, f"{trained.output_uri}/{_HELD_OUT}")
@@ -199,7 +235,13 @@ def _share(exact: Sequence[bool]) -> str:
 
 
 def _tuned(
-    client: TuningClient, rows: Path, held_out: Path, base_model: str, weight: int, place: str
+    client: TuningClient,
+    rows: Path,
+    held_out: Path,
+    base_model: str,
+    weight: int,
+    place: str,
+    begun: _Begun,
 ) -> Iterator[dict[str, Any]]:
     asked = list(data.read(held_out))
     before = _said(client, client.models.base(base_model).served_as, asked)
@@ -212,6 +254,7 @@ def _tuned(
             base_model=base_model, training=mixed, labels={STEP: key}, display_name=f"student-{kind}"
         )
         job = found[0] if found else client.tune(spec, again=True)
+        begun.add(job)
         model = job.result()
         yield {
             "kind": kind,
