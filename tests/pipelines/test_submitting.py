@@ -195,13 +195,17 @@ def test_a_schedule_starts_runs(
 
 
 def test_to_kubeflow_and_followed_the_same_way(
-    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emulator: RunningEmulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("VERTEX_TUNING_HOME", str(tmp_path / "home"))
     run = submitting.submit_to_kubeflow(
         emulator.address, small.spec(small.control), {"n": 2}, name="by kubeflow", experiment="ours"
     )
     assert run.display_name.startswith("by kubeflow ")
+    assert capsys.readouterr().out == ""
     assert [progress.state for progress in run.follow(timeout=120)][-1] == "SUCCEEDED"
     names = {task.id: task.name for task in run.tasks}
     inside = {task.name: names.get(task.parent or 0, "") for task in run.tasks}

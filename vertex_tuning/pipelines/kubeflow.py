@@ -6,8 +6,10 @@ first, and it is looked for by that.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -117,7 +119,10 @@ def submit(
     loaded = yaml.safe_load(spec.read_text(encoding="utf-8")) if isinstance(spec, Path) else spec
     title = name or stem(pipeline_name(loaded))
     client = connect(host, token)
-    made = again(lambda: client.create_experiment(name=experiment or "Default"))
+    with contextlib.redirect_stdout(
+        sys.stderr
+    ):  # it prints links to its pages, and our output may be read by a program
+        made = again(lambda: client.create_experiment(name=experiment or "Default"))
 
     def called(key: str) -> str:
         return f"{title} {key[:16]}"
@@ -133,14 +138,15 @@ def submit(
         file.write_text(yaml.safe_dump(json.loads(json.dumps(loaded)), sort_keys=True), encoding="utf-8")
 
         def ask(key: str) -> KubeflowRun:
-            run = client.run_pipeline(
-                experiment_id=made.experiment_id,
-                job_name=called(key),
-                pipeline_package_path=str(file),
-                params=dict(parameters or {}),
-                pipeline_root=root or None,
-                enable_caching=caching,
-            )
+            with contextlib.redirect_stdout(sys.stderr):
+                run = client.run_pipeline(
+                    experiment_id=made.experiment_id,
+                    job_name=called(key),
+                    pipeline_package_path=str(file),
+                    params=dict(parameters or {}),
+                    pipeline_root=root or None,
+                    enable_caching=caching,
+                )
             return KubeflowRun(client, run)
 
         digest = hashlib.sha256(json.dumps([title, loaded, parameters], default=str).encode()).hexdigest()
