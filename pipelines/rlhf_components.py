@@ -145,6 +145,7 @@ def answer_test_prompts(
     judge: str,
     weights: str,
     host: str,
+    samples_per_prompt: int,
     max_output_tokens: int,
     answers: Output[Artifact],
 ) -> float:
@@ -159,6 +160,7 @@ def answer_test_prompts(
         host=host,
         place=answers.uri,
         answers=answers.path,
+        samples_per_prompt=samples_per_prompt,
         max_output_tokens=max_output_tokens,
     )
 

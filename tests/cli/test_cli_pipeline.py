@@ -104,6 +104,7 @@ def test_parameters_come_from_a_file_and_the_command_line_over_it(cli, own, tmp_
         (("run", "supervised", "--parameters", "gone.yaml"), "cannot be read"),
         (("submit", "supervised", "-p", "epochs=x"), "VT735"),
         (("schedule", "supervised", "--cron", "0 3 * * 1"), "VT733"),
+        (("submit", "supervised", "-p", "training_data=gs://b/x.jsonl", "--target", "vertex"), "--image"),
         (("show", "gone.yaml"), "VT730"),
         (("lint", "supervised", "gone.yaml"), "VT730"),
         (("compile", "gone.py"), "there is no such file"),

@@ -138,7 +138,10 @@ class _Live(_Lines):
 
         running = [task for task in self._tasks() if task.state == "RUNNING"]
         parents = {task.parent for task in running}
-        return Group(*(Spinner("dots", self.line(task)) for task in running if task.id not in parents))
+        lines = (
+            self.line(task).removeprefix(_MARKS["RUNNING"]) for task in running if task.id not in parents
+        )
+        return Group(*(Spinner("dots", line.strip()) for line in lines))
 
 
 @contextlib.contextmanager

@@ -307,6 +307,8 @@ def submit(
 
     values = _values(pairs, file)
     found = _check(pipeline, values)
+    if not kubeflow:
+        _check_image(found, image, where)
     with _common.open_client(where) as client:
         if kubeflow:
             both = ("root", "name", "caching")
@@ -353,7 +355,7 @@ def schedule(
       vertex-tuning pipeline schedule supervised -p training_data=gs://b/train.jsonl --cron "0 3 * * 1"
     """
     values = _values(pairs, file)
-    _check(pipeline, values)
+    _check_image(_check(pipeline, values), image, where)
     with _common.open_client(where) as client:
         made = client.pipelines.schedule(pipeline, values, image=image, **options)
         if as_json:
@@ -468,3 +470,14 @@ def _check(pipeline: str, values: Mapping[str, Any]) -> Compiled:
     found = compiled.load(pipeline)
     found.check(values)
     return found
+
+
+def _check_image(found: Compiled, image: str, where: dict[str, str]) -> None:
+    """In the cloud, the steps run in an image that somebody has to keep there; the emulator runs them as processes."""
+    from vertex_tuning.config import load
+
+    if found.needs_image and not image and load(**where).target == "vertex":
+        raise click.UsageError(
+            "the steps of this pipeline run in our image, which Vertex AI has to find in a registry of yours: "
+            "--image us-docker.pkg.dev/.../vertex-tuning@sha256:..."
+        )

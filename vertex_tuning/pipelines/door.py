@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import data
-from vertex_tuning.pipelines import compiled, running, submitting
+from vertex_tuning.pipelines import compiled, running, scheduling, submitting
 from vertex_tuning.pipelines.compiled import Compiled
 
 if TYPE_CHECKING:
     from vertex_tuning.connection import Connection
     from vertex_tuning.pipelines.running import LocalRun
-    from vertex_tuning.pipelines.submitting import PipelineRun, PipelineSchedule
+    from vertex_tuning.pipelines.scheduling import PipelineSchedule
+    from vertex_tuning.pipelines.submitting import PipelineRun
 
 AnyPipeline = Compiled | str | Path
 
@@ -129,10 +130,10 @@ class Pipelines:
             parameters: By name. A data set is sent as it is now; each run reads what lies there then.
             cron: Five fields, in UTC or behind `TZ=Europe/Berlin `: `0 3 * * 1`.
             image: As for `submit`.
-            job: As `submitting.schedule` has it: `max_runs`, `max_concurrent`, `start`, `end`...
+            job: As `scheduling.schedule` has it: `max_runs`, `max_concurrent`, `start`, `end`...
         """
         spec, given = self._ready(pipeline, parameters, image)
-        return submitting.schedule(self._connection, spec, given, cron=cron, **job)
+        return scheduling.schedule(self._connection, spec, given, cron=cron, **job)
 
     def get(self, name: str) -> PipelineRun:
         """A run at the service, by its name or its id."""

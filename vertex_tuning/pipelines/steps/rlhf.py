@@ -341,9 +341,13 @@ def answer(
     host: str,
     place: str,
     answers: str,
+    samples_per_prompt: int,
     max_output_tokens: int,
 ) -> float:
-    """The test prompts answered, and scored by the reward model and by the rule: the mean by the rule.
+    """The test prompts answered, and scored by the reward model and by the rule: the mean of sampled answers by the rule.
+
+    Answers are sampled at temperature 1, as reinforcement tries them and the service answers by default; and each prompt is
+    answered once with the likeliest tokens.
 
     Args:
         sets: What `prepare` wrote.
@@ -352,21 +356,36 @@ def answer(
         weights: As for `reward_model`.
         host: As for `reward_model`.
         place: URI of an output of this step.
-        answers: Where the answers are put, as JSONL.
+        answers: Where the answers are put, as JSONL: `sampled` and `likeliest`.
+        samples_per_prompt: How many are sampled, two at least.
         max_output_tokens: Of an answer.
     """
-    said = _answers(
-        Path(sets) / TEST,
-        model=model,
-        weights=weights,
-        host=host,
-        place=place,
-        reward_model=judge,
-        max_output_tokens=max_output_tokens,
-        **_MEASURE,
+    sampled, likeliest = (
+        _answers(
+            Path(sets) / TEST,
+            model=model,
+            weights=weights,
+            host=host,
+            place=f"{place}#{several}",
+            reward_model=judge,
+            samples_per_prompt=several,
+            max_output_tokens=max_output_tokens,
+            **_MEASURE,
+        )
+        for several in (max(2, samples_per_prompt), 1)
     )
-    write_rows(Path(answers), said)
-    return statistics.fmean(one["answers"][0]["measure"] for one in said)
+    return write_answers(
+        answers, [one["answers"] for one in sampled], [one["answers"][0] for one in likeliest]
+    )
+
+
+def write_answers(
+    path: str, sampled: Sequence[Sequence[Mapping[str, Any]]], likeliest: Sequence[Mapping[str, Any]]
+) -> float:
+    """Answers as the judgement reads them: a line for each prompt; the mean of the sampled ones by the rule."""
+    both = zip(sampled, likeliest, strict=True)
+    write_rows(Path(path), [{"sampled": list(several), "likeliest": one} for several, one in both])
+    return statistics.fmean(answer["measure"] for several in sampled for answer in several)
 
 
 # Shared

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+_SAMPLED = 2
+"""Answers to each test prompt."""
 
 
 class Tried(NamedTuple):
@@ -184,8 +186,14 @@ def reinforce(
         best = metrics.best(looks)
         kept = models[steps.index(best.step)]
         for path, one in ((before, first), (after, kept)):
-            said = _said(one, test, max_output_tokens, temperature=0.0, seed=seed)
-            _write_answers(Path(path), test, said, reward)
+            sampled = [
+                _scored(
+                    test, _said(one, test, max_output_tokens, temperature=1.0, seed=seed + number), reward
+                )
+                for number in range(_SAMPLED)
+            ]
+            likeliest = _scored(test, _said(one, test, max_output_tokens, temperature=0.0, seed=seed), reward)
+            rlhf.write_answers(path, list(zip(*sampled, strict=True)), likeliest)
         checkpoint = kept.checkpoint_id if isinstance(kept, Checkpoint) else ""
     hacked = verdict is not None and verdict.hacked
     found = {
@@ -263,22 +271,15 @@ def _told(look: Look) -> dict[str, float]:
     }
 
 
-def _write_answers(path: Path, rows: Sequence[Row], said: Sequence[str], reward: rewards.Reward) -> None:
-    """As `answering` writes them."""
-    worth = _worth(rows, said, reward)
-    lines = [
+def _scored(rows: Sequence[Row], said: Sequence[str], reward: rewards.Reward) -> list[dict[str, Any]]:
+    """Answers, as `answering` writes them."""
+    return [
         {
-            "row": number,
-            "answers": [
-                {
-                    "text": answer,
-                    "reward": value,
-                    "measure": _measured(row, answer),
-                    "length": len(answer.split()),
-                    "repetition": metrics.repetition(answer),
-                }
-            ],
+            "text": answer,
+            "reward": value,
+            "measure": _measured(row, answer),
+            "length": len(answer.split()),
+            "repetition": metrics.repetition(answer),
         }
-        for number, (row, answer, value) in enumerate(zip(rows, said, worth, strict=True), 1)
+        for row, answer, value in zip(rows, said, _worth(rows, said, reward), strict=True)
     ]
-    rlhf.write_rows(path, lines)
