@@ -35,12 +35,14 @@ def submit(client: TuningClient, pipeline: Any, parameters: Any = None, **option
 
 
 def test_a_run_is_followed_to_its_end_and_tells_of_its_tasks(client: TuningClient) -> None:
-    run = submit(client, small.chain, {"text": "four", "n": 3}, labels={"team": "a"}, display_name="shown")
+    run = submit(
+        client, small.chain, {"text": "four", "n": 3}, labels={"team": "followed"}, display_name="shown"
+    )
     assert run.id.startswith("chain-")
     seen = [progress.state for progress in run.follow(timeout=120)]
     assert seen[-1] == "SUCCEEDED"
     assert seen == sorted(seen, key=["PENDING", "RUNNING", "SUCCEEDED"].index)
-    assert (run.display_name, run.labels) == ("shown", {"team": "a"})
+    assert (run.display_name, run.labels) == ("shown", {"team": "followed"})
     found = {task.name: task for task in run.tasks}
     assert found["measure"].parameters == {"Output": 4}
     (data,) = found["write"].outputs["data"]
@@ -52,7 +54,9 @@ def test_a_run_is_followed_to_its_end_and_tells_of_its_tasks(client: TuningClien
     assert run.to_json()["state"] == "PIPELINE_STATE_SUCCEEDED"
     again = submitting.get(client.connection, run.id)
     assert again.name == run.name
-    assert [one.name for one in submitting.runs(client.connection, filter='labels.team="a"')] == [run.name]
+    assert [one.name for one in submitting.runs(client.connection, filter='labels.team="followed"')] == [
+        run.name
+    ]
     run.delete()
     run.delete()
     with pytest.raises(ServiceError):
