@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -206,6 +207,24 @@ def test_ctrl_c_ends_a_run_and_its_job(env, tmp_path, emulator, monkeypatch):
         assert job.wait(timeout=30).state == "JOB_STATE_CANCELLED"
 
 
+WITHOUT_KFP = "import sys; sys.modules['kfp'] = None; from vertex_tuning.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("list",), "supervised"),
+        (("show", "supervised"), "training_data"),
+        (("lint", "supervised"), "runs everywhere"),
+        (("run", "supervised", "-p", "training_data=gs://b/x.jsonl"), "VT710"),
+        (("compile", "sums.py"), "vertex-tuning[pipelines]"),
+    ],
+)
+def test_kfp_is_needed_only_to_run_and_to_compile(command, arguments, words):
+    done = command("pipeline", *arguments, argv=(sys.executable, "-c", WITHOUT_KFP))
+    assert words in done.out + done.err
+
+
 # At the service
 
 
@@ -216,12 +235,12 @@ def submitted(cli, own, *options):
 
 
 def test_a_pipeline_is_submitted_and_followed(cli, own):
-    done = submitted(cli, own, "--no-cache", "--label", "team=a", "--json")
+    done = submitted(cli, own, "--no-cache", "--label", "team=of-the-command", "--json")
     *changes, ended = [json.loads(line) for line in done.out.splitlines()]
     assert ended["run"]["state"] == "SUCCEEDED"
     assert changes[-1]["steps"] == {"add": "SUCCEEDED", "add-2": "SUCCEEDED"}
     name = ended["run"]["name"]
-    listed = json.loads(cli("pipeline", "runs", "--filter", 'labels.team="a"', "--json").out)
+    listed = json.loads(cli("pipeline", "runs", "--filter", 'labels.team="of-the-command"', "--json").out)
     assert name in [run["name"] for run in listed]
     watched = cli("pipeline", "watch", name.rpartition("/")[2])
     assert watched.status == 0
