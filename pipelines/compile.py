@@ -11,12 +11,12 @@ from pathlib import Path
 
 from kfp import compiler
 
-from pipelines import distillation, preference, rlhf, supervised
+from pipelines import distillation, preference, rlhf, rlhf_managed, supervised
 from pipelines.profiles import PROFILES
 
 FOLDER = Path(__file__).parent / "compiled"
 _PATCH = re.compile(r"^(sdkVersion: kfp-2\.17)\.\d+$", re.MULTILINE)
-BUILDERS = (supervised.build, preference.build, rlhf.build, distillation.build)
+BUILDERS = (supervised.build, preference.build, rlhf.build, rlhf_managed.build, distillation.build)
 
 
 def fresh() -> dict[Path, str]:

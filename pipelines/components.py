@@ -9,12 +9,26 @@ from kfp.dsl import HTML, Artifact, Dataset, Input, Markdown, Metrics, Model, Ou
 
 
 def check_data(
-    source: str, method: str, base_model: str, checked: Output[Dataset], report: Output[Markdown]
+    source: str,
+    method: str,
+    base_model: str,
+    measure: str,
+    alias: str,
+    checked: Output[Dataset],
+    report: Output[Markdown],
 ) -> NamedTuple("Checked", [("rows", int), ("estimated_tokens", int)]):
     """Fetch a data set, and hold it against every rule of its way of tuning."""
     from vertex_tuning.pipelines.steps import data
 
-    return data.check(source, method=method, base_model=base_model, checked=checked.path, report=report.path)
+    return data.check(
+        source,
+        method=method,
+        base_model=base_model,
+        checked=checked.path,
+        report=report.path,
+        measure=measure,
+        alias=alias,
+    )
 
 
 def split_data(

@@ -65,7 +65,14 @@ def build(profile: Profile) -> Any:
         )
         with dsl.ExitHandler(cleaning, name="tune-and-judge"):
             checked = settle(
-                steps.check_data(source=training_data, method="preference", base_model=base_model), retries=0
+                steps.check_data(
+                    source=training_data,
+                    method="preference",
+                    base_model=base_model,
+                    measure="exact_match",
+                    alias=alias,
+                ),
+                retries=0,
             )
             parts = settle(
                 steps.split_data(
@@ -81,7 +88,9 @@ def build(profile: Profile) -> Any:
 
             with dsl.If(examples_data != "", name="examples-first"):
                 examples = settle(
-                    steps.check_data(source=examples_data, method="supervised", base_model=base_model),
+                    steps.check_data(
+                        source=examples_data, method="supervised", base_model=base_model, measure="", alias=""
+                    ),
                     retries=0,
                 ).set_display_name("check-examples")
                 shown = settle(

@@ -29,7 +29,7 @@ def build(profile: Profile) -> Any:
         example_learning_rate: float = 5e-4,
         reward_epochs: int = 2,
         reward_learning_rate: float = 5e-4,
-        steps_of_reinforcement: int = 30,
+        steps_of_reinforcement: int = 24,
         batch_size: int = 4,
         samples_per_prompt: int = 8,
         max_output_tokens: int = 32,
@@ -126,6 +126,7 @@ def build(profile: Profile) -> Any:
                         sets=sets,
                         model=model,
                         judge=judge.outputs["uri"],
+                        samples_per_prompt=2,
                         max_output_tokens=max_output_tokens,
                         **where,
                     )

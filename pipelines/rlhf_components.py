@@ -145,6 +145,7 @@ def answer_test_prompts(
     judge: str,
     weights: str,
     host: str,
+    samples_per_prompt: int,
     max_output_tokens: int,
     answers: Output[Artifact],
 ) -> float:
@@ -159,6 +160,7 @@ def answer_test_prompts(
         host=host,
         place=answers.uri,
         answers=answers.path,
+        samples_per_prompt=samples_per_prompt,
         max_output_tokens=max_output_tokens,
     )
 
@@ -190,4 +192,72 @@ def judge_models(
         summary=summary.path,
         least_accuracy=least_accuracy,
         most_kl=most_kl,
+    )
+
+
+# Managed: the tuning service calls the reward model
+
+
+def tune_by_example_managed(
+    sets: Input[Dataset], base_model: str, epochs: int, adapter_size: int, tuned: Output[Model]
+) -> str:
+    """Learn the task from demonstrations, by the tuning service."""
+    from vertex_tuning.pipelines.steps import rlhf_managed
+
+    return rlhf_managed.tune_by_example(
+        sets.path,
+        base_model=base_model,
+        place=tuned.uri,
+        epochs=epochs,
+        adapter_size=adapter_size,
+        model=tuned.path,
+        about=tuned.metadata,
+    )
+
+
+def simulate_preferences_managed(
+    sets: Input[Dataset], model: str, max_output_tokens: int, seed: int, preferences: Output[Dataset]
+) -> NamedTuple("Preferred", [("training", int), ("held_out", int)]):
+    """Two answers of the tuned model to each question, ranked by the rule that stands for people."""
+    from vertex_tuning.pipelines.steps import rlhf_managed
+
+    return rlhf_managed.prefer(
+        sets.path, model=model, preferences=preferences.path, max_output_tokens=max_output_tokens, seed=seed
+    )
+
+
+def reinforce_managed(
+    sets: Input[Dataset],
+    model: str,
+    judge: str,
+    reward_uri: str,
+    epochs: int,
+    batch_size: int,
+    samples_per_prompt: int,
+    max_output_tokens: int,
+    learning_rate_multiplier: float,
+    seed: int,
+    before: Output[Artifact],
+    after: Output[Artifact],
+    history: Output[Metrics],
+) -> NamedTuple("Tried", [("model", str), ("checkpoint", str), ("hacked", bool)]):
+    """Let the service try answers that the reward model pays, look at its checkpoints, and let the best one answer."""
+    from vertex_tuning.pipelines.steps import rlhf_managed
+
+    return rlhf_managed.reinforce(
+        sets.path,
+        model=model,
+        judge=judge,
+        reward_uri=reward_uri,
+        place=history.uri,
+        before=before.path,
+        after=after.path,
+        history=history.path,
+        figures=history.metadata,
+        epochs=epochs,
+        batch_size=batch_size,
+        samples_per_prompt=samples_per_prompt,
+        max_output_tokens=max_output_tokens,
+        learning_rate_multiplier=learning_rate_multiplier,
+        seed=seed,
     )

@@ -62,7 +62,14 @@ def build(profile: Profile) -> Any:
         )
         with dsl.ExitHandler(cleaning, name="tune-and-judge"):
             checked = settle(
-                steps.check_data(source=training_data, method="supervised", base_model=base_model), retries=0
+                steps.check_data(
+                    source=training_data,
+                    method="supervised",
+                    base_model=base_model,
+                    measure=measure,
+                    alias=alias,
+                ),
+                retries=0,
             )
             parts = settle(
                 steps.split_data(

@@ -119,3 +119,17 @@ def test_a_model_that_does_not_take_the_method_is_not_checked_for(cli, tmp_path)
     done = cli("data", "check", str(path), "--method", "reinforcement", "--base-model", "gemini-2.5-flash")
     assert (done.status, done.rule) == (1, "VT302")
     assert "gemini-3.5-flash" in done.err
+
+
+def test_a_data_set_that_is_here_is_not_fetched_again(cli, home):
+    path = home / "datasets/sms.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(",spam,text\n", encoding="utf-8")
+    assert cli("data", "fetch", "sms").out == f"{path}\n"
+    assert cli("data", "fetch", "sms", "--json").json["path"] == str(path)
+
+
+def test_a_data_set_that_nobody_knows_is_named(cli):
+    done = cli("data", "fetch", "tweets")
+    assert done.status == 2
+    assert "there is no data set tweets" in done.err

@@ -60,7 +60,7 @@ def test_a_teacher_that_is_of_no_use_is_told_with_its_words(cli, questions, prom
     asked += ["--output", "labelled.jsonl", "--max-output-tokens", "8"]
     done = cli(*asked)
     assert done.status == 1
-    assert "VT785" in done.err
+    assert "VT254" in done.err
     assert "labelled.jsonl.dropped.jsonl" in done.err
     dropped = (tmp_path / "labelled.jsonl.dropped.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(dropped) == 2
@@ -68,12 +68,12 @@ def test_a_teacher_that_is_of_no_use_is_told_with_its_words(cli, questions, prom
     # The same command asks nothing anew.
     again = cli(*asked, "--json")
     lines = [json.loads(line) for line in again.out.splitlines()]
-    assert json.loads(again.err or again.out.splitlines()[-1])["error"]["rule"] == "VT785", lines
+    assert json.loads(again.err or again.out.splitlines()[-1])["error"]["rule"] == "VT254", lines
     after = json.loads((tmp_path / "labelled.jsonl.manifest.json").read_text(encoding="utf-8"))
     assert after["job"] == manifest["job"]
     other = cli(*asked, "--seed", "7")
     assert other.status == 1
-    assert "VT786" in other.err
+    assert "VT331" in other.err
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_teacher_that_is_of_no_use_is_told_with_its_words(cli, questions, prom
         ([], "Give --prompt FILE, or --label once for each label."),
         (["--prompt", "teacher.toml", "--label", "a"], "Give --prompt or --label"),
         (["--prompt", "nowhere.toml"], "VT201"),
-        (["--label", "a"], "VT783"),
+        (["--label", "a"], "VT253"),
         (["--label", "a", "--label", "b", "--samples", "0"], "--samples"),
         (["--label", "a", "--label", "b", "--agreement", "1"], "--agreement"),
         (["--label", "a", "--label", "b", "--output", "no/where.jsonl"], "there is no folder no"),
@@ -100,5 +100,5 @@ def test_faults_of_the_rows_are_told_at_once(cli, tmp_path):
     done = cli("distill", "mix", str(path), "--output", "out.jsonl", "--json")
     assert done.status == 1
     faults = json.loads(done.out)["faults"]
-    assert {fault["rule"] for fault in faults} == {"VT206", "VT780"}
+    assert {fault["rule"] for fault in faults} == {"VT206", "VT250"}
     assert not (tmp_path / "out.jsonl").exists()

@@ -104,6 +104,7 @@ def test_parameters_come_from_a_file_and_the_command_line_over_it(cli, own, tmp_
         (("run", "supervised", "--parameters", "gone.yaml"), "cannot be read"),
         (("submit", "supervised", "-p", "epochs=x"), "VT735"),
         (("schedule", "supervised", "--cron", "0 3 * * 1"), "VT733"),
+        (("submit", "supervised", "-p", "training_data=gs://b/x.jsonl", "--target", "vertex"), "--image"),
         (("show", "gone.yaml"), "VT730"),
         (("lint", "supervised", "gone.yaml"), "VT730"),
         (("compile", "gone.py"), "there is no such file"),
@@ -197,3 +198,68 @@ def test_ctrl_c_ends_a_run_and_its_job(env, tmp_path, emulator):
     assert started.returncode == 130
     assert "nothing of it runs any more" in said
     assert [process for process in below if process.is_running() and process.status() != "zombie"] == []
+
+
+# At the service
+
+
+def submitted(cli, own, *options):
+    done = cli("pipeline", "submit", str(own), "-p", "one=40", *options)
+    assert done.status == 0, done.err
+    return done
+
+
+def test_a_pipeline_is_submitted_and_followed(cli, own):
+    done = submitted(cli, own, "--no-cache", "--label", "team=a", "--json")
+    *changes, ended = [json.loads(line) for line in done.out.splitlines()]
+    assert ended["run"]["state"] == "SUCCEEDED"
+    assert changes[-1]["steps"] == {"add": "SUCCEEDED", "add-2": "SUCCEEDED"}
+    name = ended["run"]["name"]
+    listed = json.loads(cli("pipeline", "runs", "--filter", 'labels.team="a"', "--json").out)
+    assert name in [run["name"] for run in listed]
+    watched = cli("pipeline", "watch", name.rpartition("/")[2])
+    assert watched.status == 0
+    assert "✓ add" in watched.err
+
+
+def test_a_pipeline_is_submitted_to_kubeflow(cli, own, emulator):
+    done = submitted(cli, own, "--kubeflow", emulator.address)
+    assert "✓ add" in done.err
+    assert "succeeded." in done.err
+
+
+def test_a_submitted_run_is_cancelled(cli, tmp_path):
+    (tmp_path / "slow.py").write_text(OWN.replace("print(", "import time; time.sleep(60); print("))
+    cli("pipeline", "compile", "slow.py")
+    done = cli("pipeline", "submit", "sums.yaml", "-p", "one=1", "--no-wait", "--json")
+    name = json.loads(done.out)["name"]
+    assert cli("pipeline", "cancel", name).out.strip().endswith("is cancelled")
+    watched = cli("pipeline", "watch", name)
+    assert watched.status == 1
+    assert "VT602" in watched.err
+
+
+def test_a_pipeline_is_scheduled(cli, own):
+    done = cli(
+        "pipeline", "schedule", str(own), "-p", "one=1", "--cron", "0 3 * * 1", "--max-runs", "2", "--json"
+    )
+    assert done.status == 0, done.err
+    made = json.loads(done.out)
+    assert made["cron"] == "0 3 * * 1"
+    assert made["maxRunCount"] in (2, "2")
+
+
+def test_a_submitted_run_that_fails_leaves_no_upload_behind(cli, tmp_path, emulator):
+    """The same YAML, at the service: the exit step finds what its run uploaded."""
+    data = write_rows(tmp_path / "train.jsonl", rows(100, tag=f" {tmp_path.name}"))
+    done = cli(
+        *("pipeline", "submit", "supervised", "-p", f"training_data={data}"),
+        *("-p", "epochs=1000", "--json"),
+    )
+    assert done.status == 1
+    ended = json.loads(done.out.splitlines()[-2])["run"]
+    steps = {task["name"]: task for task in ended["tasks"]}
+    assert ended["state"] == "FAILED"
+    assert steps["tune-model"]["state"] == "FAILED"
+    assert steps["clean-up"]["state"] == "SUCCEEDED"
+    assert steps["clean-up"]["parameters"]["objects"] == 1

@@ -35,13 +35,13 @@ def test_what_a_teacher_labelled_is_taken():
 @pytest.mark.parametrize(
     ("bad", "rule", "place"),
     [
-        (row(label=None), "VT780", "label"),
-        (row(label=""), "VT780", "label"),
-        (row(label="  "), "VT780", "label"),
-        (row(label=["negative"]), "VT780", "label"),
-        (row(gold=1), "VT780", "gold"),
-        (row(rationale=3), "VT781", "rationale"),
-        (row(rationale="\n"), "VT781", "rationale"),
+        (row(label=None), "VT250", "label"),
+        (row(label=""), "VT250", "label"),
+        (row(label="  "), "VT250", "label"),
+        (row(label=["negative"]), "VT250", "label"),
+        (row(gold=1), "VT250", "gold"),
+        (row(rationale=3), "VT251", "rationale"),
+        (row(rationale="\n"), "VT251", "rationale"),
         (row(reason="because"), "VT205", "reason"),
         (row(contents=[]), "VT206", "contents"),
         (

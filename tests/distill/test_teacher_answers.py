@@ -179,7 +179,7 @@ def test_a_prompt_that_cannot_work_is_refused_with_all_its_faults(tmp_path, toml
     path.write_text(toml, encoding="utf-8")
     with pytest.raises(DatasetError) as caught:
         read_prompt(path)
-    assert {fault.rule for fault in caught.value.faults} == {"VT783"}
+    assert {fault.rule for fault in caught.value.faults} == {"VT253"}
     for place in places:
         assert place in str(caught.value)
     assert len(caught.value.faults) == len(places)

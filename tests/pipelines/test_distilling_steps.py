@@ -304,14 +304,14 @@ def test_students_that_cannot_be_trained_are_refused_with_help(
     monkeypatch.setenv("VERTEX_TUNING_EMULATOR", emulator.address)
     asked = {**ASKED, "test_source": chain.test, "test": str(tmp_path / "test"), **changes}
     asked["students"] = str(tmp_path / "students")
-    with pytest.raises(SpecError, match="VT787") as caught:
+    with pytest.raises(SpecError, match="VT332") as caught:
         students.train(str(chain.folder / "labelled"), **asked)
     assert words in str(caught.value)
 
 
 def test_annotations_without_labels_are_refused_before_anything_is_tuned(tmp_path):
     path = write(tmp_path / "annotated.jsonl", [{"contents": contents(QUESTIONS[0])}])
-    with pytest.raises(DatasetError, match="VT780"):
+    with pytest.raises(DatasetError, match="VT250"):
         distillation.teach(
             path,
             teacher="gemini-2.5-flash",

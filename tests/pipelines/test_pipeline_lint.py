@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kfp import dsl
 
 from tests.pipelines import authored
@@ -72,8 +75,6 @@ def test_an_accelerator_has_the_name_of_its_target():
     [
         ({"schemaVersion": "2.2.0"}, "schemaVersion"),
         ({"customPath": "x"}, "customPath"),
-        ({"root": {"dag": {"tasks": {"give": {"cachingOptions": {"cacheKey": "k"}}}}}}, "cacheKey"),
-        ({"components": {"comp-give": ["a list"]}}, "components.comp-give"),
     ],
 )
 def test_a_field_of_tomorrow_is_refused(fields, where):
@@ -104,9 +105,49 @@ def test_steps_of_ours_import_what_there_is(name, target):
     found = compiled.load(name, target=target)
     for executor in found.spec["deploymentSpec"]["executors"].values():
         source = executor["container"]["command"][-1]
-        for module in re.findall(r"from vertex_tuning\.pipelines\.steps import (\w+)", source):
+        imports = r"from vertex_tuning\.pipelines\.steps import (\w+)(?: as (\w+))?"
+        for module, alias in re.findall(imports, source):
             loaded = importlib.import_module(f"vertex_tuning.pipelines.steps.{module}")
-            called = re.findall(rf"return {module}\.(\w+)\(", source)
+            called = re.findall(rf"\b{alias or module}\.(\w+)\(", source)
             assert called, source
             assert all(callable(getattr(loaded, one)) for one in called)
     assert "vertex_tuning" in json.dumps(found.spec)
+
+
+ODD = st.sampled_from([None, [], {}, "", "{{", 5, -1.5, True, ["x"], {"x": {}}])
+
+
+def places(value, path=()):
+    """Where something could be replaced."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+SPEC = compiled.load("preference").spec
+PLACES = list(places(SPEC))
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.sampled_from(PLACES), odd=ODD)
+def test_whatever_stands_in_a_file_there_are_words_for_it(place, odd):
+    spec = json.loads(json.dumps(SPEC))
+    holder = spec
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = odd
+    with contextlib.suppress(PipelineError):
+        for fault in lint(compiled.compiled([spec], "odd.yaml")):
+            assert fault.what
+
+
+def test_a_pipeline_within_itself_is_told():
+    spec = json.loads(json.dumps(SPEC))
+    spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]["check-data"]["componentRef"] = {
+        "name": "comp-exit-handler-1"
+    }
+    with pytest.raises(PipelineError) as caught:
+        compiled.compiled([spec], "odd.yaml")
+    assert caught.value.rule == "VT731"

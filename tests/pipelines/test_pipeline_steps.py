@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipelines.conftest import pairs, rows, write_rows
-from vertex_tuning import PipelineError
+from vertex_tuning import PipelineError, VertexTuningError
 from vertex_tuning.errors import DatasetError, JobCancelledError
 from vertex_tuning.pipelines.steps import cleaning, data, evaluation, registry, tuning
 
@@ -59,6 +59,25 @@ def test_bad_data_is_told_with_every_fault_and_a_report(home, tmp_path):
         )
     assert len(caught.value.faults) == 2
     assert report.read_text().count("VT2") >= 2
+
+
+@pytest.mark.parametrize(
+    ("told", "rule"),
+    [
+        ({"measure": "nonsense"}, "VT750"),
+        ({"alias": "Not one"}, "VT749"),
+        ({"alias": "approved", "base_model": "google/gemma3@gemma-3-1b-it"}, "VT749"),
+    ],
+)
+def test_what_would_only_fail_after_the_tuning_is_said_before_it(home, train, tmp_path, told, rule):
+    with pytest.raises(VertexTuningError) as caught:
+        data.check(
+            str(train),
+            **{"method": "supervised", "base_model": BASE, **told},
+            checked=str(tmp_path / "c"),
+            report=str(tmp_path / "r"),
+        )
+    assert caught.value.rule == rule
 
 
 @pytest.mark.parametrize("source", ["gs://no-such-bucket/a.jsonl", "no-such-file.jsonl"])

@@ -29,7 +29,7 @@ def reviews(tmp_path, monkeypatch) -> Path:
     path.parent.mkdir()
     pick = random.Random(0)
     lines = ["text,label,source"]
-    for _ in range(200):
+    for _ in range(400):
         lines.append(f"The {' and the '.join(pick.sample(WORDS.split(), 4))} .,1,rotten_tomatoes")
     lines += ["Too short .,1,rotten_tomatoes", f"{TEXT},0,imdb"]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -104,21 +104,17 @@ def test_weights_that_are_not_here_are_named_with_their_cure(reviews):
 
 def answers(path: Path, measure: float, reward: float, length: int = 5) -> str:
     pick = random.Random(len(path.name))
-    rows = [
-        {
-            "row": number + 1,
-            "answers": [
-                {
-                    "text": "film",
-                    "measure": measure + pick.uniform(-0.1, 0.1),
-                    "reward": reward + pick.uniform(-0.1, 0.1),
-                    "length": length,
-                    "repetition": 0.0,
-                }
-            ],
+
+    def one() -> dict[str, Any]:
+        return {
+            "text": "film",
+            "measure": measure + pick.uniform(-0.1, 0.1),
+            "reward": reward + pick.uniform(-0.1, 0.1),
+            "length": length,
+            "repetition": 0.0,
         }
-        for number in range(40)
-    ]
+
+    rows = [{"sampled": [one(), one()], "likeliest": one()} for _ in range(40)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
 
@@ -198,3 +194,87 @@ def test_hacking_that_was_seen_is_told(tmp_path):
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert "seen: stopped there" in summary
     assert all(reason in summary for reason in reasons)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_whole_of_it_runs_in_custom_jobs(emulator, reviews, tmp_path, monkeypatch):
+    """On a tiny model, which learns the task no further than to say some of the words: every step, and what it leaves."""
+    monkeypatch.setenv("VERTEX_TUNING_EMULATOR", emulator.address)
+    monkeypatch.setenv("VERTEX_TUNING_TARGET", "local")
+    sets, preferences = str(tmp_path / "sets"), str(tmp_path / "preferences")
+    shared: dict[str, Any] = {"weights": "tiny-0.5m", "host": "l4"}
+    rlhf.prepare(sets, demonstrations=150, questions=100, prompts=20, held_out=20, test=32, seed=0)
+
+    def place(name: str) -> str:
+        return f"{tmp_path}/{name}"
+
+    about: dict[str, Any] = {}
+    shown = rlhf.tune_by_example(
+        sets,
+        **shared,
+        place=place("tuned"),
+        epochs=8,
+        learning_rate=5e-3,
+        seed=0,
+        model=place("tuned.json"),
+        about=about,
+    )
+    assert about["uri"] == shown
+    counts = rlhf.prefer(sets, model=shown, **shared, place=place("pairs"), preferences=preferences, seed=0)
+    assert counts.training > counts.held_out > 5
+    judge = rlhf.reward_model(
+        preferences,
+        model=shown,
+        **shared,
+        place=place("judge"),
+        card=place("card.json"),
+        figures={},
+        epochs=2,
+        learning_rate=3e-3,
+        seed=0,
+    )
+    assert json.loads(Path(place("card.json")).read_text())["accuracy"] == judge.accuracy
+    settings = {"batch_size": 4, "samples_per_prompt": 4, "max_output_tokens": 16, "learning_rate": 1e-3}
+    figures: dict[str, Any] = {}
+
+    def reinforced() -> rlhf.Reinforced:
+        return rlhf.reinforce(
+            sets,
+            model=shown,
+            judge=judge.uri,
+            **shared,
+            place=place("reinforced"),
+            history=place("history.json"),
+            figures=figures,
+            steps=4,
+            beta=0.05,
+            look_every=2,
+            seed=0,
+            **settings,
+        )
+
+    first = reinforced()
+    history = json.loads(Path(place("history.json")).read_text())
+    assert [look["step"] for look in history["looks"]][:2] == [0, 2]
+    assert len(history["kl"]) == history["steps"] == figures["steps"]
+    # A step that is tried again takes up the job that it began.
+    assert reinforced() == first
+    for name, model in (("before", shown), ("after", first.model)):
+        more = {"answers": place(name), "samples_per_prompt": 2, "max_output_tokens": 16}
+        rlhf.answer(sets, model=model, judge=judge.uri, **shared, place=place(f"{name}.jsonl"), **more)
+    found = rlhf_report.judge(
+        sets,
+        before=place("before"),
+        after=place("after"),
+        card=place("card.json"),
+        history=place("history.json"),
+        comparison=place("comparison.json"),
+        figures={},
+        page=place("page.html"),
+        summary=place("summary.md"),
+        least_accuracy=0.0,
+        most_kl=1.0,
+    )
+    assert 0 <= found.wins <= 1
+    assert simulated.NOTE in Path(place("page.html")).read_text()

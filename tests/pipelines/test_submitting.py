@@ -18,7 +18,7 @@ from tests.running import RunningEmulator
 from tests.sdk.test_lost_answers import Proxy
 from vertex_tuning import JobCancelledError, JobFailedError, ServiceError, TuningClient, connect
 from vertex_tuning.errors import JobTimeoutError, PipelineError
-from vertex_tuning.pipelines import kubeflow, submitting
+from vertex_tuning.pipelines import kubeflow, scheduling, submitting
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_a_schedule_starts_runs(
     monkeypatch.setenv("VERTEX_TUNING_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("VERTEX_TUNING_EMULATOR", own.address)
     with connect("local") as client:
-        made = submitting.schedule(
+        made = scheduling.schedule(
             client.connection, small.spec(small.chain), {"text": "timely"}, cron="*/5 * * * *", max_runs=2
         )
         assert (made.state, made.cron, made.started) == ("ACTIVE", "*/5 * * * *", 0)
@@ -187,11 +187,11 @@ def test_a_schedule_starts_runs(
             time.sleep(0.05)
         (run,) = made.runs()
         assert run.wait(timeout=120).state == "SUCCEEDED"
-        assert [one.name for one in submitting.schedules(client.connection)] == [made.name]
-        assert submitting.get_schedule(client.connection, made.name).started == 1
+        assert [one.name for one in scheduling.schedules(client.connection)] == [made.name]
+        assert scheduling.get_schedule(client.connection, made.name).started == 1
         made.delete()
         made.delete()
-        assert list(submitting.schedules(client.connection)) == []
+        assert list(scheduling.schedules(client.connection)) == []
 
 
 def test_to_kubeflow_and_followed_the_same_way(

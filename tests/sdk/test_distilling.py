@@ -105,7 +105,7 @@ def test_the_same_call_again_goes_on_with_the_same_job(client, open_client, teac
     assert output.read_text(encoding="utf-8") == rows
     # The checks may change without asking anew; the question may not.
     assert run(client, checks=Checks(gold="count")).job == done.job
-    with pytest.raises(SpecError, match="VT786"):
+    with pytest.raises(SpecError, match="VT331"):
         run(client, max_output_tokens=33)
     assert run(client, again=True).job != done.job
 
@@ -135,7 +135,7 @@ def test_a_teacher_that_does_not_know_the_form_is_said_to_be_of_no_use(client, t
         labels=("positive", "negative"),
         examples=({"input": "the tea was cold", "rationale": "cold is bad", "label": "negative"},),
     )
-    with pytest.raises(DatasetError, match="VT785") as caught:
+    with pytest.raises(DatasetError, match="VT254") as caught:
         label(client, QUESTIONS[:4], output, teacher="gemini-2.5-flash", prompt=prompt, max_output_tokens=8)
     assert "labelled.jsonl.dropped.jsonl" in str(caught.value)
     assert len(read(tmp_path / "labelled.jsonl.dropped.jsonl")) == 4
@@ -148,7 +148,7 @@ def test_every_fault_of_the_rows_is_told_before_anything_is_asked(client, tmp_pa
         label(client, bad, tmp_path / "out.jsonl", teacher="gemini-2.5-flash", prompt=PROMPT)
     words = str(caught.value)
     assert "VT340" in words
-    with pytest.raises(DatasetError, match=r"VT780.*neutral"):
+    with pytest.raises(DatasetError, match=r"VT250.*neutral"):
         label(client, bad[:3], tmp_path / "out.jsonl", teacher="gemini-2.5-flash", prompt=PROMPT)
     assert not list(tmp_path.glob("out*"))
 
@@ -181,5 +181,5 @@ def test_a_mix_is_taken_by_supervised_tuning(client, tmp_path):
     alone = mix(labelled, tmp_path / "alone.jsonl", rationale_weight=0)
     assert (alone.rows, alone.share) == (20, 1.0)
     for weights in ({"label_weight": 0}, {"rationale_weight": -1}, {"label_weight": 1.5}):
-        with pytest.raises(SpecError, match="VT784"):
+        with pytest.raises(SpecError, match="VT330"):
             mix(labelled, tmp_path / "no.jsonl", **weights)

@@ -285,7 +285,7 @@ def test_weights_that_make_no_sense_are_refused_with_help(data, tiny, tmp_path, 
     events = run(config(data, tiny, tmp_path, **changes))
     assert [event["event"] for event in events] == ["failed"]
     assert events[0]["code"] == 3
-    assert "VT782" in events[0]["message"]
+    assert "VT252" in events[0]["message"]
     assert words in events[0]["message"]
     assert "Fix: " in events[0]["message"]
 
@@ -300,7 +300,7 @@ def test_every_fault_of_the_rows_is_told_at_once(tiny, tmp_path):
     events = run(config({"training": write(tmp_path / "t.jsonl", rows)}, tiny, tmp_path / "o"))
     message = events[-1]["message"]
     assert events[-1]["event"] == "failed"
-    for words in ("line 2, label", "line 5, rationale", "line 8, reason", "line 10, label", "VT780", "VT781"):
+    for words in ("line 2, label", "line 5, rationale", "line 8, reason", "line 10, label", "VT250", "VT251"):
         assert words in message
 
 

@@ -68,17 +68,26 @@ def follow(
                 _common.print_json_line({"name": now.name, "state": now.state, "steps": steps})
         else:
             _common.say(run.name)
-            with _screen(lambda: run.tasks, pipeline) as shown:
+            with _screen(lambda: run.tasks, pipeline or _pipeline_of(run)) as shown:
                 for _ in run.follow(timeout=timeout):
                     shown.see()
     except KeyboardInterrupt:
-        _common.say(
-            f"\n{run.name} goes on.\n"
-            f"To follow it again: {_common.again(f'pipeline watch {run.name}', where)}\n"
-            f"To cancel it:       {_common.again(f'pipeline cancel {run.name}', where)}"
-        )
+        _common.say(f"\n{run.name} goes on.")
+        if "/pipelineJobs/" in run.name:  # else it is Kubeflow's
+            _common.say(
+                f"To follow it again: {_common.again(f'pipeline watch {run.name}', where)}\n"
+                f"To cancel it:       {_common.again(f'pipeline cancel {run.name}', where)}"
+            )
         raise SystemExit(INTERRUPTED) from None
     _end(run.name, run.state, run.error, run.tasks, as_json, {})
+
+
+def _pipeline_of(run: PipelineRun) -> Compiled | None:
+    """The pipeline of a run that was taken up by its name, where the service tells it."""
+    from vertex_tuning.pipelines.compiled import Compiled
+
+    spec = run.to_json().get("pipelineSpec")
+    return Compiled(spec, run.name) if spec and "components" in spec else None
 
 
 class _Lines:
@@ -129,7 +138,10 @@ class _Live(_Lines):
 
         running = [task for task in self._tasks() if task.state == "RUNNING"]
         parents = {task.parent for task in running}
-        return Group(*(Spinner("dots", self.line(task)) for task in running if task.id not in parents))
+        lines = (
+            self.line(task).removeprefix(_MARKS["RUNNING"]) for task in running if task.id not in parents
+        )
+        return Group(*(Spinner("dots", line.strip()) for line in lines))
 
 
 @contextlib.contextmanager

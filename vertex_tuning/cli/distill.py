@@ -148,7 +148,7 @@ def label(
 @click.option("--seed", type=int, default=42, show_default=True, help="Of the order.")
 @_common.json_option
 def mix(file: Path, output: Path, as_json: bool, **options: Any) -> None:
-    """Write the labels and rationales of FILE as rows for supervised tuning.
+    """Write labels and rationales of FILE as rows to tune on.
 
     Each row of FILE, which `distill label` wrote, becomes two: one begins with [label] and is answered by the label, one begins
     with [rationale] and is answered by the rationale. The tuned model is asked with [label], and generates no rationale.

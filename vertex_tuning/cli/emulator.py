@@ -35,7 +35,9 @@ def _server_options(command: F) -> F:
             help="Run custom jobs with such an image as a process. [default: */vertex-tuning*]",
         ),
         click.option(
-            "--no-local-code", is_flag=True, help="Run no code of a user's (code rewards, custom jobs)."
+            "--no-local-code",
+            is_flag=True,
+            help="Run no code of a user's (code rewards, custom jobs, pipelines).",
         ),
         _common.map_option,
         click.option(

@@ -60,7 +60,9 @@ CLOSED = 3
     "--win-share", type=_common.Number(0, 1), help="The lower end of its wins must lie above it: 0.5 is even."
 )
 @click.option("--max-seconds", type=_common.Number(0), help="To an answer, in the median.")
-@click.option("--max-cost", type=_common.Number(0), help="USD per thousand answers, by --price or the catalog.")
+@click.option(
+    "--max-cost", type=_common.Number(0), help="USD per thousand answers, by --price or the catalog."
+)
 @click.option("--min-rows", type=click.IntRange(1), default=30, show_default=True, help="Fewer open no gate.")
 @click.option(
     "--price",

@@ -13,7 +13,6 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
 
 if TYPE_CHECKING:
-    from vertex_tuning.client import TuningClient
     from vertex_tuning.pipelines.compiled import Compiled
 
 _Command = Callable[..., None]
@@ -308,19 +307,24 @@ def submit(
 
     values = _values(pairs, file)
     found = _check(pipeline, values)
+    if not kubeflow:
+        _check_image(found, image, where)
     with _common.open_client(where) as client:
         if kubeflow:
-            started = _to_kubeflow(client, kubeflow, pipeline, values, image, experiment, job)
+            both = ("root", "name", "caching")
+            job = {key: value for key, value in job.items() if key in both}
+            job |= {"kubeflow": kubeflow, "experiment": experiment}
         else:
-            pairs_of = dict(_pair(label, "--label") for label in labels)
-            started = client.pipelines.submit(found, values, image=image, labels=pairs_of, **job)
+            job["labels"] = dict(_pair(label, "--label") for label in labels)
+        started = client.pipelines.submit(pipeline, values, image=image, **job)
         if wait:
             _steps.follow(started, found, as_json=as_json, where=where)
         elif as_json:
             _common.print_json(started.to_json())
         else:
             click.echo(started.name)
-            _common.say(f"Follow it: {_common.again(f'pipeline watch {started.name}', where)}")
+            if not kubeflow:
+                _common.say(f"Follow it: {_common.again(f'pipeline watch {started.name}', where)}")
 
 
 @pipeline.command()
@@ -351,7 +355,7 @@ def schedule(
       vertex-tuning pipeline schedule supervised -p training_data=gs://b/train.jsonl --cron "0 3 * * 1"
     """
     values = _values(pairs, file)
-    _check(pipeline, values)
+    _check_image(_check(pipeline, values), image, where)
     with _common.open_client(where) as client:
         made = client.pipelines.schedule(pipeline, values, image=image, **options)
         if as_json:
@@ -378,8 +382,16 @@ def runs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> N
             _common.print_json([one.to_json() for one in found])
             return
         _common.print_table(
-            ["run", "state", "steps"],
-            ((one.id, one.state.lower(), len(one.tasks)) for one in found),
+            ["run", "state", "name", "created (UTC)"],
+            (
+                (
+                    one.id,
+                    one.state.lower(),
+                    one.display_name,
+                    f"{one.resource.create_time:%Y-%m-%d %H:%M:%S}",
+                )
+                for one in found
+            ),
             empty="No runs.",
         )
 
@@ -460,24 +472,12 @@ def _check(pipeline: str, values: Mapping[str, Any]) -> Compiled:
     return found
 
 
-def _to_kubeflow(
-    client: TuningClient,
-    host: str,
-    pipeline: str,
-    values: Mapping[str, Any],
-    image: str,
-    experiment: str,
-    job: Mapping[str, Any],
-) -> Any:
-    from vertex_tuning.pipelines import submitting
+def _check_image(found: Compiled, image: str, where: dict[str, str]) -> None:
+    """In the cloud, the steps run in an image that somebody has to keep there; the emulator runs them as processes."""
+    from vertex_tuning.config import load
 
-    found = client.pipelines.load(pipeline, target="kubeflow")
-    return submitting.submit_to_kubeflow(
-        host,
-        found.prepared(image=image, environment=client.pipelines.place()),
-        found.check(values),
-        name=job["name"],
-        experiment=experiment,
-        caching=job["caching"],
-        root=job["root"],
-    )
+    if found.needs_image and not image and load(**where).target == "vertex":
+        raise click.UsageError(
+            "the steps of this pipeline run in our image, which Vertex AI has to find in a registry of yours: "
+            "--image us-docker.pkg.dev/.../vertex-tuning@sha256:..."
+        )

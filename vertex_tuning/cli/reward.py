@@ -115,7 +115,7 @@ def test(
 )
 @_common.json_option
 def serve(reward_file: Path | None, reward_model: Path | None, host: str, port: int, as_json: bool) -> None:
-    """Serve a reward, or a reward model, as a Cloud Run scorer asks for it.
+    """Serve a reward, or a reward model, as Cloud Run would.
 
     REWARD is a JSON file, as for `reward test`. A tuning job posts an example and a response, and gets a reward; here it is tried
     first, by the same command that runs in the cloud. A reward model scores what is asked at the same time together, each answer

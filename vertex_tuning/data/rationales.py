@@ -36,7 +36,7 @@ LABEL, RATIONALE = "[label]", "[rationale]"
 
 _ROW_FIELDS = ("contents", "systemInstruction", "label", "rationale", "gold", "id")
 _ANSWER = 'end contents with the user\'s turn; the answer goes into label: "label": "..."'
-_TEXTS = {"label": "VT780", "rationale": "VT781", "gold": "VT780"}
+_TEXTS = {"label": "VT250", "rationale": "VT251", "gold": "VT250"}
 
 
 class RationaleRow(PromptRow, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -81,7 +81,7 @@ def walk(row: dict[str, Any], _form: str, note: Note, **_: Any) -> Figures:
     turns = walk_prompt(row.get("contents"), note, told, hinted=False, fix=_ANSWER)
     if "label" not in row:
         fix = "vertex-tuning distill label lets a teacher give it"
-        note("VT780", "label", "there is no label to learn", fix=fix)
+        note("VT250", "label", "there is no label to learn", fix=fix)
     for name, rule in _TEXTS.items():
         value = row.get(name)
         if value is None:

@@ -123,15 +123,15 @@ def label(
         follow: Given the job, to be watched until it has ended; left out, it is waited for.
 
     Raises:
-        DatasetError: Every fault of the rows; VT785, not one answer is worth learning.
-        SpecError: VT784 a number that makes no sense; VT786, OUTPUT is of another run; and as `batch_predict`.
+        DatasetError: Every fault of the rows; VT254, not one answer is worth learning.
+        SpecError: VT330 a number that makes no sense; VT331, OUTPUT is of another run; and as `batch_predict`.
         JobFailedError, JobCancelledError: The job ended badly.
     """
     checks = checks or Checks()
     if samples < 1:
-        raise SpecError("VT784", f"{samples} samples", where="samples", fix="1 or more")
+        raise SpecError("VT330", f"{samples} samples", where="samples", fix="1 or more")
     if not 0.0 <= checks.agreement < 1.0:
-        raise SpecError("VT784", f"{checks.agreement:g}", where="agreement", fix="a share from 0 to below 1")
+        raise SpecError("VT330", f"{checks.agreement:g}", where="agreement", fix="a share from 0 to below 1")
     found, duplicates = _read(rows, prompt.labels)
     options: dict[str, Any] = {
         "temperature": temperature if temperature is not None else 0.0 if samples == 1 else 0.7,
@@ -176,7 +176,7 @@ def label(
             f"{count:,} {reason}" for reason, count in list(done.dropped.items())[:_REASONS_SHOWN]
         )
         raise DatasetError(
-            "VT785",
+            "VT254",
             f"not one of {done.asked:,} answers is worth learning: {words}",
             where=str(target),
             why=f"{_dropped(target)} holds each answer and its reason.",
@@ -203,7 +203,7 @@ def _read(rows: Any, labels: Sequence[str]) -> tuple[list[_Row], int]:
         gold = row.get(_GOLD)
         if gold is not None and gold not in labels:
             what = f"{json.dumps(gold)} is not one of the labels"
-            report.add(number, "VT780", _GOLD, what, fix=f"one of {', '.join(labels)}; or leave it out")
+            report.add(number, "VT250", _GOLD, what, fix=f"one of {', '.join(labels)}; or leave it out")
         asks = json.dumps(row["request"], sort_keys=True)
         if asks not in seen:
             seen.add(asks)
@@ -240,7 +240,7 @@ def _resumed(client: TuningClient, target: Path, manifest: Path, digest: str) ->
         return None
     if of != digest:
         raise SpecError(
-            "VT786",
+            "VT331",
             "it stands there already, and is of another run: other rows, prompt, teacher or samples",
             where=str(target),
             fix=f"give another output, or remove {manifest} and {target}",

@@ -68,7 +68,7 @@ def mix(
         seed: Of the order.
 
     Raises:
-        SpecError: VT784, weights that are no such numbers.
+        SpecError: VT330, weights that are no such numbers.
         DatasetError: Every fault of the rows.
     """
     for name, weight, least in (
@@ -77,7 +77,7 @@ def mix(
     ):
         if isinstance(weight, bool) or not isinstance(weight, int) or weight < least:
             raise SpecError(
-                "VT784",
+                "VT330",
                 f"{weight!r} is not a whole number from {least}",
                 where=name,
                 fix="rows are repeated: 2 is twice as often",

@@ -78,7 +78,7 @@ def read_prompt(path: str | os.PathLike[str]) -> TeacherPrompt:
     """A prompt from a TOML file: `labels`, and `instruction`, `template` and `[[examples]]` where they are wanted.
 
     Raises:
-        DatasetError: VT201 there is no such file; VT783 with every fault of it.
+        DatasetError: VT201 there is no such file; VT253 with every fault of it.
     """
     where = str(path)
     with opened(Path(path)) as file:
@@ -86,7 +86,7 @@ def read_prompt(path: str | os.PathLike[str]) -> TeacherPrompt:
             given = tomllib.loads(file.read().decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             fix = 'labels = ["positive", "negative"], then [[examples]] with input, rationale and label'
-            raise DatasetError("VT783", f"not TOML: {error}", where=where, fix=fix) from error
+            raise DatasetError("VT253", f"not TOML: {error}", where=where, fix=fix) from error
     return prompt_of(given, where)
 
 
@@ -94,23 +94,23 @@ def prompt_of(given: Mapping[str, Any], where: str = "prompt") -> TeacherPrompt:
     """A prompt from its fields, checked.
 
     Raises:
-        DatasetError: VT783, with every fault.
+        DatasetError: VT253, with every fault.
     """
     try:
         prompt = TeacherPrompt.model_validate(dict(given))
     except ValidationError as error:
         faults = [
-            Fault("VT783", one["msg"], f"{where}, {_place(one['loc'])}", fix=_fields(one["loc"]))
+            Fault("VT253", one["msg"], f"{where}, {_place(one['loc'])}", fix=_fields(one["loc"]))
             for one in error.errors()
         ]
     else:
-        faults = [Fault("VT783", what, f"{where}, {place}", fix=fix) for place, what, fix in _faults(prompt)]
+        faults = [Fault("VT253", what, f"{where}, {place}", fix=fix) for place, what, fix in _faults(prompt)]
         if not faults:
             return prompt
     if len(faults) == 1:
         [one] = faults
         raise DatasetError(one.rule, one.what, where=one.where, fix=one.fix)
-    raise DatasetError("VT783", f"the teacher's prompt has {len(faults)} faults", where=where, faults=faults)
+    raise DatasetError("VT253", f"the teacher's prompt has {len(faults)} faults", where=where, faults=faults)
 
 
 def _faults(prompt: TeacherPrompt) -> list[tuple[str, str, str]]:

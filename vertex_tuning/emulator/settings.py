@@ -46,7 +46,7 @@ class Settings:
     """Whether the front door lets hosts through that are not Google's, for callers on loopback."""
 
     local_code: bool = True
-    """Whether code of a user's is run (code rewards, behind walls; custom jobs) at all."""
+    """Whether code of a user's is run (code rewards, behind walls; custom jobs, pipelines) at all."""
     local_images: tuple[str, ...] = ("*/vertex-tuning*",)
     """Patterns of images whose command a custom job may run as a process here; without tag and digest."""
 

@@ -37,7 +37,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vertex_tuning.pipelines import local
+from vertex_tuning.pipelines import local, told
 
 _INVALID_ARGUMENT, _INTERNAL = 3, 13
 _WHOLE = ("NUMBER_INTEGER",)
@@ -51,13 +51,13 @@ def main() -> int:
     def emit(event: dict[str, Any]) -> None:
         os.write(out, json.dumps(event, default=str).encode() + b"\n")
 
-    emit({"event": "run", "state": "RUNNING", "time": local.now()})
+    emit({"event": "run", "state": "RUNNING", "time": told.now()})
     try:
         error = run(json.loads(order.read_bytes()), emit)
     except Exception as fault:
         traceback.print_exc()
         error = {"code": _INTERNAL, "message": f"{type(fault).__name__}: {fault}"}
-    ended = {"event": "run", "state": "FAILED" if error else "SUCCEEDED", "time": local.now()}
+    ended = {"event": "run", "state": "FAILED" if error else "SUCCEEDED", "time": told.now()}
     emit({**ended, "error": error} if error else ended)
     return 1 if error else 0
 
@@ -69,12 +69,12 @@ def run(job: dict[str, Any], emit: Any) -> dict[str, Any] | None:
     if faults := list(problems(spec, parameters)):
         return {"code": _INVALID_ARGUMENT, "message": " ".join(faults)}
     folder = _folder(Path(own["root"]), own.get("resumed", False))
-    described = local.Job(
+    described = told.Job(
         name=job["name"],
         id=own.get("id") or job["name"],
         resource=own.get("resource") or job["name"],
-        created=own.get("created") or local.now(),
-        scheduled=own.get("scheduled") or own.get("created") or local.now(),
+        created=own.get("created") or told.now(),
+        scheduled=own.get("scheduled") or own.get("created") or told.now(),
         folder=folder,
         fail_fast=config.get("failurePolicy") == "PIPELINE_FAILURE_POLICY_FAIL_FAST",
         emit=emit,
@@ -83,13 +83,13 @@ def run(job: dict[str, Any], emit: Any) -> dict[str, Any] | None:
     _execute(spec, _typed(spec, parameters), described, own.get("cache"), own.get("resumed", False))
     if described.succeeded:
         return None
-    return {"code": local.FAILED_PRECONDITION, "message": local.dag_failed(described.failed)}
+    return {"code": told.FAILED_PRECONDITION, "message": told.dag_failed(described.failed)}
 
 
 def _execute(
     spec: dict[str, Any],
     arguments: dict[str, Any],
-    described: local.Job,
+    described: told.Job,
     cache: str | None,
     resumed: bool,
 ) -> None:

@@ -19,6 +19,7 @@ TARGETS = ("vertex", "kubeflow")
 _PACKAGE = Path(__file__).parent / "compiled"
 _CHECKOUT = Path(__file__).parents[2] / "pipelines" / "compiled"
 _DATA = "data"
+_URI = "gs:// URI"
 
 _KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "STRING": ("a text", (str,)),
@@ -48,8 +49,12 @@ class Parameter:
 
     @property
     def is_data(self) -> bool:
-        """Whether it names a data set, by its own name: `training_data`. A file is uploaded, and its `gs://` URI is sent."""
-        return self.kind == "STRING" and (self.name == _DATA or self.name.endswith(f"_{_DATA}"))
+        """Whether it names data: by its own name (`training_data`), or because it says that it takes `a gs:// URI`.
+
+        A file that is given for it is uploaded, and its URI is sent.
+        """
+        named = self.name == _DATA or self.name.endswith(f"_{_DATA}")
+        return self.kind == "STRING" and (named or _URI in self.description)
 
     def typed(self, value: Any) -> Any:
         """The value as the pipeline takes it.
@@ -129,6 +134,12 @@ class Compiled:
             if "dag" in components.get(task.get("componentRef", {}).get("name"), {})
         )
 
+    @property
+    def needs_image(self) -> bool:
+        """Whether steps run in our image, of which nobody has said yet where it is kept."""
+        executors = self.spec["deploymentSpec"]["executors"].values()
+        return any(_is_ours(executor.get("container", {})) for executor in executors)
+
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Hold parameters against what the pipeline takes; gives them typed, without those that were left out.
 
@@ -167,7 +178,7 @@ class Compiled:
         spec: dict[str, Any] = json.loads(json.dumps(self.spec))
         for executor in spec["deploymentSpec"]["executors"].values():
             container = executor.get("container", {})
-            if container.get("image", "").partition("@")[0].partition(":")[0] != IMAGE:
+            if not _is_ours(container):
                 continue
             container["image"] = image or container["image"]
             own = container.get("env", [])
@@ -249,7 +260,7 @@ def compiled(documents: Iterable[Any], source: str) -> Compiled:
     """
     given = list(documents)
     first = given[0] if given else None
-    lacking = _lacking(first)
+    lacking = _lacking(first) or _unreadable(first, source)
     if lacking:
         fix = "kfp.compiler.Compiler().compile(pipeline, FILE), or: vertex-tuning pipeline compile FILE.py"
         raise PipelineError("VT731", f"it is no compiled pipeline: {lacking}", where=source, fix=fix)
@@ -275,6 +286,10 @@ def _folder() -> Path:
     return _PACKAGE if _PACKAGE.is_dir() else _CHECKOUT
 
 
+def _is_ours(container: Mapping[str, Any]) -> bool:
+    return str(container.get("image", "")).partition("@")[0].partition(":")[0] == IMAGE
+
+
 def _lacking(spec: Any) -> str:
     """What a pipeline has and this has not; empty where it has all."""
     if not isinstance(spec, dict):
@@ -286,6 +301,18 @@ def _lacking(spec: Any) -> str:
         value = spec.get(key)
         if not isinstance(value, dict) or not all(name in value for name in inner):
             return ".".join([key, *inner]) + " is missing"
+    return ""
+
+
+def _unreadable(spec: Any, source: str) -> str:
+    """What keeps its steps and parameters from being told; empty where nothing does."""
+    found = Compiled(spec, source)
+    try:
+        found.to_json()
+        found.titles, found.groups  # noqa: B018  # kept from here on
+        found.prepared()
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        return f"its steps cannot be told ({type(error).__name__}: {error})"
     return ""
 
 

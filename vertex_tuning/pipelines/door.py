@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import data
-from vertex_tuning.pipelines import compiled, running, submitting
+from vertex_tuning.pipelines import compiled, running, scheduling, submitting
 from vertex_tuning.pipelines.compiled import Compiled
 
 if TYPE_CHECKING:
     from vertex_tuning.connection import Connection
     from vertex_tuning.pipelines.running import LocalRun
-    from vertex_tuning.pipelines.submitting import PipelineRun, PipelineSchedule
+    from vertex_tuning.pipelines.scheduling import PipelineSchedule
+    from vertex_tuning.pipelines.submitting import PipelineRun
 
 AnyPipeline = Compiled | str | Path
 
@@ -90,22 +91,27 @@ class Pipelines:
         parameters: Mapping[str, Any] | None = None,
         *,
         image: str = "",
+        kubeflow: str = "",
         **job: Any,
     ) -> PipelineRun:
-        """Hand a pipeline to the service.
+        """Hand a pipeline to Vertex AI Pipelines, or to a Kubeflow endpoint.
 
         Args:
             pipeline: The name of one of ours, or the path of a YAML file.
             parameters: By name.
             image: Where you keep our image (`us-docker.pkg.dev/.../vertex-tuning@sha256:...`): Vertex AI has to find it there.
+            kubeflow: Address of an endpoint, in place of Vertex AI Pipelines; ours are taken as compiled for it.
             job: As `submitting.submit` has it: `name`, `display_name`, `root`, `location`, `labels`, `service_account`,
-                `network`, `caching`, `fail_fast`.
+                `network`, `caching`, `fail_fast`; for Kubeflow `name`, `experiment`, `root`, `caching`, `token`.
 
         Raises:
             PipelineError: VT730 to VT735, the pipeline or its parameters.
             ServiceError: The service refused it.
         """
-        spec, given = self._ready(pipeline, parameters, image)
+        target = "kubeflow" if kubeflow else "vertex"
+        spec, given = self._ready(self.load(pipeline, target=target), parameters, image)
+        if kubeflow:
+            return submitting.submit_to_kubeflow(kubeflow, spec, given, **job)
         return submitting.submit(self._connection, spec, given, **job)
 
     def schedule(
@@ -124,10 +130,10 @@ class Pipelines:
             parameters: By name. A data set is sent as it is now; each run reads what lies there then.
             cron: Five fields, in UTC or behind `TZ=Europe/Berlin `: `0 3 * * 1`.
             image: As for `submit`.
-            job: As `submitting.schedule` has it: `max_runs`, `max_concurrent`, `start`, `end`...
+            job: As `scheduling.schedule` has it: `max_runs`, `max_concurrent`, `start`, `end`...
         """
         spec, given = self._ready(pipeline, parameters, image)
-        return submitting.schedule(self._connection, spec, given, cron=cron, **job)
+        return scheduling.schedule(self._connection, spec, given, cron=cron, **job)
 
     def get(self, name: str) -> PipelineRun:
         """A run at the service, by its name or its id."""
@@ -142,7 +148,13 @@ class Pipelines:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         found = self.load(pipeline)
         given = self._sent(found, parameters or {})
-        return found.prepared(image=image, environment=self.place()), given
+        # How a place is found; that it is Vertex AI, or an emulator, is known where the step runs.
+        known = self._connection.environment()
+        place = {
+            f"VERTEX_TUNING_{name}": known[f"VERTEX_TUNING_{name}"]
+            for name in ("PROJECT", "LOCATION", "BUCKET")
+        }
+        return found.prepared(image=image, environment=place), given
 
     def _sent(self, found: Compiled, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters, checked, with data sets in the bucket."""
@@ -151,12 +163,3 @@ class Pipelines:
             if found.parameters[name].is_data and value and not data.in_cloud_storage(value):
                 given[name] = data.upload(self._connection, value)
         return given
-
-    def place(self) -> dict[str, str]:
-        """Variables by which a step finds the project, the location and the bucket; whoever runs it knows the rest."""
-        known = self._connection.environment()
-        return {
-            name: value
-            for name, value in known.items()
-            if name.endswith(("_PROJECT", "_LOCATION", "_BUCKET")) and value
-        }

@@ -42,9 +42,13 @@ def lint(found: Compiled, *, target: str = "vertex") -> list[Fault]:
     faults = list(_documents(found)) + list(_fields(spec, SHAPE, ""))
     if faults:
         return faults  # of a shape that is not known, nothing more can be said
-    for look in _LOOKS:
-        faults += look(spec)
-    return faults + list(_resources(spec, target))
+    try:
+        return [*(fault for look in _LOOKS for fault in look(spec)), *_resources(spec, target)]
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        what = f"it has not the shape that kfp writes ({type(error).__name__}: {error})"
+        return [
+            Fault("VT737", what, found.source, fix="compile it again: vertex-tuning pipeline compile FILE.py")
+        ]
 
 
 def check(found: Compiled, *, target: str = "vertex") -> None:

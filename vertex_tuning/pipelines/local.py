@@ -7,119 +7,17 @@ of the cache's key; placeholders of job and time resolve; an imported `gs://` ar
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import re
-import shlex
-import signal
-import subprocess
-import tempfile
-import threading
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import vertex_tuning
-from vertex_tuning.supervisor import die_with_parent
-
-FAILED_PRECONDITION = 9
-_TAIL = 40
-"""Lines of a step's output that are looked through for why it failed."""
-_LONGEST = 2000
-_VALUED = ("--index-url", "--extra-index-url", "--trusted-host", "--find-links")
-_NOISE = re.compile(r"\[KFP Executor [^]]*INFO\]: ")
-_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b(?::|$)|VT[0-9]{3}  ")
-
-
-@dataclass(slots=True)
-class Job:
-    """What is run, and where its traces go."""
-
-    name: str
-    """Of the job: `{{$.pipeline_job_name}}`."""
-    id: str
-    """`{{$.pipeline_job_uuid}}`: the same when a run that was cut off is taken up again."""
-    resource: str
-    """`{{$.pipeline_job_resource_name}}`."""
-    created: str
-    """RFC 3339."""
-    scheduled: str
-    folder: Path
-    """Where the outputs of this attempt go."""
-    fail_fast: bool
-    emit: Callable[[dict[str, Any]], None]
-    fetch: Callable[[str], Path]
-    """Brings a `gs://` artifact here."""
-    done: Any = None
-    """What this run had done before it was cut off: a `LocalCache` of its own, whatever its steps say of caching."""
-    succeeded: bool = False
-    failed: list[str] = field(default_factory=list)
-    """Names of the steps that failed."""
-
-
-class Tasks:
-    """Steps and groups of steps, as they begin and end."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._lock = threading.Lock()
-        self._count = 0
-        self._open: dict[tuple[int | None, str], int] = {}
-        self.here = threading.local()
-        """Of this thread: `task` and `name` (what runs), `group` (where it stands), `cached`, `tail`, `code`, `attempt`."""
-        self.loops: dict[tuple[str, str], int] = {}
-        """Ids of the loops, by where they run and their name."""
-        self.empty: set[str] = set()
-        """Paths of artifacts that have no file of their own."""
-        self.origins: dict[str, str] = {}
-        """URIs of what was brought here, by path."""
-
-    @property
-    def group(self) -> int | None:
-        """The group in which this thread works."""
-        return getattr(self.here, "group", None)
-
-    def begin(self, name: str, state: str = "RUNNING", **more: Any) -> int:
-        """A step or a group begins; its id."""
-        parent = self.group
-        with self._lock:
-            self._count += 1
-            number = self._count
-            self._open[parent, name] = number
-        self.tell(number, name, state, **more)
-        return number
-
-    def tell(self, number: int, name: str, state: str, **more: Any) -> None:
-        """What became of it."""
-        parent = {} if self.group is None else {"parent": self.group}
-        event = {"event": "task", "task": name, "id": number, "state": state, "time": now()}
-        self._job.emit({**event, **parent, **more})
-
-    def begun(self, parent: int | None, name: str) -> bool:
-        """Whether a step of a group was begun."""
-        return (parent, name) in self._open
-
-    @contextlib.contextmanager
-    def within(self, group: int | None) -> Iterator[None]:
-        """What this thread begins stands in a group."""
-        former = self.group
-        self.here.group = group
-        try:
-            yield
-        finally:
-            self.here.group = former
-
-
-def now() -> str:
-    """The time, RFC 3339."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from vertex_tuning.pipelines.stepping import run_process, why
+from vertex_tuning.pipelines.told import Job, Tasks, dag_failed, error_of, shown
 
 
 def install(job: Job) -> None:
@@ -150,7 +48,7 @@ def install(job: Job) -> None:
     _wrap(importer_handler, "run_importer", partial(_import, job, tasks))
     # The plain orchestrator stops at the first failure; the other one goes on with what does not need the step that failed.
     dag_orchestrator.run_dag = enhanced.run_enhanced_dag
-    subprocess_task_handler.run_local_subprocess = partial(_process, job, tasks)
+    subprocess_task_handler.run_local_subprocess = partial(run_process, job, tasks)
     executor_input_utils.get_local_pipeline_resource_name = lambda _: job.folder.name
 
 
@@ -193,12 +91,12 @@ def _whole_group(job: Job, tasks: Tasks, original: Any, name: str, given: dict[s
             outputs, state = original(**given)
     except Exception as error:
         job.failed.append(name)
-        tasks.tell(number, name, "FAILED", error=_error(str(error) or type(error).__name__))
+        tasks.tell(number, name, "FAILED", error=error_of(str(error) or type(error).__name__))
         return {}, status.Status.FAILURE
     if state == status.Status.SUCCESS:
-        tasks.tell(number, name, "SUCCEEDED", **_shown(tasks, outputs))
+        tasks.tell(number, name, "SUCCEEDED", **shown(tasks, outputs))
     else:
-        tasks.tell(number, name, "FAILED", error=_error(dag_failed(job.failed)))
+        tasks.tell(number, name, "FAILED", error=error_of(dag_failed(job.failed)))
     return outputs, state
 
 
@@ -211,7 +109,7 @@ def _loop(job: Job, tasks: Tasks, original: Any, **given: Any) -> Any:
     tasks.loops[given["pipeline_resource_name"], name] = number
     with tasks.within(number):
         failed = original(**given)
-    words = {"error": _error(dag_failed(job.failed))} if failed else {}
+    words = {"error": error_of(dag_failed(job.failed))} if failed else {}
     tasks.tell(number, name, "FAILED" if failed else "SUCCEEDED", **words)
     return failed
 
@@ -250,12 +148,12 @@ def _step(job: Job, tasks: Tasks, original: Any, **given: Any) -> Any:
     component = given["components"][given["task_spec"].component_ref.name]
     executor = given["executors"][component.executor_label]
     kind = "importer" if executor.WhichOneof("spec") == "importer" else "step"
-    shown = _shown(tasks, found, parameters="arguments", artifacts="inputs")
-    number = tasks.begin(name, kind=kind, **shown)
+    given_to_it = shown(tasks, found, parameters="arguments", artifacts="inputs")
+    number = tasks.begin(name, kind=kind, **given_to_it)
     here.task, here.name, here.cached, here.tail, here.code, here.attempt = number, name, False, [], 0, 0
     key = _done_key(job, given, executor.container, found) if kind == "step" else ""
     if key and (done := job.done.get(key)) is not None:
-        tasks.tell(number, name, "SUCCEEDED", **_shown(tasks, done))
+        tasks.tell(number, name, "SUCCEEDED", **shown(tasks, done))
         return done, status.Status.SUCCESS
     try:
         outputs, state = original(**given)
@@ -266,10 +164,10 @@ def _step(job: Job, tasks: Tasks, original: Any, **given: Any) -> Any:
         _leave_traces(tasks, outputs)
         if key:
             job.done.put(key, outputs)
-        tasks.tell(number, name, "CACHED" if here.cached else "SUCCEEDED", **_shown(tasks, outputs))
+        tasks.tell(number, name, "CACHED" if here.cached else "SUCCEEDED", **shown(tasks, outputs))
         return outputs, state
     job.failed.append(name)
-    tasks.tell(number, name, "FAILED", error=_error(_why(here.tail, here.code)))
+    tasks.tell(number, name, "FAILED", error=error_of(why(here.tail, here.code)))
     return {}, state
 
 
@@ -298,138 +196,12 @@ def _leave_traces(tasks: Tasks, outputs: dict[str, Any]) -> None:
                 tasks.empty.add(one.uri)
 
 
-def _process(job: Job, tasks: Tasks, full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
-    """`run_local_subprocess`: the process of a step, its words told line by line."""
-    here = tasks.here
-    here.attempt += 1
-    here.tail.clear()
-    full_command, wanted = _without_pip(full_command)
-    if wanted:
-        words = (
-            f"VT714  this step wants packages that are not installed here: {', '.join(wanted)}. Steps share one "
-            "environment, and install nothing in it. Fix: pip install them beside vertex-tuning."
-        )
-        here.tail.append(words)
-        job.emit({"event": "log", "task": here.name, "id": here.task, "text": words, "time": now()})
-        here.code = 1
-        return 1
-    if here.attempt > 1:
-        tasks.tell(here.task, here.name, "RUNNING", attempt=here.attempt)
-    # A step leaves the file with its code behind, which is for nobody.
-    with tempfile.TemporaryDirectory(prefix="step-", ignore_cleanup_errors=True) as scratch:
-        process = subprocess.Popen(
-            full_command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": scratch, **(env_vars or {})},
-            preexec_fn=die_with_parent,
-        )
-        with process:
-            for line in _own_words(process.stdout):
-                here.tail.append(line)
-                del here.tail[:-_TAIL]
-                job.emit({"event": "log", "task": here.name, "id": here.task, "text": line, "time": now()})
-            here.code = process.wait()
-    return int(here.code)
-
-
-def _without_pip(command: list[str]) -> tuple[list[str], list[str]]:
-    """A step's command without what installs packages before it, and those of them that are not there."""
-    if command[:2] != ["sh", "-c"] or "pip install" not in command[2]:
-        return command, []
-    wanted = []
-    for part in command[2].split("pip install")[1:]:
-        words = shlex.split(part.partition("&&")[0])
-        taken = [word for before, word in zip(["", *words], words, strict=False) if before not in _VALUED]
-        wanted += [word for word in taken if not word.startswith("-") and not _installed(word)]
-    return command[3:], wanted
-
-
-def _installed(requirement: str) -> bool:
-    """Whether a requirement holds here. That of kfp itself does: a step needs no more of it than all versions have."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        wanted = Requirement(requirement)
-        if wanted.marker is not None and not wanted.marker.evaluate():
-            return True
-        found = version(wanted.name)
-    except (InvalidRequirement, PackageNotFoundError):
-        return False
-    return wanted.name == "kfp" or (wanted.url is None and wanted.specifier.contains(found, prereleases=True))
-
-
-def _own_words(output: Any) -> Iterator[str]:
-    """Lines of a step, without what kfp says about each: where its code lies, and all that it was given."""
-    listing = False
-    for text in output:
-        line = text.rstrip()
-        if listing or _NOISE.match(line):
-            listing = line != "}" and (listing or line.endswith("Got executor_input:"))
-        elif line:
-            yield line
-
-
-def _why(tail: list[str], code: int) -> str:
-    """Why a step failed: Vertex AI's words, and the last ones of its own that name an error."""
-    if code < 0:
-        how = f"was killed by {signal.Signals(-code).name}."
-    elif code:
-        how = f"exited with a non-zero status of {code}."
-    else:
-        how = "left no outputs that can be read."
-    begins = [index for index, line in enumerate(tail) if _RAISED.match(line)]
-    words = "\n".join(tail[begins[-1] :] if begins else tail[-1:])[-_LONGEST:]
-    return f"The replica workerpool0-0 {how}" + (f" Its last words: {words}" if words else "")
-
-
-def _error(message: str) -> dict[str, Any]:
-    return {"code": FAILED_PRECONDITION, "message": message}
-
-
-def dag_failed(names: list[str]) -> str:
-    """Vertex AI's words for a pipeline of which steps failed."""
-    listed = ", ".join(dict.fromkeys(names))
-    return f"The DAG failed because some tasks failed. The failed tasks are: [{listed}]."
-
-
-def _shown(
-    tasks: Tasks, values: dict[str, Any], *, parameters: str = "parameters", artifacts: str = "outputs"
-) -> dict[str, Any]:
-    """Values of a step as events tell them: plain ones, and artifacts apart."""
-    from kfp.dsl import Artifact
-
-    plain: dict[str, Any] = {}
-    made: dict[str, list[dict[str, Any]]] = {}
-    for key, value in values.items():
-        listed = value if isinstance(value, list) and value else [value]
-        if all(isinstance(one, Artifact) for one in listed):
-            made[key] = [_artifact(tasks, one) for one in listed]
-        else:
-            plain[key] = value
-    return {name: found for name, found in ((parameters, plain), (artifacts, made)) if found}
-
-
-def _artifact(tasks: Tasks, one: Any) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "uri": tasks.origins.get(one.uri, one.uri),
-        "schemaTitle": one.schema_title,
-        "metadata": dict(one.metadata),
-        **({"empty": True} if one.uri in tasks.empty else {}),
-    }
-
-
 def _arguments(job: Job, original: Any, task_inputs_spec: Any, io_store: Any) -> dict[str, Any]:
     """`make_task_arguments`: what an exit task is told of the rest is true."""
     found: dict[str, Any] = original(task_inputs_spec=task_inputs_spec, io_store=io_store)
     for name, spec in task_inputs_spec.parameters.items():
         if spec.HasField("task_final_status"):
-            error = _error(dag_failed(job.failed)) if job.failed else {}
+            error = error_of(dag_failed(job.failed)) if job.failed else {}
             found[name] = {**found[name], "pipeline_job_resource_name": job.resource, "error": error}
     return found
 

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,7 +35,7 @@ _STATES = {
     "CANCELLING": "RUNNING",
 }
 """Of tasks: what Vertex AI calls otherwise."""
-_TIMEOUT = 120.0
+TIMEOUT = 120.0
 """Seconds to wait for an answer."""
 
 
@@ -105,7 +104,7 @@ class PipelineRun(FollowedJob[PipelineProgress]):
 
     def to_json(self) -> dict[str, Any]:
         """The resource as JSON."""
-        return _json(self._resource)
+        return json_of(self._resource)
 
     # Following
 
@@ -129,19 +128,19 @@ class PipelineRun(FollowedJob[PipelineProgress]):
 
     def cancel(self) -> None:
         """Ask it to end; `wait()` tells when it has."""
-        again(lambda: self._service.cancel_pipeline_job(name=self.name, timeout=_TIMEOUT))
+        again(lambda: self._service.cancel_pipeline_job(name=self.name, timeout=TIMEOUT))
 
     def delete(self) -> None:
         """Forget a run that has ended; no fault if it is gone. What it left in Cloud Storage stays."""
         with passed_over(404):
-            again(lambda: self._service.delete_pipeline_job(name=self.name, timeout=_TIMEOUT).result())
+            again(lambda: self._service.delete_pipeline_job(name=self.name, timeout=TIMEOUT).result())
 
     def _ask(self) -> Any:
-        return self._service.get_pipeline_job(name=self.name, timeout=_TIMEOUT)
+        return self._service.get_pipeline_job(name=self.name, timeout=TIMEOUT)
 
     @property
     def _service(self) -> Any:
-        return self._connection.service_in("PipelineService", _location(self._connection, self.name))
+        return self._connection.service_in("PipelineService", location_of(self._connection, self.name))
 
 
 def submit(
@@ -189,7 +188,7 @@ def submit(
         raise bad_name(name)
     where = location or connection.location
     parent = f"projects/{connection.project}/locations/{where}"
-    job = _job(
+    job = job_of(
         connection, spec, parameters, display_name, root, labels, service_account, network, caching, fail_fast
     )
     service = connection.service_in("PipelineService", where)
@@ -199,11 +198,11 @@ def submit(
 
         try:
             made = service.create_pipeline_job(
-                parent=parent, pipeline_job=job, pipeline_job_id=identifier, timeout=_TIMEOUT
+                parent=parent, pipeline_job=job, pipeline_job_id=identifier, timeout=TIMEOUT
             )
         except (AlreadyExists, Conflict):
             # Asked for before, and made, though no answer came.
-            made = service.get_pipeline_job(name=f"{parent}/pipelineJobs/{identifier}", timeout=_TIMEOUT)
+            made = service.get_pipeline_job(name=f"{parent}/pipelineJobs/{identifier}", timeout=TIMEOUT)
         return PipelineRun(connection, made)
 
     def find(identifier: str) -> list[PipelineRun]:
@@ -231,7 +230,7 @@ def submit(
     return found or once.create(digest, lambda key: ask(identifier_of(key)))
 
 
-def _job(
+def job_of(
     connection: Connection,
     spec: Mapping[str, Any],
     parameters: Mapping[str, Any] | None,
@@ -270,11 +269,11 @@ def get(connection: Connection, name: str) -> PipelineRun:
         PipelineError: VT713, not the name of a run.
         ServiceError: VT501, code 404: there is none.
     """
-    full = name if "/" in name else f"{_parent(connection)}/pipelineJobs/{name}"
+    full = name if "/" in name else f"{parent_of(connection)}/pipelineJobs/{name}"
     if _NAME.fullmatch(full) is None:
         raise bad_name(name)
-    service = connection.service_in("PipelineService", _location(connection, full))
-    return PipelineRun(connection, again(lambda: service.get_pipeline_job(name=full, timeout=_TIMEOUT)))
+    service = connection.service_in("PipelineService", location_of(connection, full))
+    return PipelineRun(connection, again(lambda: service.get_pipeline_job(name=full, timeout=TIMEOUT)))
 
 
 def runs(connection: Connection, *, filter: str = "", location: str = "") -> Iterator[PipelineRun]:
@@ -292,7 +291,7 @@ def runs(connection: Connection, *, filter: str = "", location: str = "") -> Ite
         "filter": filter,
         "order_by": "create_time desc",
     }
-    pages = again(lambda: service.list_pipeline_jobs(request=request, timeout=_TIMEOUT)).pages
+    pages = again(lambda: service.list_pipeline_jobs(request=request, timeout=TIMEOUT)).pages
     while True:
         try:
             with translated():
@@ -301,167 +300,6 @@ def runs(connection: Connection, *, filter: str = "", location: str = "") -> Ite
             return
         for resource in page.pipeline_jobs:
             yield PipelineRun(connection, resource)
-
-
-# Schedules
-
-
-class PipelineSchedule:
-    """Runs that a service starts by the clock; a handle, which may be made again from its name at any time."""
-
-    def __init__(self, connection: Connection, resource: Any) -> None:
-        self._connection = connection
-        self._resource = resource
-
-    def __repr__(self) -> str:
-        return f"<PipelineSchedule {self.name} {self.state}>"
-
-    @property
-    def name(self) -> str:
-        """`projects/.../locations/.../schedules/...`."""
-        return str(self._resource.name)
-
-    @property
-    def state(self) -> str:
-        """ACTIVE, PAUSED, COMPLETED; see `refresh`."""
-        return str(self._resource.state.name)
-
-    @property
-    def cron(self) -> str:
-        """When it is due."""
-        return str(self._resource.cron)
-
-    @property
-    def next_run(self) -> datetime | None:
-        """When it starts the next run; None: never again, or not while it is paused."""
-        return self._resource.next_run_time or None
-
-    @property
-    def started(self) -> int:
-        """How many runs it has started."""
-        return int(self._resource.started_run_count)
-
-    def to_json(self) -> dict[str, Any]:
-        """The resource as JSON."""
-        return _json(self._resource)
-
-    def refresh(self) -> PipelineSchedule:
-        """Ask the service how it does; returns itself."""
-        self._resource = again(lambda: self._service.get_schedule(name=self.name, timeout=_TIMEOUT))
-        return self
-
-    def runs(self) -> Iterator[PipelineRun]:
-        """The runs that it has started, newest first."""
-        where = _location(self._connection, self.name)
-        return runs(self._connection, filter=f'schedule_name="{self.name}"', location=where)
-
-    def pause(self) -> None:
-        """Start nothing more for now."""
-        again(lambda: self._service.pause_schedule(name=self.name, timeout=_TIMEOUT))
-        self.refresh()
-
-    def resume(self, *, catch_up: bool = False) -> None:
-        """Go on; `catch_up`: with the runs that were missed, too."""
-        request = {"name": self.name, "catch_up": catch_up}
-        again(lambda: self._service.resume_schedule(request=request, timeout=_TIMEOUT))
-        self.refresh()
-
-    def delete(self) -> None:
-        """Forget it; what runs goes on. No fault if it is gone."""
-        with passed_over(404):
-            again(lambda: self._service.delete_schedule(name=self.name, timeout=_TIMEOUT).result())
-
-    @property
-    def _service(self) -> Any:
-        return self._connection.service_in("ScheduleService", _location(self._connection, self.name))
-
-
-def schedule(
-    connection: Connection,
-    spec: Mapping[str, Any],
-    parameters: Mapping[str, Any] | None = None,
-    *,
-    cron: str,
-    display_name: str = "",
-    max_concurrent: int = 1,
-    max_runs: int | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    allow_queueing: bool = False,
-    root: str = "",
-    location: str = "",
-    labels: Mapping[str, str] | None = None,
-    service_account: str = "",
-    network: str = "",
-    caching: bool | None = None,
-    fail_fast: bool = False,
-) -> PipelineSchedule:
-    """Start a pipeline again and again.
-
-    It is asked for once: after a lost answer, see `schedules` whether it was made.
-
-    Args:
-        connection: Where.
-        spec: The pipeline.
-        parameters: By name.
-        cron: Five fields, in UTC or behind `TZ=Europe/Berlin `: `0 3 * * 1`.
-        display_name: For people; empty: the pipeline's name.
-        max_concurrent: How many may run at once.
-        max_runs: How many in all; None: no end.
-        start: The first moment; None: now.
-        end: The last moment; None: no end.
-        allow_queueing: Keep runs that come too early waiting, instead of passing over them.
-        root: As for `submit`, and so are the others.
-        location: Where.
-        labels: Of the jobs.
-        service_account: Whom the steps run as.
-        network: Of VPC peering.
-        caching: As for `submit`.
-        fail_fast: After a failure begin nothing more.
-
-    Raises:
-        PipelineError: VT712, not a compiled pipeline.
-        ServiceError: VT501, the service refused it.
-    """
-    where = location or connection.location
-    parent = f"projects/{connection.project}/locations/{where}"
-    job = _job(connection, spec, parameters, "", root, labels, service_account, network, caching, fail_fast)
-    body: dict[str, Any] = {
-        "display_name": display_name or pipeline_name(spec),
-        "cron": cron,
-        "max_concurrent_run_count": max_concurrent,
-        "max_run_count": max_runs,
-        "start_time": start,
-        "end_time": end,
-        "allow_queueing": allow_queueing,
-        "create_pipeline_job_request": {"parent": parent, "pipeline_job": job},
-    }
-    given = {key: value for key, value in body.items() if value is not None}
-    service = connection.service_in("ScheduleService", where)
-    with translated():
-        return PipelineSchedule(
-            connection, service.create_schedule(parent=parent, schedule=given, timeout=_TIMEOUT)
-        )
-
-
-def schedules(connection: Connection, *, filter: str = "", location: str = "") -> Iterator[PipelineSchedule]:
-    """The schedules of a location, newest first; `filter` as for `runs`."""
-    where = location or connection.location
-    service = connection.service_in("ScheduleService", where)
-    request = {
-        "parent": f"projects/{connection.project}/locations/{where}",
-        "filter": filter,
-        "order_by": "create_time desc",
-    }
-    for resource in again(lambda: list(service.list_schedules(request=request, timeout=_TIMEOUT))):
-        yield PipelineSchedule(connection, resource)
-
-
-def get_schedule(connection: Connection, name: str) -> PipelineSchedule:
-    """A schedule by its full name, or by its id in the connection's location."""
-    full = name if "/" in name else f"{_parent(connection)}/schedules/{name}"
-    service = connection.service_in("ScheduleService", _location(connection, full))
-    return PipelineSchedule(connection, again(lambda: service.get_schedule(name=full, timeout=_TIMEOUT)))
 
 
 def submit_to_kubeflow(
@@ -486,11 +324,13 @@ def submit_to_kubeflow(
 # What comes back
 
 
-def _parent(connection: Connection) -> str:
+def parent_of(connection: Connection) -> str:
+    """The connection's own project and location, as the service names them."""
     return f"projects/{connection.project}/locations/{connection.location}"
 
 
-def _location(connection: Connection, name: str) -> str:
+def location_of(connection: Connection, name: str) -> str:
+    """Where a run or a schedule is, by its name."""
     match = _NAME.fullmatch(name)
     return match["location"] if match else connection.location
 
@@ -541,7 +381,7 @@ def _plain(message: Any) -> dict[str, Any]:
     return found
 
 
-def _json(message: Any) -> dict[str, Any]:
+def json_of(message: Any) -> dict[str, Any]:
     """A resource as JSON, without what is not set."""
     found: dict[str, Any] = json.loads(
         type(message).to_json(

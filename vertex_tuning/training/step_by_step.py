@@ -227,7 +227,7 @@ def _check_weights(config: StepByStepConfig) -> None:
         wrong = f"rationale_weight is {config.rationale_weight:g}, not 0 or more"
     if wrong:
         fix = "give rationale_weight (the paper's lambda, 1 without it) or alpha (the released code's, 0.5 there)"
-        raise examples.DataFaultError(f"VT782  {wrong}\n       Fix: {fix}")
+        raise examples.DataFaultError(f"VT252  {wrong}\n       Fix: {fix}")
 
 
 def _texts(row: dict[str, Any]) -> list[str]:

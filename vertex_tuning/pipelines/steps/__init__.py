@@ -1,6 +1,7 @@
 """What the steps of our pipelines do: functions that a component's body imports and calls, one file per theme.
 
 data.py        fetched, checked, split, put into the bucket
+rlhf.py        what rlhf trains, in custom jobs; rlhf_report.py judges it
 tuning.py      one tuning job per step, however often the step is run
 evaluation.py  the tuned model against its base, on rows that neither has seen; the gate
 registry.py    the version that passed is marked as such, and deployed

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vertex_tuning import connect, data
 from vertex_tuning.errors import DatasetError, ServiceError
+from vertex_tuning.evaluation import measures
 from vertex_tuning.pipelines.steps._step import step, write, write_json
+from vertex_tuning.pipelines.steps.registry import check_alias, refuse_open
 from vertex_tuning.retries import again, passed_over
 
 if TYPE_CHECKING:
@@ -42,8 +44,19 @@ class Parts(NamedTuple):
 
 
 @step
-def check(source: str, *, method: str, base_model: str, checked: str, report: str) -> Checked:
+def check(
+    source: str,
+    *,
+    method: str,
+    base_model: str,
+    checked: str,
+    report: str,
+    measure: str = "",
+    alias: str = "",
+) -> Checked:
     """Fetch a data set, and hold it against every rule of its way of tuning.
+
+    What later steps will be told is looked at too, where it is given here: what is wrong is said before a job is paid for.
 
     Args:
         source: A `gs://` URI of JSONL, or a file.
@@ -51,10 +64,17 @@ def check(source: str, *, method: str, base_model: str, checked: str, report: st
         base_model: What is to be tuned; a tuned model's name stands for a Gemini.
         checked: Where the rows are put.
         report: Where the verdict is put, as Markdown; also where it is bad.
+        measure: That the models will be compared by.
+        alias: That the version will get.
 
     Raises:
         DatasetError: Every fault of the data.
+        EvaluationError: VT750 there is no such measure, VT753 rows do not say what it needs.
+        PipelineError: VT749, an alias that the registry would not take, or a model that has no place there.
     """
+    if alias:
+        check_alias(alias)
+        refuse_open(base_model)
     fetch(source, checked)
     base = None if "/" in base_model and base_model.startswith("projects/") else base_model
     found = data.check(checked, method=method, base_model=base, name=source.rpartition("/")[2])
@@ -62,6 +82,8 @@ def check(source: str, *, method: str, base_model: str, checked: str, report: st
     for warning in found.warnings:
         log.warning("%s", warning)
     found.raise_for_faults()
+    if measure:
+        measures.check([measures.measure(measure)], list(data.read(checked)))
     return Checked(found.rows, found.estimated_tokens)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 
-from vertex_tuning import TunedModel, connect
+from vertex_tuning import catalog, connect
 from vertex_tuning.errors import PipelineError
 from vertex_tuning.pipelines.steps._step import step, write_json
 from vertex_tuning.retries import again
+from vertex_tuning.specs._spec import MODEL_NAME
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +29,11 @@ def register(model: str, *, alias: str, registered: str) -> str:
         The name by the alias.
 
     Raises:
-        PipelineError: VT749, an alias that the registry would not take, or an open model, whose weights lie in no registry.
+        PipelineError: VT749, an alias that the registry would not take.
     """
-    if not _ALIAS.fullmatch(alias) or alias == "default":
-        fix = "lower-case letters, digits and -, beginning with a letter: approved"
-        raise PipelineError("VT749", f'"{alias}" is no alias', where="alias", fix=fix)
+    check_alias(alias)
     with connect() as client:
         found = client.models.get(model)
-        _refuse_open(found)
         location = found.name.split("/")[3]
         models = client.connection.service_in("ModelService", location)
         made = again(lambda: models.merge_version_aliases(name=found.name, version_aliases=[alias]))
@@ -47,13 +45,10 @@ def register(model: str, *, alias: str, registered: str) -> str:
 
 @step
 def deploy(model: str, *, registered: str, question: str, deployed: str) -> str:
-    """See to it that the model answers, and ask it something.
-
-    A model tuned from Gemini is served from the end of its job. An open model is deployed by Model Garden, which on Vertex AI
-    costs money by the hour until it is undeployed.
+    """See to it that the model answers: one tuned from Gemini is served from the end of its job.
 
     Args:
-        model: Name of a tuned model, or an open one's `gs://` folder.
+        model: Name of a tuned model.
         registered: By which name it passed.
         question: What it is asked.
         deployed: Where a file with the endpoint and the answer is put.
@@ -63,8 +58,6 @@ def deploy(model: str, *, registered: str, question: str, deployed: str) -> str:
     """
     with connect() as client:
         found = client.models.get(model)
-        if found.output_uri and not found.name:
-            found.deploy()
         answer = found.generate(question, temperature=0, max_output_tokens=16)
         about = {"endpoint": found.endpoint, "question": question, "answer": answer.text}
         write_json(
@@ -74,12 +67,30 @@ def deploy(model: str, *, registered: str, question: str, deployed: str) -> str:
         return found.endpoint
 
 
-def _refuse_open(model: TunedModel) -> None:
-    if model.name:
+def check_alias(alias: str) -> None:
+    """See that the registry would take it.
+
+    Raises:
+        PipelineError: VT749, it would not.
+    """
+    if not _ALIAS.fullmatch(alias) or alias == "default":
+        fix = "lower-case letters, digits and -, beginning with a letter: approved"
+        raise PipelineError("VT749", f'"{alias}" is no alias', where="alias", fix=fix)
+
+
+def refuse_open(base_model: str) -> None:
+    """See that what is tuned from a model will be in the registry.
+
+    Raises:
+        PipelineError: VT749, it is an open model.
+        SpecError: VT301, it is not in the catalog.
+    """
+    if MODEL_NAME.fullmatch(base_model) or not catalog.base_model(base_model).open:
         return
     raise PipelineError(
         "VT749",
-        "the weights of an open model lie in Cloud Storage, not in the model registry",
-        where=model.output_uri,
-        fix="tune a Gemini model, or upload them: aiplatform.Model.upload(artifact_uri=...)",
+        f"{base_model} is an open model: what is tuned from it lies in Cloud Storage, not in the registry",
+        where="base_model",
+        why="It answers nothing until somebody deploys it, so that there is nothing to compare it with either.",
+        fix="a Gemini model; or tune the open one by itself, and deploy it: vertex-tuning tune supervised",
     )

@@ -107,7 +107,7 @@ def prepare(
         some = [next(parts) for _ in range(count)]
         learnt = name == DEMONSTRATIONS
         rows = [simulated.demonstration(text, pick) if learnt else simulated.prompt(text) for text in some]
-        _write_rows(folder / name, rows)
+        write_rows(folder / name, rows)
     log.info("%s", simulated.NOTE)
     return counts
 
@@ -139,18 +139,27 @@ def prefer(
         samples_per_prompt=2,
         seed=seed,
     )
-    texts = [row["contents"][0]["parts"][0]["text"] for row in _rows(Path(sets) / QUESTIONS)]
-    ranked = [
-        simulated.preference(text, [answer["text"] for answer in one["answers"]])
-        for text, one in zip(texts, said, strict=True)
-    ]
-    pairs = [pair for pair in ranked if pair is not None]
+    both = [[answer["text"] for answer in one["answers"]] for one in said]
+    return ranked(rows_of(Path(sets) / QUESTIONS), both, preferences)
+
+
+def ranked(
+    questions: Sequence[Mapping[str, Any]], answers: Sequence[Sequence[str]], preferences: str
+) -> Preferred:
+    """Pairs, as the rule ranks two answers to each question; a sixth of them held out.
+
+    Raises:
+        PipelineError: VT769, hardly any answers differ.
+    """
+    texts = [row["contents"][0]["parts"][0]["text"] for row in questions]
+    rows = [simulated.preference(text, two) for text, two in zip(texts, answers, strict=True)]
+    pairs = [row for row in rows if row is not None]
     if len(pairs) < 2 * _FEWEST:
         what = f"of {len(texts)} questions only {len(pairs)} had two answers that differ by the rule"
         raise PipelineError("VT769", what, fix="more questions")
     held_out = len(pairs) // 6
-    _write_rows(Path(preferences) / PAIRS, pairs[held_out:])
-    _write_rows(Path(preferences) / HELD_OUT_PAIRS, pairs[:held_out])
+    write_rows(Path(preferences) / PAIRS, pairs[held_out:])
+    write_rows(Path(preferences) / HELD_OUT_PAIRS, pairs[:held_out])
     return Preferred(len(pairs) - held_out, held_out)
 
 
@@ -209,11 +218,11 @@ def reward_model(
     learning_rate: float,
     seed: int,
 ) -> Judge:
-    """Learn to say which answer is preferred, from the weights of the model that gave them.
+    """Learn to say which answer is preferred, from the weights of the model that gave them where these are known.
 
     Args:
         preferences: What `prefer` wrote.
-        model: `gs://` folder of the adapter that is put into the weights first.
+        model: `gs://` folder of the adapter that is put into the weights first; empty: none.
         weights: Open base weights: a folder, a `gs://` folder, or the name of a stand-in that was fetched.
         host: Machine, as `catalog.hosts()` has it.
         place: URI of an output of this step.
@@ -226,7 +235,7 @@ def reward_model(
     given = {
         "training": str(Path(preferences) / PAIRS),
         "validation": str(Path(preferences) / HELD_OUT_PAIRS),
-        "initial": model,
+        **({"initial": model} if model else {}),
         "mode": "adapter",
         "epochs": epochs,
         "learning_rate": learning_rate,
@@ -332,9 +341,13 @@ def answer(
     host: str,
     place: str,
     answers: str,
+    samples_per_prompt: int,
     max_output_tokens: int,
 ) -> float:
-    """The test prompts answered, and scored by the reward model and by the rule: the mean by the rule.
+    """The test prompts answered, and scored by the reward model and by the rule: the mean of sampled answers by the rule.
+
+    Answers are sampled at temperature 1, as reinforcement tries them and the service answers by default; and each prompt is
+    answered once with the likeliest tokens.
 
     Args:
         sets: What `prepare` wrote.
@@ -343,21 +356,36 @@ def answer(
         weights: As for `reward_model`.
         host: As for `reward_model`.
         place: URI of an output of this step.
-        answers: Where the answers are put, as JSONL.
+        answers: Where the answers are put, as JSONL: `sampled` and `likeliest`.
+        samples_per_prompt: How many are sampled, two at least.
         max_output_tokens: Of an answer.
     """
-    said = _answers(
-        Path(sets) / TEST,
-        model=model,
-        weights=weights,
-        host=host,
-        place=place,
-        reward_model=judge,
-        max_output_tokens=max_output_tokens,
-        **_MEASURE,
+    sampled, likeliest = (
+        _answers(
+            Path(sets) / TEST,
+            model=model,
+            weights=weights,
+            host=host,
+            place=f"{place}#{several}",
+            reward_model=judge,
+            samples_per_prompt=several,
+            max_output_tokens=max_output_tokens,
+            **_MEASURE,
+        )
+        for several in (max(2, samples_per_prompt), 1)
     )
-    _write_rows(Path(answers), said)
-    return statistics.fmean(one["answers"][0]["measure"] for one in said)
+    return write_answers(
+        answers, [one["answers"] for one in sampled], [one["answers"][0] for one in likeliest]
+    )
+
+
+def write_answers(
+    path: str, sampled: Sequence[Sequence[Mapping[str, Any]]], likeliest: Sequence[Mapping[str, Any]]
+) -> float:
+    """Answers as the judgement reads them: a line for each prompt; the mean of the sampled ones by the rule."""
+    both = zip(sampled, likeliest, strict=True)
+    write_rows(Path(path), [{"sampled": list(several), "likeliest": one} for several, one in both])
+    return statistics.fmean(answer["measure"] for several in sampled for answer in several)
 
 
 # Shared
@@ -373,7 +401,7 @@ def _answers(
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "answers.jsonl"
             download_folder(client.connection.storage, f"{trained.output_uri}/answers.jsonl", path)
-            return _rows(path)
+            return rows_of(path)
 
 
 def _trained(method: str, given: Mapping[str, Any], weights: str, host: str, place: str) -> Trained:
@@ -452,9 +480,11 @@ def _fetch_json(client: TuningClient, uri: str) -> Any:
         return read_json(str(path))
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Rows of a file as `write_rows` writes them."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """JSONL."""
     write(str(path), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,10 +73,8 @@ def judge(
         most_kl: Nats a token that the model may be away from where it began.
     """
     first, second = _answers(before), _answers(after)
-    found = {
-        name: compare([one[name] for one in first], [one[name] for one in second], measure=title)
-        for name, title in _MEASURES.items()
-    }
+    found = {name: _compared(name, first, second, "sampled") for name in _MEASURES}
+    likeliest = [_compared(name, first, second, "likeliest") for name in _MEASURES]
     about, seen = read_json(card), read_json(history)
     decided = _decide(found["measure"], about, seen, least_accuracy, most_kl)
     log.info("%s", decided)
@@ -89,7 +88,7 @@ def judge(
         "gate": float(decided.open),
     }
     write_json(comparison, {name: one.to_json() for name, one in found.items()} | {"gate": decided.to_json()})
-    report = _report(found, decided, about, seen)
+    report = _report(found, likeliest, decided, about, seen)
     texts = [
         json.loads(line)["contents"][0]["parts"][0]["text"] for line in _lines(Path(sets) / "test.jsonl")
     ]
@@ -97,8 +96,8 @@ def judge(
     report.section("Answers")
     report.table(
         ["text", "by example", "reinforced"],
-        [[text, _told(one), _told(other)] for text, one, other in rows],
-        "The first test prompts, as they come; behind each answer what it is worth by the rule.",
+        [[text, _told(one["likeliest"]), _told(other["likeliest"])] for text, one, other in rows],
+        "The first test prompts, as they come, and the likeliest answers; behind each what it is worth by the measure.",
     )
     write(page, report.html())
     write(summary, report.markdown())
@@ -116,7 +115,12 @@ def _decide(
             f"The reward model is right in {about['accuracy']:.1%} of {about['pairs']} held-out pairs, and "
             f"{least_accuracy:.0%} are needed.",
         ),
-        (kl <= most_kl, f"The model is {kl:.3f} nats a token from where it began; {most_kl:g} are allowed."),
+        (
+            kl is None or kl <= most_kl,
+            "How far the model is from where it began, the tuning service does not tell."
+            if kl is None
+            else f"The model is {kl:.3f} nats a token from where it began; {most_kl:g} are allowed.",
+        ),
         (
             found.low > 0,
             f"By the independent measure it gains {found.difference:+.3f} "
@@ -131,7 +135,11 @@ def _decide(
 
 
 def _report(
-    found: dict[str, Comparison], decided: Decision, about: dict[str, Any], seen: dict[str, Any]
+    found: dict[str, Comparison],
+    likeliest: list[Comparison],
+    decided: Decision,
+    about: dict[str, Any],
+    seen: dict[str, Any],
 ) -> Report:
     kept = seen["kept_step"]
     facts: dict[str, Any] = {
@@ -145,7 +153,13 @@ def _report(
     report = Report("Reinforcement from preferences", subtitle=f"With {simulated.NOTE}.", facts=facts)
     report.verdict(decided)
     report.section("The reinforced model against the one that learnt by example")
+    report.prose(
+        "Answers to the test prompts, sampled at temperature 1: as reinforcement tries them, and as the service answers where "
+        "nobody says otherwise. Of several answers to a prompt, the mean counts."
+    )
     report.comparisons(found.values())
+    report.prose("The same with the likeliest tokens (temperature 0). The gate does not look at these.")
+    report.comparisons(likeliest, title="What is gained at temperature 0")
     report.section("The reward model")
     low, high = about["accuracy_interval"]
     report.prose(
@@ -179,7 +193,17 @@ def _report(
 
 
 def _answers(path: str) -> list[dict[str, Any]]:
-    return [json.loads(line)["answers"][0] for line in _lines(Path(path))]
+    return [json.loads(line) for line in _lines(Path(path))]
+
+
+def _compared(name: str, first: list[dict[str, Any]], second: list[dict[str, Any]], which: str) -> Comparison:
+    """By one measure; of several answers to a prompt, by their mean."""
+
+    def values(answers: list[dict[str, Any]]) -> list[float]:
+        several = [one[which] if isinstance(one[which], list) else [one[which]] for one in answers]
+        return [statistics.fmean(answer[name] for answer in one) for one in several]
+
+    return compare(values(first), values(second), measure=_MEASURES[name])
 
 
 def _lines(path: Path) -> list[str]:

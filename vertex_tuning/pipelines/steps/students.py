@@ -94,11 +94,11 @@ def train(
         about: Metadata of that artifact, filled here.
 
     Raises:
-        SpecError: VT787, there is no such way, or nothing to train.
+        SpecError: VT332, there is no such way, or nothing to train.
     """
     if way not in (OPEN, MANAGED) or not seeds:
         what = "there are no seeds" if way in (OPEN, MANAGED) else f'"{way}" is not a way to train students'
-        raise SpecError("VT787", what, fix='way: "open" or "managed"; seeds: [1, 2, 3]')
+        raise SpecError("VT332", what, fix='way: "open" or "managed"; seeds: [1, 2, 3]')
     with tempfile.TemporaryDirectory() as scratch, connect() as client, Stoppable() as asked:
         begun = asked.of(cast("Any", _Begun()))
         folder = Path(scratch)
@@ -178,7 +178,7 @@ def _weights(student: str) -> str:
     if student not in known:
         fix = f"a gs:// folder of weights, or one of: {', '.join(known)}"
         raise SpecError(
-            "VT787", f'"{student}" is not a student that can be trained', where="student", fix=fix
+            "VT332", f'"{student}" is not a student that can be trained', where="student", fix=fix
         )
     return str(ours / student)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from vertex_tuning import PreferenceTuning, SupervisedTuning, catalog, connect
 from vertex_tuning.pipelines.steps._step import step, write_json
-from vertex_tuning.specs._spec import MODEL_NAME
+from vertex_tuning.specs._spec import MODEL_NAME, Spec
 
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
@@ -25,7 +25,7 @@ J = TypeVar("J", bound="FollowedJob[Any]")
 STEP = "vertex-tuning-step"
 """Label of a job: the key of the step that began it."""
 _MODELS = "vertex-tuning/pipelines/models"
-_SPECS = {"supervised": SupervisedTuning, "preference": PreferenceTuning}
+_SPECS: dict[str, type[Spec]] = {"supervised": SupervisedTuning, "preference": PreferenceTuning}
 _TERMINATED = 143
 """Exit status of a process that was asked to end, as a shell has it."""
 _WORDS = "By the pipeline step that leaves "
@@ -78,24 +78,12 @@ def tune(
         write_json(measured, {})
         about["resourceName"] = base_model
         return Tuned(base_model, "")
-    with connect() as client, Stoppable() as asked:
+    with connect() as client:
         fields = {name: value for name, value in options.items() if value not in (0, "", None)}
-        begun = _begun(client, place) or client.tune(
-            _SPECS[method](
-                base_model=base_model,
-                training=training,
-                labels={STEP: key_of(place)},
-                description=f"{_WORDS}{place}",
-                **_where_weights_go(client, base_model, place),
-                **fields,
-            ),
-            again=True,
-            note={"pipeline": place},
+        where = _where_weights_go(client, base_model, place)
+        job = job_of_step(
+            client, _SPECS[method], place, base_model=base_model, training=training, **where, **fields
         )
-        job = asked.of(begun)
-        log.info("%s", job.name)
-        for progress in job.follow():
-            log.info("%s", {key: value for key, value in progress.to_json().items() if value != ""})
         tuned = job.result()
         name = tuned.name or tuned.output_uri
         about |= {"resourceName": name, "job": job.name, "baseModel": base_model, "endpoint": tuned.endpoint}
@@ -103,6 +91,27 @@ def tune(
         metrics |= _last(job.metrics())
         write_json(measured, job.metrics())
         return Tuned(name, job.name)
+
+
+def job_of_step(client: TuningClient, kind: type[Spec], place: str, **fields: Any) -> TuningJob:
+    """The job of a step, when it has ended: the one that it began before, or one that it begins now.
+
+    Args:
+        client: Where to.
+        kind: Of the spec.
+        place: URI of an output of the step.
+        **fields: Of the spec.
+    """
+    with Stoppable() as asked:
+        labels, words = {STEP: key_of(place)}, f"{_WORDS}{place}"
+        begun = _begun(client, place) or client.tune(
+            kind(labels=labels, description=words, **fields), again=True, note={"pipeline": place}
+        )
+        job = asked.of(begun)
+        log.info("%s", job.name)
+        for progress in job.follow():
+            log.info("%s", {key: value for key, value in progress.to_json().items() if value != ""})
+    return job
 
 
 def key_of(place: str) -> str:
