@@ -351,8 +351,8 @@ def _takes(results: dict[str, Any]) -> list[str]:
     priced = " and ".join(f"the {role} as {model}" for role, model in PRICED_AS.items())
     lines += [
         "",
-        f"Answers are priced as if they were given by others, {priced}: by the catalog's list, and the tokens counted here. The models "
-        "themselves have no price. Tokens a second are those of answers of 32.",
+        f"Answers are priced as if they were given by others, {priced}: by the catalog's list, and the tokens counted here. "
+        "The models themselves have no price. Tokens a second are those of answers of 32.",
     ]
     return lines
 

@@ -126,7 +126,9 @@ def judge(
     told_figures |= {f"student_{key}": value for key, value in _known(pupil).items()}
     figures |= told_figures
     write_json(comparison, found.to_json())
-    report = _report(found, by_kind, master, pupil, statistics.fmean(untuned), told, trained, rows, teacher_base)
+    report = _report(
+        found, by_kind, master, pupil, statistics.fmean(untuned), told, trained, rows, teacher_base
+    )
     write(page, report.html())
     write(summary, report.markdown())
     return Judged(found.baseline, found.candidate, found.difference, master.quality)
