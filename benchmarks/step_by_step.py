@@ -351,8 +351,8 @@ def _takes(results: dict[str, Any]) -> list[str]:
     priced = " and ".join(f"the {role} as {model}" for role, model in PRICED_AS.items())
     lines += [
         "",
-        f"Answers are priced as if {priced} gave them, by the catalog's list and the tokens counted here; the models themselves "
-        "have no price. Untuned, the student says something else than a label, at as many tokens.",
+        f"Answers are priced as if they were given by others, {priced}: by the catalog's list, and the tokens counted here. "
+        "The models themselves have no price. Tokens a second are those of answers of 32.",
     ]
     return lines
 
@@ -388,7 +388,7 @@ def drawing(results: dict[str, Any]) -> str:
         log_x=True,
         x_ticks={value: f"{value:g}" for value in x},
         level=_mean(scores(results, LONGER, 1.0)),
-        level_name=LONGER,
+        level_name="labels alone, all rows, twice the steps",
     )
     return picture(lines)
 

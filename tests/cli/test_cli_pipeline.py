@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from tests.cli.conftest import rows, write_rows
 from tests.cli.terminals import COMMAND
+from vertex_tuning import connect
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "data"
 OWN = '''
@@ -177,27 +179,50 @@ def test_a_run_that_fails_says_where_and_cleans_up(command, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_run_and_its_job(env, tmp_path, emulator):
+def test_ctrl_c_ends_a_run_and_its_job(env, tmp_path, emulator, monkeypatch):
     data = write_rows(tmp_path / "train.jsonl", rows(100, tag=f" {tmp_path.name}"))
+    given = {"training_data": str(data), "epochs": "100", "display_name": tmp_path.name}
     started = subprocess.Popen(
-        [COMMAND, "pipeline", "run", "supervised", "-p", f"training_data={data}", "-p", "epochs=100"],
+        [COMMAND, "pipeline", "run", "supervised", *(f"-p{name}={value}" for name, value in given.items())],
         env=env,
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    assert started.stderr is not None
-    for line in started.stderr:
-        if "tune-model" in line:
-            break
-    time.sleep(4)
-    below = psutil.Process(started.pid).children(recursive=True)
-    os.kill(started.pid, signal.SIGINT)
-    _, said = started.communicate(timeout=60)
-    assert started.returncode == 130
-    assert "nothing of it runs any more" in said
-    assert [process for process in below if process.is_running() and process.status() != "zombie"] == []
+    monkeypatch.setenv("VERTEX_TUNING_EMULATOR", emulator.address)
+    with connect() as client:
+        job = None
+        while job is None:
+            assert started.poll() is None, started.communicate()[1]
+            found = client.jobs.list(filter='state="JOB_STATE_RUNNING"')
+            job = next((one for one in found if one.display_name == tmp_path.name), None)
+            time.sleep(0.2)
+        below = psutil.Process(started.pid).children(recursive=True)
+        os.kill(started.pid, signal.SIGINT)
+        _, said = started.communicate(timeout=60)
+        assert started.returncode == 130
+        assert "nothing of it runs any more" in said
+        assert [one for one in below if one.is_running() and one.status() != "zombie"] == []
+        assert job.wait(timeout=30).state == "JOB_STATE_CANCELLED"
+
+
+WITHOUT_KFP = "import sys; sys.modules['kfp'] = None; from vertex_tuning.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("list",), "supervised"),
+        (("show", "supervised"), "training_data"),
+        (("lint", "supervised"), "runs everywhere"),
+        (("run", "supervised", "-p", "training_data=gs://b/x.jsonl"), "VT710"),
+        (("compile", "sums.py"), "vertex-tuning[pipelines]"),
+    ],
+)
+def test_kfp_is_needed_only_to_run_and_to_compile(command, arguments, words):
+    done = command("pipeline", *arguments, argv=(sys.executable, "-c", WITHOUT_KFP))
+    assert words in done.out + done.err
 
 
 # At the service
@@ -210,12 +235,12 @@ def submitted(cli, own, *options):
 
 
 def test_a_pipeline_is_submitted_and_followed(cli, own):
-    done = submitted(cli, own, "--no-cache", "--label", "team=a", "--json")
+    done = submitted(cli, own, "--no-cache", "--label", "team=of-the-command", "--json")
     *changes, ended = [json.loads(line) for line in done.out.splitlines()]
     assert ended["run"]["state"] == "SUCCEEDED"
     assert changes[-1]["steps"] == {"add": "SUCCEEDED", "add-2": "SUCCEEDED"}
     name = ended["run"]["name"]
-    listed = json.loads(cli("pipeline", "runs", "--filter", 'labels.team="a"', "--json").out)
+    listed = json.loads(cli("pipeline", "runs", "--filter", 'labels.team="of-the-command"', "--json").out)
     assert name in [run["name"] for run in listed]
     watched = cli("pipeline", "watch", name.rpartition("/")[2])
     assert watched.status == 0

@@ -63,6 +63,11 @@ def test_what_they_take_is_told_in_words(name):
         assert len(parameter.description) > 10, parameter.name
 
 
+def test_each_of_them_is_on_the_page():
+    page = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
+    assert [name for name in compiled.names() if f"| `{name}` |" not in page] == []
+
+
 def test_their_targets_differ_in_machines_alone():
     def without(target):
         spec = compiled.load("supervised", target=target).spec

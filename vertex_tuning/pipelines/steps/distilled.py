@@ -126,7 +126,9 @@ def judge(
     told_figures |= {f"student_{key}": value for key, value in _known(pupil).items()}
     figures |= told_figures
     write_json(comparison, found.to_json())
-    report = _report(found, by_kind, master, pupil, statistics.fmean(untuned), told, trained, rows)
+    report = _report(
+        found, by_kind, master, pupil, statistics.fmean(untuned), told, trained, rows, teacher_base
+    )
     write(page, report.html())
     write(summary, report.markdown())
     return Judged(found.baseline, found.candidate, found.difference, master.quality)
@@ -233,6 +235,7 @@ def _report(
     told: dict[str, Any],
     trained: dict[str, Any],
     rows: Sequence[dict[str, Any]],
+    teacher: str,
 ) -> Report:
     tokens = told["prompt_tokens"] + told["answer_tokens"]
     return (
@@ -240,7 +243,7 @@ def _report(
             "Distilled step by step",
             f"A student that learnt labels and rationales, against one that learnt the same labels alone. {found}",
             {
-                "teacher": told["teacher"],
+                "teacher": teacher,
                 "student": trained["student"],
                 "way": trained["way"],
                 "rows that were learnt": told["kept"],
@@ -282,7 +285,6 @@ def _report(
                 for title, name in (
                     ("parameters", "parameters"),
                     ("seconds to an answer", "seconds"),
-                    ("tokens answered per second", "tokens_per_second"),
                     ("tokens asked", "prompt_tokens"),
                     ("tokens answered", "answer_tokens"),
                     ("US$ for 1,000 answers, by the list", "dollars"),

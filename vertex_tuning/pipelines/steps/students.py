@@ -121,7 +121,9 @@ def train(
                 "threads": 1,
             }
             weights = {RATIONALES: rationale_weight, LABELS: 0.0}
-            wanted = [(kind, seed) for seed in seeds for kind in weights]
+            wanted = [
+                (kind, int(seed)) for seed in seeds for kind in weights
+            ]  # a list's numbers come as fractions
 
             def one(student: tuple[str, int]) -> dict[str, Any]:
                 kind, seed = student
