@@ -2,6 +2,7 @@
 
 data.py        fetched, checked, split, put into the bucket
 rlhf.py        what rlhf trains, in custom jobs; rlhf_report.py judges it
+distillation.py    the teacher: tuned, asked; students.py trains, distilled.py judges, distilled_report.py tells
 tuning.py      one tuning job per step, however often the step is run
 evaluation.py  the tuned model against its base, on rows that neither has seen; the gate
 registry.py    the version that passed is marked as such, and deployed

@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vertex_tuning import connect, cost, custom, data, distill
 from vertex_tuning.data import rationales
 from vertex_tuning.errors import SpecError, UnknownPriceError
-from vertex_tuning.evaluation import Comparison, Report, compare
-from vertex_tuning.evaluation.reports import Bars, Lines, Series
+from vertex_tuning.evaluation import compare
 from vertex_tuning.pipelines.steps._step import read_json, step, write, write_json
 from vertex_tuning.pipelines.steps.distillation import prompt_in
+from vertex_tuning.pipelines.steps.distilled_report import TIMED, Asked, report_of
 from vertex_tuning.pipelines.steps.students import LABELS, MANAGED, RATIONALES
 
 if TYPE_CHECKING:
@@ -26,10 +25,8 @@ log = logging.getLogger(__name__)
 
 MEASURE = "exact_match"
 """Of labels, word for word."""
-_TIMED = 20
 _WARM = 2
 _LABEL_TOKENS = 16
-_SHOWN = 12
 
 
 class Judged(NamedTuple):
@@ -39,23 +36,6 @@ class Judged(NamedTuple):
     with_rationales: float
     difference: float
     teacher: float
-
-
-@dataclass(slots=True)
-class _Asked:
-    """A model, and what one answer of it takes, asked one at a time."""
-
-    quality: float
-    parameters: int = 0
-    """0: not known."""
-    seconds: float | None = None
-    """To an answer, in the median; None: not measured."""
-    tokens_per_second: float | None = None
-    prompt_tokens: float | None = None
-    answer_tokens: float | None = None
-    dollars: float | None = None
-    """USD for a thousand answers, by the list; None: not known."""
-    texts: list[str] = field(default_factory=list)
 
 
 @step
@@ -100,9 +80,9 @@ def judge(
     with connect() as client:
         master = _teacher(client, teacher, prompt, rows, max_output_tokens)
         master.parameters = teacher_parameters
-        pupil = _Asked(found.candidate, _parameters(client, trained))
+        pupil = Asked(found.candidate, _parameters(client, trained))
         if speed:
-            asked = [rationales.asked(row, rationales.LABEL)["contents"] for row in rows[: _TIMED + _WARM]]
+            asked = [rationales.asked(row, rationales.LABEL)["contents"] for row in rows[: TIMED + _WARM]]
             _time(
                 master, _ask(client, teacher), [prompt.request(row["contents"])["contents"] for row in rows]
             )
@@ -126,7 +106,7 @@ def judge(
     told_figures |= {f"student_{key}": value for key, value in _known(pupil).items()}
     figures |= told_figures
     write_json(comparison, found.to_json())
-    report = _report(
+    report = report_of(
         found, by_kind, master, pupil, statistics.fmean(untuned), told, trained, rows, teacher_base
     )
     write(page, report.html())
@@ -143,7 +123,7 @@ def _teacher(
     prompt: distill.TeacherPrompt,
     rows: Sequence[dict[str, Any]],
     max_output_tokens: int,
-) -> _Asked:
+) -> Asked:
     """What the teacher says to the held-out rows; an answer that cannot be read is wrong."""
     job = client.batch_predict(
         [prompt.request(row["contents"]) for row in rows],
@@ -156,18 +136,18 @@ def _teacher(
     right = [
         parsed is not None and parsed.label == row["label"] for parsed, row in zip(said, rows, strict=True)
     ]
-    return _Asked(statistics.fmean(right), texts=[result.text for result in results])
+    return Asked(statistics.fmean(right), texts=[result.text for result in results])
 
 
 def _ask(client: TuningClient, name: str) -> Model:
     return client.models.get(name) if name.startswith(("projects/", "gs://")) else client.models.base(name)
 
 
-def _time(found: _Asked, model: Model, questions: Sequence[Any]) -> None:
+def _time(found: Asked, model: Model, questions: Sequence[Any]) -> None:
     """Ask one after the other, as somebody does who waits for each answer."""
     answers: list[Answer] = []
     seconds: list[float] = []
-    for question in questions[: _WARM + _TIMED]:
+    for question in questions[: _WARM + TIMED]:
         began = time.perf_counter()
         answers.append(model.generate(question, temperature=0, max_output_tokens=64))
         seconds.append(time.perf_counter() - began)
@@ -178,7 +158,7 @@ def _time(found: _Asked, model: Model, questions: Sequence[Any]) -> None:
     found.tokens_per_second = sum(answer.answer_tokens or 0 for answer in answers) / sum(seconds)
 
 
-def _time_student(client: TuningClient, found: _Asked, name: str, questions: Sequence[Any], way: str) -> None:
+def _time_student(client: TuningClient, found: Asked, name: str, questions: Sequence[Any], way: str) -> None:
     model = client.models.get(name)
     if way == MANAGED:
         _time(found, model, questions)
@@ -190,7 +170,7 @@ def _time_student(client: TuningClient, found: _Asked, name: str, questions: Seq
         model.undeploy()
 
 
-def _dollars(model: str, asked: _Asked, *, tuned: bool) -> float | None:
+def _dollars(model: str, asked: Asked, *, tuned: bool) -> float | None:
     """What a thousand answers cost; None: nobody publishes it. What an open student costs is the price of its machine's hours."""
     try:
         return cost.answers(
@@ -208,7 +188,7 @@ def _parameters(client: TuningClient, trained: dict[str, Any]) -> int:
     return 0 if shape is None else shape.parameters
 
 
-def _known(asked: _Asked) -> dict[str, float]:
+def _known(asked: Asked) -> dict[str, float]:
     found = {
         name: getattr(asked, name)
         for name in (
@@ -221,146 +201,3 @@ def _known(asked: _Asked) -> dict[str, float]:
         )
     }
     return {name: value for name, value in found.items() if value}
-
-
-# Telling
-
-
-def _report(
-    found: Comparison,
-    by_kind: dict[str, list[dict[str, Any]]],
-    master: _Asked,
-    pupil: _Asked,
-    untuned: float,
-    told: dict[str, Any],
-    trained: dict[str, Any],
-    rows: Sequence[dict[str, Any]],
-    teacher: str,
-) -> Report:
-    tokens = told["prompt_tokens"] + told["answer_tokens"]
-    return (
-        Report(
-            "Distilled step by step",
-            f"A student that learnt labels and rationales, against one that learnt the same labels alone. {found}",
-            {
-                "teacher": teacher,
-                "student": trained["student"],
-                "way": trained["way"],
-                "rows that were learnt": told["kept"],
-                "held-out rows": found.rows,
-                "seeds": found.seeds,
-                "teacher tokens": tokens,
-            },
-        )
-        .comparisons([found], "What rationales add, at equal rows and steps")
-        .add(
-            Bars(
-                "Labels that are right, word for word",
-                {
-                    "teacher": master.quality,
-                    "student with rationales": found.candidate,
-                    "student, labels alone": found.baseline,
-                    "student, untuned": untuned,
-                },
-                caption="Means over held-out rows and seeds.",
-            )
-        )
-        .table(
-            ["model", "right", *(f"seed {run['seed']}" for run in by_kind[RATIONALES])],
-            [
-                [title, mean, *(statistics.fmean(run["exact"]) for run in by_kind[kind])]
-                for title, kind, mean in (
-                    ("with rationales", RATIONALES, found.candidate),
-                    ("labels alone", LABELS, found.baseline),
-                )
-            ],
-            "Share of the held-out labels that are said word for word, by seed.",
-        )
-        .section("What each takes")
-        .prose(_words(master, pupil))
-        .table(
-            ["", "teacher", "student"],
-            [
-                [title, getattr(master, name) or None, getattr(pupil, name) or None]
-                for title, name in (
-                    ("parameters", "parameters"),
-                    ("seconds to an answer", "seconds"),
-                    ("tokens asked", "prompt_tokens"),
-                    ("tokens answered", "answer_tokens"),
-                    ("US$ for 1,000 answers, by the list", "dollars"),
-                )
-            ],
-            f"Asked one at a time, median of {_TIMED}. The teacher says why; the student says its label alone. A student of "
-            "one's own weights has no price by tokens: it costs its machine's hours.",
-        )
-        .section("What the teacher said")
-        .prose(
-            f"{told['kept']:,} of {told['asked']:,} answers are worth learning, for {tokens:,} teacher tokens at the price of a "
-            "batch. A rationale is learnt, and never generated when the student is asked."
-        )
-        .table(
-            ["reason", "rows"],
-            [[distill.REASONS[reason], count] for reason, count in told["dropped"].items()],
-            "Why rows were dropped.",
-        )
-        .section("Answers")
-        .table(
-            ["asked", "wanted", "teacher", "with rationales", "labels alone"],
-            _answers(rows, by_kind, master),
-            f"The first {min(_SHOWN, len(rows))} of {len(rows)} held-out rows; students of the first seed.",
-        )
-        .add(*_losses(by_kind))
-    )
-
-
-def _words(master: _Asked, pupil: _Asked) -> str:
-    parts = []
-    if master.parameters and pupil.parameters:
-        parts.append(f"{master.parameters / pupil.parameters:.2g} times smaller than its teacher")
-    if master.seconds and pupil.seconds:
-        parts.append(f"{master.seconds / pupil.seconds:.2g} times as fast to an answer")
-    return f"The student is {' and '.join(parts)}." if parts else "Neither size nor speed was measured."
-
-
-def _answers(
-    rows: Sequence[dict[str, Any]], by_kind: dict[str, list[dict[str, Any]]], master: _Asked
-) -> list[list[Any]]:
-    def said(kind: str, number: int) -> str:
-        run = by_kind[kind][0]
-        if run["exact"][number]:
-            return "right"
-        return (
-            run["chosen"][number]
-            if run["chosen"] and run["chosen"][number] != rows[number]["label"]
-            else "wrong"
-        )
-
-    return [
-        [
-            "".join(part.get("text", "") for part in row["contents"][-1]["parts"]),
-            row["label"],
-            master.texts[number],
-            said(RATIONALES, number),
-            said(LABELS, number),
-        ]
-        for number, row in enumerate(rows[:_SHOWN])
-    ]
-
-
-def _losses(by_kind: dict[str, list[dict[str, Any]]]) -> list[Lines]:
-    """The label's loss as it was learnt, smoothed; of students that were trained in our own container."""
-    series = [
-        Series(title, *_smoothed(by_kind[kind][0]["losses"]))
-        for title, kind in (("with rationales", RATIONALES), ("labels alone", LABELS))
-        if by_kind[kind][0]["losses"]
-    ]
-    if not series:
-        return []
-    caption = "On the rows that are learnt, mean of twenty steps. A low loss here, and a poor score above, is learning by heart."
-    return [Lines("The label's loss", series, x_label="step", y_label="nats per token", caption=caption)]
-
-
-def _smoothed(losses: Sequence[Sequence[float]], window: int = 20) -> tuple[list[float], list[float]]:
-    groups = [losses[start : start + window] for start in range(0, len(losses), window)]
-    mean: Callable[[Any], float] = statistics.fmean
-    return [float(group[-1][0]) for group in groups], [mean(loss for _, loss in group) for group in groups]
