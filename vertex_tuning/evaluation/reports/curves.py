@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from vertex_tuning.evaluation.reports import drawing as draw
 from vertex_tuning.evaluation.reports.blocks import Cell, Table
-from vertex_tuning.evaluation.reports.drawing import COLOURS, Drawing
+from vertex_tuning.evaluation.reports.drawing import COLOURS, Axes, Drawing
 from vertex_tuning.evaluation.reports.figures import HEIGHT, figure, in_markdown
 from vertex_tuning.evaluation.reports.scales import ends
 
@@ -71,7 +71,7 @@ class Lines:
         if self.level is not None:
             place = at.y(self.level)
             found.add("line", "level", x1=at.x.start, x2=at.x.end, y1=place, y2=place)
-            found.text(at.x.end, place - 5, self.level_name, anchor="end")
+            found.text(at.x.end, place + self._beside(at), self.level_name, anchor="end")
         for row, (place, words) in enumerate(sorted(self.marks.items())):
             x = at.x(place)
             found.add("line", "level", x1=x, x2=x, y1=at.y.start, y2=at.y.end)
@@ -87,6 +87,19 @@ class Lines:
         for index, one in enumerate(self.series):
             _line(found, at, one, index)
         return found
+
+    def _beside(self, at: Axes) -> float:
+        """Where the level's name stands, from its rule: on the side that the lines leave the more room, at its end."""
+        level, middle = at.y(float(self.level or 0)), (at.x.start + at.x.end) / 2
+        near = [
+            at.y(y) - level
+            for one in self.series
+            for x, y in zip(one.x, one.y, strict=True)
+            if at.x(x) > middle - 40
+        ]
+        above = min((-gap for gap in near if gap <= 0), default=math.inf)
+        below = min((gap for gap in near if gap > 0), default=math.inf)
+        return -5 if above >= below else 14
 
     def _numbers(self) -> Table:
         columns = [self.x_label or "x"]
