@@ -42,6 +42,7 @@ FLAVOURS = {"cpu": "cpu", "gpu": "cuda", "tpu": "tpu"}
 """Targets of `container/Dockerfile`, by what sits in a host."""
 _FILES = ("model", "training", "validation", "initial", "reward_model")
 _JOB = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/customJobs/[^/]+")
+_ASKED_BY = "VERTEX_TUNING_ASKED_BY"
 _CREATE_TIMEOUT = 120.0
 """Seconds."""
 
@@ -108,6 +109,13 @@ class TrainingRun(FollowedJob[Progress]):
     def display_name(self) -> str:
         """What it is called."""
         return str(self._resource.display_name)
+
+    @property
+    def asked_by(self) -> str:
+        """Whose it is, where that was said when it was started."""
+        pools = self._resource.job_spec.worker_pool_specs
+        named = [one.value for pool in pools for one in pool.container_spec.env if one.name == _ASKED_BY]
+        return str(named[0]) if named else ""
 
     @property
     def base_uri(self) -> str:
@@ -239,6 +247,7 @@ def start_training(
     max_seconds: float | None = None,
     service_account: str | None = None,
     labels: Mapping[str, str] | None = None,
+    asked_by: str = "",
     again: bool = False,
 ) -> TrainingRun:
     """Start a custom job that trains in our container.
@@ -259,6 +268,7 @@ def start_training(
         max_seconds: It is ended after these. Left out: as the service has it, a week.
         service_account: Account that it runs as.
         labels: Of the job.
+        asked_by: Whose it is, for who finds it later; a custom job has no description of its own.
         again: Start another job even where an identical one runs.
 
     Raises:
@@ -284,6 +294,10 @@ def start_training(
         _put_order(connection, base, order)
         job = _job(connection, base, machine, image, display_name, spot=spot, max_seconds=max_seconds)
         job["labels"] = {**(labels or {}), LABEL: key}
+        if asked_by:
+            job["job_spec"]["worker_pool_specs"][0]["container_spec"]["env"].append(
+                {"name": _ASKED_BY, "value": asked_by}
+            )
         if service_account:
             job["job_spec"]["service_account"] = service_account
         made = _jobs(connection).create_custom_job(

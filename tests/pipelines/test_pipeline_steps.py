@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+import vertex_tuning
 from tests.pipelines.conftest import pairs, rows, write_rows
 from vertex_tuning import PipelineError, VertexTuningError
 from vertex_tuning.errors import DatasetError, JobCancelledError
 from vertex_tuning.pipelines.steps import cleaning, data, evaluation, registry, tuning
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "data"
+TINY = Path(vertex_tuning.__file__).parent / "training" / "tiny" / "tiny-0.1m"
 BASE = "gemini-2.5-flash"
 
 
@@ -231,6 +233,23 @@ def test_a_failed_run_leaves_neither_job_nor_data_behind(client, train, tmp_path
     assert job.wait(timeout=30).state == "JOB_STATE_CANCELLED"
     assert not data.blob_of(client, uri).exists()
     assert all(words in report.read_text() for words in ("it broke", job.name, uri.rpartition("/")[2]))
+
+
+def test_a_failed_run_leaves_no_custom_job_behind(client, train, tmp_path, place):
+    config = {"model": str(TINY), "training": str(train), "learning_rate": 1e-3, "steps": 100_000}
+    ours = tuning.begin_training(client, "supervised", config, place("train"))
+    assert tuning.begin_training(client, "supervised", config, place("train")).name == ours.name
+    elsewhere = f"gs://bucket/root/of-another-run-{tmp_path.name}/train/out"
+    theirs = tuning.begin_training(client, "supervised", config, elsewhere)
+    try:
+        report = str(tmp_path / "report.md")
+        cleaned = cleaning.clean(state="FAILED", message="", run=[tmp_path.name], report=report)
+        assert cleaned == (1, 0)
+        assert ours.wait(timeout=60).state == "JOB_STATE_CANCELLED"
+        assert not theirs.refresh().ended
+    finally:
+        theirs.cancel()
+        theirs.wait(timeout=60)
 
 
 def test_a_run_that_succeeded_keeps_everything(client, train, tmp_path, place):

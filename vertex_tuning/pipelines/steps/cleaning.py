@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from vertex_tuning import connect
+from vertex_tuning import connect, custom
+from vertex_tuning.custom import TrainingRun
 from vertex_tuning.errors import ServiceError
 from vertex_tuning.jobs import TuningJob
 from vertex_tuning.pipelines.steps._step import step, write
@@ -26,7 +27,7 @@ class Cleaned(NamedTuple):
     """What went."""
 
     jobs: int
-    """Tuning jobs that still ran, cancelled."""
+    """Tuning jobs and custom jobs that still ran, cancelled."""
     objects: int
     """Uploaded data sets that no later step uses, deleted."""
 
@@ -60,12 +61,16 @@ def clean(*, state: str, message: str, run: Sequence[str], report: str) -> Clean
     return Cleaned(len(jobs), len(objects))
 
 
-def _jobs(client: TuningClient) -> list[TuningJob]:
+def _jobs(client: TuningClient) -> list[TuningJob | TrainingRun]:
     """Those that still run. Those that ended are not asked for, so a long history costs nothing."""
-    return [job for state in _RUNNING for job in client.jobs.list(filter=f'state="{state}"')]
+    found: list[TuningJob | TrainingRun] = []
+    for state in _RUNNING:
+        found += client.jobs.list(filter=f'state="{state}"')
+        found += custom.runs(client.connection, filter=f'state="{state}"')
+    return found
 
 
-def _cancel(job: TuningJob) -> None:
+def _cancel(job: TuningJob | TrainingRun) -> None:
     log.info("cancelling %s", job.name)
     try:
         job.cancel()

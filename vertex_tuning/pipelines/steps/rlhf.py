@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import vertex_tuning
-from vertex_tuning import catalog, connect, custom
+from vertex_tuning import catalog, connect
 from vertex_tuning.config import home
 from vertex_tuning.data.folders import download_folder
 from vertex_tuning.errors import PipelineError
 from vertex_tuning.pipelines import simulated
 from vertex_tuning.pipelines.steps._step import read_json, step, write, write_json
-from vertex_tuning.pipelines.steps.tuning import STEP, Stoppable, key_of
+from vertex_tuning.pipelines.steps.tuning import Stoppable, begin_training
 
 if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
@@ -417,23 +417,9 @@ def _run(
     A step that is tried again takes up the job that it began, as `tuning.tune` does.
     """
     config = {"model": _weights(weights), "max_tokens": 512, **given}
-    key = key_of(place)
-    begun = custom.runs(client.connection, filter=f'labels.{STEP}="{key}"')
-    if begun:
-        log.info("this step began a job before, and takes it up again")
     with Stoppable() as stoppable:
         run = stoppable.of(
-            begun[0]
-            if begun
-            else custom.start_training(
-                client,
-                method,
-                config,
-                host=host,
-                display_name=f"rlhf-{method}",
-                labels={STEP: key},
-                again=True,
-            )
+            begin_training(client, method, config, place, host=host, display_name=f"rlhf-{method}")
         )
         log.info("%s", run.name)
         for now in run.follow():

@@ -17,12 +17,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from vertex_tuning import SupervisedTuning, connect, custom, data, distill
+from vertex_tuning import SupervisedTuning, connect, data, distill
 from vertex_tuning.data import rationales
 from vertex_tuning.errors import JobCancelledError, SpecError
 from vertex_tuning.pipelines.steps._step import step, write_json
 from vertex_tuning.pipelines.steps.data import blob_of, fetch
-from vertex_tuning.pipelines.steps.tuning import STEP, Stoppable, key_of
+from vertex_tuning.pipelines.steps.tuning import Stoppable, begin, begin_training
 from vertex_tuning.retries import again
 
 if TYPE_CHECKING:
@@ -192,21 +192,8 @@ def _train(
     client: TuningClient, config: dict[str, Any], kind: str, seed: int, host: str, place: str, begun: _Begun
 ) -> dict[str, Any]:
     begun.check()
-    key = key_of(f"{place}#{kind}-{seed}")
-    found = custom.runs(client.connection, filter=f'labels.{STEP}="{key}"')
-    run = (
-        found[0]
-        if found
-        else custom.start_training(
-            client,
-            "step_by_step",
-            config,
-            host=host,
-            display_name=f"student-{kind}-{seed}",
-            labels={STEP: key},
-            again=True,
-        )
-    )
+    step, called = f"{place}#{kind}-{seed}", f"student-{kind}-{seed}"
+    run = begin_training(client, "step_by_step", config, step, host=host, display_name=called)
     begun.add(run)
     log.info("student with %s, seed %s: %s", kind, seed, run.name)
     trained = run.result()
@@ -250,12 +237,8 @@ def _tuned(
     for kind, repeated in ((RATIONALES, weight), (LABELS, 0)):
         mixed = rows.with_name(f"{kind}.jsonl")
         log.info("%s", distill.mix(rows, mixed, rationale_weight=repeated))
-        key = key_of(f"{place}#{kind}")
-        found = client.jobs.list(filter=f'labels.{STEP}="{key}"', limit=1)
-        spec = SupervisedTuning(
-            base_model=base_model, training=mixed, labels={STEP: key}, display_name=f"student-{kind}"
-        )
-        job = found[0] if found else client.tune(spec, again=True)
+        given = {"base_model": base_model, "training": mixed, "display_name": f"student-{kind}"}
+        job = begin(client, SupervisedTuning, f"{place}#{kind}", **given)
         begun.add(job)
         model = job.result()
         yield {

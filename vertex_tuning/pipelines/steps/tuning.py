@@ -9,11 +9,14 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from vertex_tuning import PreferenceTuning, SupervisedTuning, catalog, connect
+from vertex_tuning import PreferenceTuning, SupervisedTuning, catalog, connect, custom
+from vertex_tuning.custom import TrainingRun
 from vertex_tuning.pipelines.steps._step import step, write_json
 from vertex_tuning.specs._spec import MODEL_NAME, Spec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vertex_tuning.client import TuningClient
     from vertex_tuning.following import FollowedJob
     from vertex_tuning.jobs import TuningJob
@@ -103,15 +106,38 @@ def job_of_step(client: TuningClient, kind: type[Spec], place: str, **fields: An
         **fields: Of the spec.
     """
     with Stoppable() as asked:
-        labels, words = {STEP: key_of(place)}, f"{_WORDS}{place}"
-        begun = _begun(client, place) or client.tune(
-            kind(labels=labels, description=words, **fields), again=True, note={"pipeline": place}
-        )
-        job = asked.of(begun)
+        job = asked.of(begin(client, kind, place, **fields))
         log.info("%s", job.name)
         for progress in job.follow():
             log.info("%s", {key: value for key, value in progress.to_json().items() if value != ""})
     return job
+
+
+def begin(client: TuningClient, kind: type[Spec], place: str, **fields: Any) -> TuningJob:
+    """As `job_of_step`, without waiting for its end."""
+    labels, words = {STEP: key_of(place)}, f"{_WORDS}{place}"
+    return _begun(client, place) or client.tune(
+        kind(labels=labels, description=words, **fields), again=True, note={"pipeline": place}
+    )
+
+
+def begin_training(
+    client: TuningClient, method: str, config: Mapping[str, Any], place: str, **options: Any
+) -> TrainingRun:
+    """The custom job of a step: the one that it began before, or one that it begins now.
+
+    Args:
+        client: Where to.
+        method: Of training.
+        config: As for `custom.start_training`.
+        place: URI of an output of the step.
+        **options: As for `custom.start_training`.
+    """
+    for run in custom.runs(client.connection, filter=f'labels.{STEP}="{key_of(place)}"'):
+        log.info("this step began a job before, and takes it up again")
+        return run
+    labels = {STEP: key_of(place)}
+    return custom.start_training(client, method, config, labels=labels, asked_by=place, again=True, **options)
 
 
 def key_of(place: str) -> str:
@@ -119,8 +145,10 @@ def key_of(place: str) -> str:
     return hashlib.sha256(place.encode()).hexdigest()[:32]
 
 
-def place_of(job: TuningJob) -> str:
+def place_of(job: TuningJob | TrainingRun) -> str:
     """The place of the step that began a job; empty where it was none."""
+    if isinstance(job, TrainingRun):
+        return job.asked_by
     words = job.resource.description or ""
     return words.removeprefix(_WORDS) if words.startswith(_WORDS) else ""
 
