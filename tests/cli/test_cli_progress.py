@@ -106,7 +106,8 @@ def test_durations_are_said_as_people_say_them(seconds, words):
 
 
 def test_a_log_is_not_flooded(tuning):
-    name, *said = tuning.err.partition("Ask it:")[0].splitlines()
+    cost, name, *said = tuning.err.partition("Ask it:")[0].splitlines()
+    assert "US$" in cost
     assert "/tuningJobs/" in name
     stages = [line.partition(",")[0] for line in said]
     assert len(said) <= 8, said  # five states at most, and some patience on a busy machine
