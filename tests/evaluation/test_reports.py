@@ -184,3 +184,13 @@ def test_ticks_are_round_and_within():
     assert ends([5, 5])[0] < 5 < ends([5, 5])[1]
     assert ends([]) == (0.0, 1.0)
     assert Scale(1, 1000, 0, 3, log=True)(10) == pytest.approx(1)
+
+
+def test_what_is_no_share_stands_in_the_table_and_not_on_the_axis_of_shares():
+    share = compare([0, 1] * 30, [1, 1] * 30, measure="exact_match")
+    words = compare([7.0, 8.0] * 30, [9.0, 9.5] * 30, measure="words")
+    report = Report("R").comparisons([share, words])
+    plot, table = report.blocks[-2:]
+    assert [point.name for point in plot.points] == ["exact_match"]
+    assert "words" in table.markdown()
+    assert [point.name for point in Report("R").comparisons([words]).blocks[-2].points] == ["words"]

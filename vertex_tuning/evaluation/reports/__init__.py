@@ -92,13 +92,17 @@ class Report:
         return self.add(Verdict(decision, title))
 
     def comparisons(self, found: Iterable[Comparison], title: str = "What the candidate gains") -> Report:
-        """Comparisons: their intervals drawn, and a table."""
+        """Comparisons: their intervals drawn, and a table.
+
+        On the axis stand those alone whose means lie between -1 and 1: a gain of words would flatten one of accuracy.
+        """
         items = list(found)
         if not items:
             return self
         one = items[0]
         seeds = f" and {one.seeds} seeds" if one.seeds > 1 else ""
-        points = [Point(item.measure, item.difference, item.low, item.high) for item in items]
+        shares = [item for item in items if max(abs(item.baseline), abs(item.candidate)) <= 1.0] or items
+        points = [Point(item.measure, item.difference, item.low, item.high) for item in shares]
         rows: list[list[Cell]] = [
             [
                 item.measure,
