@@ -19,6 +19,7 @@ def build(profile: Profile) -> Any:
     def rlhf(
         weights: str = "smollm2-135m-instruct",
         host: str = "l4",
+        preference_data: str = "",
         seed: int = 42,
         demonstrations: int = 300,
         questions: int = 420,
@@ -41,15 +42,17 @@ def build(profile: Profile) -> Any:
     ):
         """Pay a model by a reward model of preferences, and catch it where it cheats.
 
-        The preferences are simulated: a stated rule over real text (sentences of film reviews), which the reward model never
-        sees, and which is the independent measure.
+        Without `preference_data` the preferences are simulated: a stated rule over real text (sentences of film reviews), which
+        the reward model never sees, and which is the independent measure. With pairs that people ranked, it is how like an answer
+        is to the preferred one, of prompts that were kept back.
 
         Args:
             weights: Open base weights: the name of a stand-in that was fetched, or a gs:// folder.
             host: Machine of the jobs that train.
+            preference_data: Pairs that people ranked, a gs:// URI of JSONL as for preference tuning; empty: simulated ones.
             seed: Another one takes the texts apart in another way.
-            demonstrations: Rows to learn by example from.
-            questions: Texts whose answers are ranked.
+            demonstrations: Rows to learn by example from, of the simulated ones; of people's pairs, all that were preferred are.
+            questions: Texts whose answers are ranked, where nobody has ranked any.
             prompts: To be tried in reinforcement.
             held_out: Prompts that are looked at while it goes on.
             test: Prompts that decide nothing before the end.
@@ -83,6 +86,7 @@ def build(profile: Profile) -> Any:
                     held_out=held_out,
                     test=test,
                     seed=seed,
+                    preference_data=preference_data,
                 ),
                 retries=0,
             ).outputs["sets"]

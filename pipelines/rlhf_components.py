@@ -12,12 +12,13 @@ def prepare_sets(
     held_out: int,
     test: int,
     seed: int,
+    preference_data: str,
     sets: Output[Dataset],
 ) -> NamedTuple(
     "Prepared",
     [("demonstrations", int), ("questions", int), ("prompts", int), ("held_out", int), ("test", int)],
 ):
-    """Real texts, taken apart so that no set has a text of another; demonstrations by simulated writers."""
+    """People's pairs, or real texts for simulated ones, taken apart so that no set has a prompt of another."""
     from vertex_tuning.pipelines.steps import rlhf
 
     return rlhf.prepare(
@@ -28,6 +29,7 @@ def prepare_sets(
         held_out=held_out,
         test=test,
         seed=seed,
+        preference_data=preference_data,
     )
 
 

@@ -21,6 +21,7 @@ def build(profile: Profile) -> Any:
         weights: str = "smollm2-135m-instruct",
         host: str = "l4",
         reward_uri: str = "",
+        preference_data: str = "",
         seed: int = 42,
         demonstrations: int = 300,
         questions: int = 420,
@@ -40,7 +41,7 @@ def build(profile: Profile) -> Any:
     ):
         """The same by the tuning service, which calls the reward model.
 
-        The preferences are simulated, as in the pipeline `rlhf`. The service has no setting for the distance from the model
+        Whose preferences they are is said as in the pipeline `rlhf`. The service has no setting for the distance from the model
         that it began with: its checkpoints are looked at in the end.
 
         Args:
@@ -49,9 +50,10 @@ def build(profile: Profile) -> Any:
             host: Machine of the job that trains it.
             reward_uri: Where the reward model is served, in Cloud Run; empty: by the step itself, for a tuning service that
                 runs on the same machine.
+            preference_data: Pairs that people ranked, a gs:// URI of JSONL as for preference tuning; empty: simulated ones.
             seed: Another one takes the texts apart in another way.
-            demonstrations: Rows to learn by example from.
-            questions: Texts whose answers are ranked.
+            demonstrations: Rows to learn by example from, of the simulated ones; of people's pairs, all that were preferred are.
+            questions: Texts whose answers are ranked, where nobody has ranked any.
             prompts: To be tried in reinforcement.
             held_out: Prompts that checkpoints are looked at with.
             test: Prompts that decide nothing before the end.
@@ -81,6 +83,7 @@ def build(profile: Profile) -> Any:
                     held_out=held_out,
                     test=test,
                     seed=seed,
+                    preference_data=preference_data,
                 ),
                 retries=0,
             ).outputs["sets"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vertex_tuning import PipelineError
+from vertex_tuning import DatasetError, PipelineError
 from vertex_tuning.config import home
 from vertex_tuning.pipelines import simulated
 from vertex_tuning.pipelines.steps import rlhf, rlhf_report
@@ -119,6 +119,89 @@ def answers(path: Path, measure: float, reward: float, length: int = 5) -> str:
     return str(path)
 
 
+# People's preferences
+
+
+def people(folder: Path, *, prompts: int = 100, pairs: int = 2) -> Path:
+    """Pairs, several to a prompt, the preferred one first or second by turns."""
+    rows = []
+    for number in range(prompts):
+        for turn in range(pairs):
+            both = [(f"good {number}", 1), (f"bad {number}.{turn}", 0)]
+            rows.append(
+                {
+                    "systemInstruction": {"parts": [{"text": "Say it."}]},
+                    "contents": [{"role": "user", "parts": [{"text": f"question {number}"}]}],
+                    "completions": [
+                        {"score": score, "completion": {"role": "model", "parts": [{"text": text}]}}
+                        for text, score in (both if turn else reversed(both))
+                    ],
+                }
+            )
+    path = folder / "people.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def of_people(source: Path, sets: Path, **counts: int) -> rlhf.Prepared:
+    given = {"prompts": 30, "held_out": 20, "test": 20, **counts}
+    return rlhf.prepare(
+        str(sets), demonstrations=0, questions=0, seed=1, preference_data=str(source), **given
+    )
+
+
+def test_people_s_pairs_are_taken_apart_by_their_prompts(tmp_path):
+    sets, given = tmp_path / "sets", tmp_path / "given"
+    assert tuple(of_people(people(tmp_path), sets)) == (50, 0, 30, 20, 20)
+    assert rlhf.people_ranked(str(sets), str(given)) == (100, 20)
+    read = {path.name: rlhf.rows_of(path) for path in (*sets.glob("*.jsonl"), *given.glob("*.jsonl"))}
+    asked = {name: {row["contents"][0]["parts"][0]["text"] for row in rows} for name, rows in read.items()}
+    apart = (rlhf.PAIRS, rlhf.HELD_OUT_PAIRS, rlhf.HELD_OUT, rlhf.TEST)
+    assert (
+        sum(len(asked[name]) for name in apart) == len(set().union(*(asked[name] for name in apart))) == 100
+    )
+    assert asked[rlhf.DEMONSTRATIONS] == asked[rlhf.PAIRS] >= asked[rlhf.PROMPTS]
+
+
+def test_what_people_preferred_is_learnt_and_measured_against(tmp_path):
+    sets = tmp_path / "sets"
+    of_people(people(tmp_path), sets)
+    for row in rlhf.rows_of(sets / rlhf.DEMONSTRATIONS):
+        asked, answered = row["contents"]
+        assert answered["role"] == "model"
+        assert answered["parts"][0]["text"].removeprefix("good") == asked["parts"][0]["text"].removeprefix(
+            "question"
+        )
+        assert row["systemInstruction"]["parts"][0]["text"] == "Say it."
+    for row in rlhf.rows_of(sets / rlhf.TEST):
+        assert row["references"] == {
+            "content": row["contents"][0]["parts"][0]["text"].replace("question", "good")
+        }
+    whose = json.loads((sets / rlhf.ABOUT).read_text(encoding="utf-8"))
+    assert "people.jsonl" in whose["preferences"]
+    assert "simulated" not in json.dumps(whose)
+
+
+def test_too_few_pairs_of_people_are_refused(tmp_path):
+    with pytest.raises(PipelineError, match=r"VT769.*of 40 prompts, 40 are kept back: 0 pairs"):
+        of_people(people(tmp_path, prompts=40), tmp_path / "sets")
+
+
+def test_pairs_that_are_none_are_told_with_every_fault(tmp_path):
+    source = tmp_path / "people.jsonl"
+    source.write_text('{"contents": []}\n{"nonsense": 1}\n', encoding="utf-8")
+    with pytest.raises(DatasetError) as caught:
+        of_people(source, tmp_path / "sets")
+    assert len(caught.value.faults) > 1
+
+
+def test_where_nobody_has_ranked_any_there_are_none(tmp_path):
+    assert rlhf.people_ranked(str(tmp_path), str(tmp_path / "given")) is None
+
+
+# The judgement
+
+
 CARD = {
     "accuracy": 0.8,
     "accuracy_interval": [0.7, 0.9],
@@ -143,6 +226,8 @@ HISTORY = {
 def judged(folder: Path, *, measure: float = 0.8, card: Any = CARD, history: Any = HISTORY) -> Any:
     test = [json.dumps(simulated.prompt(f"{TEXT} {number}")) for number in range(40)]
     (folder / "test.jsonl").write_text("\n".join(test) + "\n", encoding="utf-8")
+    whose = {"preferences": simulated.NOTE, "measure": simulated.RULE}
+    (folder / "about.json").write_text(json.dumps(whose), encoding="utf-8")
     (folder / "card").write_text(json.dumps(card), encoding="utf-8")
     (folder / "history").write_text(json.dumps(history), encoding="utf-8")
     return rlhf_report.judge(

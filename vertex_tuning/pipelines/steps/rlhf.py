@@ -24,6 +24,7 @@ from vertex_tuning.config import home
 from vertex_tuning.data.folders import download_folder
 from vertex_tuning.errors import PipelineError
 from vertex_tuning.pipelines import simulated
+from vertex_tuning.pipelines.steps import ranked
 from vertex_tuning.pipelines.steps._step import read_json, step, write, write_json
 from vertex_tuning.pipelines.steps.tuning import Stoppable, begin_training
 
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 DEMONSTRATIONS, QUESTIONS, PROMPTS = "demonstrations.jsonl", "questions.jsonl", "prompts.jsonl"
 HELD_OUT, TEST, PAIRS, HELD_OUT_PAIRS = "held-out.jsonl", "test.jsonl", "pairs.jsonl", "held-out-pairs.jsonl"
+ABOUT = "about.json"
+"""Whose preferences they are, and what the independent measure is."""
 _DATA = "film-reviews"
 _MEASURE = {"measure": "token_f1", "measured_against": simulated.REFERENCE}
 _FEWEST = 20
@@ -80,22 +83,34 @@ class Reinforced(NamedTuple):
 
 @step
 def prepare(
-    sets: str, *, demonstrations: int, questions: int, prompts: int, held_out: int, test: int, seed: int
+    sets: str,
+    *,
+    demonstrations: int,
+    questions: int,
+    prompts: int,
+    held_out: int,
+    test: int,
+    seed: int,
+    preference_data: str = "",
 ) -> Prepared:
-    """Real texts, taken apart so that no set has a text of another; demonstrations by simulated writers.
+    """People's pairs, or real texts for simulated ones, taken apart so that no set has a prompt of another.
 
     Args:
         sets: Folder that gets the sets.
-        demonstrations: Rows to learn by example from.
-        questions: Texts whose answers will be ranked.
+        demonstrations: Rows to learn by example from; of people's pairs, all that were preferred are.
+        questions: Texts whose answers will be ranked, where nobody has ranked any.
         prompts: To be tried in reinforcement.
         held_out: Prompts that are looked at while it goes on.
         test: Prompts that nothing is decided by before the end.
-        seed: Another one takes the texts apart in another way.
+        seed: Another one takes them apart in another way.
+        preference_data: Pairs that people ranked, JSONL as for preference tuning; empty: simulated preferences.
 
     Raises:
+        DatasetError: VT200, with every fault of the pairs.
         PipelineError: VT768 the texts cannot be fetched, VT769 there are not so many.
     """
+    if preference_data:
+        return _own(Path(sets), preference_data, prompts=prompts, held_out=held_out, test=test, seed=seed)
     counts = Prepared(demonstrations, questions, prompts, held_out, test)
     texts = simulated.texts(_fetched(), seed=seed)
     if sum(counts) > len(texts) or min(counts) < _FEWEST:
@@ -108,15 +123,43 @@ def prepare(
         learnt = name == DEMONSTRATIONS
         rows = [simulated.demonstration(text, pick) if learnt else simulated.prompt(text) for text in some]
         write_rows(folder / name, rows)
+    write_json(str(folder / ABOUT), {"preferences": simulated.NOTE, "measure": simulated.RULE})
     log.info("%s", simulated.NOTE)
     return counts
+
+
+def _own(sets: Path, source: str, **counts: int) -> Prepared:
+    found = ranked.take_apart(source, **counts)
+    names = {
+        DEMONSTRATIONS: "demonstrations",
+        PAIRS: "pairs",
+        HELD_OUT_PAIRS: "held_out_pairs",
+        PROMPTS: "prompts",
+        HELD_OUT: "held_out",
+        TEST: "test",
+    }
+    for name, kind in names.items():
+        write_rows(sets / name, found[kind])
+    write_json(str(sets / ABOUT), {"preferences": f"preferences of {source}", "measure": ranked.MEASURE})
+    sizes = {kind: len(rows) for kind, rows in found.items()}
+    return Prepared(sizes["demonstrations"], 0, sizes["prompts"], sizes["held_out"], sizes["test"])
+
+
+def people_ranked(sets: str, preferences: str) -> Preferred | None:
+    """Hand on the pairs that people ranked; None where nobody has."""
+    if not (Path(sets) / PAIRS).exists():
+        return None
+    both = [rows_of(Path(sets) / name) for name in (PAIRS, HELD_OUT_PAIRS)]
+    for name, rows in zip((PAIRS, HELD_OUT_PAIRS), both, strict=True):
+        write_rows(Path(preferences) / name, rows)
+    return Preferred(len(both[0]), len(both[1]))
 
 
 @step
 def prefer(
     sets: str, *, model: str, weights: str, host: str, place: str, preferences: str, seed: int
 ) -> Preferred:
-    """Two answers of the tuned model to each question, ranked by the rule that stands for people.
+    """Pairs that people ranked; or two answers of the tuned model to each question, ranked by the rule that stands for people.
 
     Args:
         sets: What `prepare` wrote.
@@ -130,6 +173,8 @@ def prefer(
     Raises:
         PipelineError: VT769, hardly any answers differ.
     """
+    if (found := people_ranked(sets, preferences)) is not None:
+        return found
     said = _answers(
         Path(sets) / QUESTIONS,
         model=model,
@@ -140,10 +185,10 @@ def prefer(
         seed=seed,
     )
     both = [[answer["text"] for answer in one["answers"]] for one in said]
-    return ranked(rows_of(Path(sets) / QUESTIONS), both, preferences)
+    return by_the_rule(rows_of(Path(sets) / QUESTIONS), both, preferences)
 
 
-def ranked(
+def by_the_rule(
     questions: Sequence[Mapping[str, Any]], answers: Sequence[Sequence[str]], preferences: str
 ) -> Preferred:
     """Pairs, as the rule ranks two answers to each question; a sixth of them held out.

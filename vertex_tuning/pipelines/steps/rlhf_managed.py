@@ -93,7 +93,7 @@ def tune_by_example(
 
 @step
 def prefer(sets: str, *, model: str, preferences: str, max_output_tokens: int, seed: int) -> rlhf.Preferred:
-    """Two answers of the tuned model to each question, ranked by the rule that stands for people.
+    """Pairs that people ranked; or two answers of the tuned model to each question, ranked by the rule that stands for people.
 
     Args:
         sets: What `rlhf.prepare` wrote.
@@ -102,6 +102,8 @@ def prefer(sets: str, *, model: str, preferences: str, max_output_tokens: int, s
         max_output_tokens: Of an answer.
         seed: Of the sampling.
     """
+    if (found := rlhf.people_ranked(sets, preferences)) is not None:
+        return found
     rows = rlhf.rows_of(Path(sets) / rlhf.QUESTIONS)
     with connect() as client:
         asked = client.models.get(model)
@@ -109,7 +111,7 @@ def prefer(sets: str, *, model: str, preferences: str, max_output_tokens: int, s
             _said(asked, rows, max_output_tokens, temperature=1.0, seed=seed * 2 + number)
             for number in range(2)
         ]
-    return rlhf.ranked(rows, list(zip(*both, strict=True)), preferences)
+    return rlhf.by_the_rule(rows, list(zip(*both, strict=True)), preferences)
 
 
 @step

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from vertex_tuning.evaluation import Comparison, Decision, compare
 from vertex_tuning.evaluation.reports import Calibrated, Lines, Report, Series
 from vertex_tuning.metrics.calibration import Bin, Calibration
-from vertex_tuning.pipelines import simulated
 from vertex_tuning.pipelines.steps._step import read_json, step, write, write_json
 
 log = logging.getLogger(__name__)
@@ -88,7 +87,8 @@ def judge(
         "gate": float(decided.open),
     }
     write_json(comparison, {name: one.to_json() for name, one in found.items()} | {"gate": decided.to_json()})
-    report = _report(found, likeliest, decided, about, seen)
+    whose = read_json(str(Path(sets) / "about.json"))
+    report = _report(found, likeliest, decided, about, seen, whose)
     texts = [
         json.loads(line)["contents"][0]["parts"][0]["text"] for line in _lines(Path(sets) / "test.jsonl")
     ]
@@ -140,17 +140,18 @@ def _report(
     decided: Decision,
     about: dict[str, Any],
     seen: dict[str, Any],
+    whose: dict[str, Any],
 ) -> Report:
     kept = seen["kept_step"]
     facts: dict[str, Any] = {
-        "preferences": simulated.NOTE,
-        "the rule, which is the independent measure": simulated.RULE,
+        "preferences": whose["preferences"],
+        "the independent measure": whose["measure"],
         "test prompts": found["measure"].rows,
         "reinforcement": f"{seen['steps']} of {seen['planned']} steps",
         "kept": f"step {kept}" if kept else "the model that it began with",
         "reward hacking": "seen: stopped there" if seen["hacked"] else "not seen",
     }
-    report = Report("Reinforcement from preferences", subtitle=f"With {simulated.NOTE}.", facts=facts)
+    report = Report("Reinforcement from preferences", subtitle=f"With {whose['preferences']}.", facts=facts)
     report.verdict(decided)
     report.section("The reinforced model against the one that learnt by example")
     report.prose(
