@@ -36,8 +36,10 @@ def test_a_killed_server_goes_on_behind_the_last_answer(own_batches: Callable[..
     job = batches.wait(name)
     begun = restarts(batches, name)
     assert job.state.value == "JOB_STATE_SUCCEEDED"
-    assert len(begun) == 3
-    assert 0 == begun[0] < begun[1] < begun[2], "each time it went on where it had been"
+    # On a busy machine all may be answered when it is killed for the second time.
+    assert 2 <= len(begun) <= 3
+    assert begun[0] == 0
+    assert begun == sorted(set(begun)), "each time it went on where it had been"
     assert answered(job) == 1500
     rows = batches.output(job)
     assert sorted(row["n"] for row in rows) == list(range(1500))
