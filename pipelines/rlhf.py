@@ -96,7 +96,7 @@ def build(profile: Profile) -> Any:
                 )
             ).outputs["Output"]
             preferences = settle(
-                steps.simulate_preferences(sets=sets, model=shown, seed=seed, **where)
+                steps.collect_preferences(sets=sets, model=shown, seed=seed, **where)
             ).outputs["preferences"]
             judge = settle(
                 steps.train_reward_model(

@@ -58,10 +58,10 @@ def tune_by_example(
     )
 
 
-def simulate_preferences(
+def collect_preferences(
     sets: Input[Dataset], model: str, weights: str, host: str, seed: int, preferences: Output[Dataset]
 ) -> NamedTuple("Preferred", [("training", int), ("held_out", int)]):
-    """Two answers of the tuned model to each question, ranked by the rule that stands for people."""
+    """Pairs that people ranked; or two answers of the tuned model to each question, ranked by a rule that stands for people."""
     from vertex_tuning.pipelines.steps import rlhf
 
     return rlhf.prefer(
@@ -217,10 +217,10 @@ def tune_by_example_managed(
     )
 
 
-def simulate_preferences_managed(
+def collect_preferences_managed(
     sets: Input[Dataset], model: str, max_output_tokens: int, seed: int, preferences: Output[Dataset]
 ) -> NamedTuple("Preferred", [("training", int), ("held_out", int)]):
-    """Two answers of the tuned model to each question, ranked by the rule that stands for people."""
+    """Pairs that people ranked; or two answers of the tuned model to each question, ranked by a rule that stands for people."""
     from vertex_tuning.pipelines.steps import rlhf_managed
 
     return rlhf_managed.prefer(

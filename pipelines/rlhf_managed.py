@@ -93,7 +93,7 @@ def build(profile: Profile) -> Any:
                 )
             ).outputs["Output"]
             preferences = settle(
-                steps.simulate_preferences_managed(
+                steps.collect_preferences_managed(
                     sets=sets, model=shown, max_output_tokens=max_output_tokens, seed=seed
                 )
             ).outputs["preferences"]
