@@ -1,31 +1,60 @@
 """Settings of a project: arguments, then the environment, then a file.
 
-The file is the nearest `vertex-tuning.toml` upwards of the working folder:
+The file is the nearest `vertex-tuning.toml` upwards of the working folder; `vertex-tuning init` writes it, from what terraform/
+has made where that is there:
 
     target = "vertex"
     project = "my-project"
     location = "us-central1"
-    bucket = "my-bucket"
+    bucket = "my-project-vt-datasets"
+    service_account = "vt-runner@my-project.iam.gserviceaccount.com"
+
+    [labels]
+    team = "search"
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
 import tomllib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from vertex_tuning.errors import ConfigurationError, Fault
 
 FILE = "vertex-tuning.toml"
+SCHEMA_VERSION = 1
+"""Of Terraform's output `sdk_config`."""
+
 _TARGETS = ("local", "vertex")
-_ENVIRONMENT = {
-    "target": ("VERTEX_TUNING_TARGET",),
-    "project": ("VERTEX_TUNING_PROJECT", "GOOGLE_CLOUD_PROJECT"),
-    "location": ("VERTEX_TUNING_LOCATION", "GOOGLE_CLOUD_LOCATION"),
-    "bucket": ("VERTEX_TUNING_BUCKET",),
+_ALSO = {"project": "GOOGLE_CLOUD_PROJECT", "location": "GOOGLE_CLOUD_LOCATION"}
+"""Variables of Google's that say the same as ours."""
+
+SDK_CONFIG = {
+    "project": "project",
+    "project_number": "project_number",
+    "location": "location",
+    "buckets.datasets": "bucket",
+    "buckets.pipelines": "pipelines_bucket",
+    "buckets.artifacts": "artifacts_bucket",
+    "service_accounts.runner": "service_account",
+    "service_accounts.submitter": "submitter",
+    "service_accounts.scheduler": "scheduler",
+    "service_accounts.reward": "reward_account",
+    "registries.images": "images",
+    "registries.pipelines": "templates",
+    "kms_key": "kms_key",
+    "reward_uri": "reward_uri",
+    "endpoint": "endpoint",
+    "network_attachment": "network_attachment",
+    "labels": "labels",
 }
+"""Which setting each part of Terraform's output `sdk_config` becomes."""
 
 
 def home() -> Path:
@@ -38,7 +67,7 @@ def home() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where to work."""
+    """Where to work, and with what. Each has a variable: `VERTEX_TUNING_` and its name in capitals."""
 
     target: str = "local"
     """`local` (the emulator) or `vertex`."""
@@ -48,6 +77,52 @@ class Config:
     """Region, such as `us-central1`."""
     bucket: str | None = None
     """Bucket for data sets, without `gs://`."""
+    project_number: str | None = None
+    """Of the same project; Google's own accounts in it are named by it."""
+    pipelines_bucket: str | None = None
+    """Bucket that pipelines hand their results on through. Left out: `bucket`."""
+    artifacts_bucket: str | None = None
+    """Bucket for checkpoints and reports. Left out: `bucket`."""
+    service_account: str | None = None
+    """Account that pipelines and custom jobs run as."""
+    submitter: str | None = None
+    """Account of whoever submits, people and CI; `doctor` looks at its roles."""
+    scheduler: str | None = None
+    """Account that starts pipelines by the clock."""
+    reward_account: str | None = None
+    """Account that the service for rewards runs as."""
+    images: str | None = None
+    """Registry for images: `us-central1-docker.pkg.dev/my-project/vt-images`."""
+    templates: str | None = None
+    """Registry for compiled pipelines: `https://us-central1-kfp.pkg.dev/my-project/vt-pipelines`."""
+    kms_key: str | None = None
+    """Key that jobs and models are encrypted with: `projects/.../cryptoKeys/vt-data`."""
+    reward_uri: str | None = None
+    """Service on Cloud Run that scores answers."""
+    endpoint: str | None = None
+    """Endpoint that models are deployed to: `projects/.../endpoints/7`."""
+    network_attachment: str | None = None
+    """Network attachment of training machines: `projects/.../networkAttachments/vt-psc`."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of every job."""
+
+    def given(self) -> dict[str, Any]:
+        """What is set, by name."""
+        return {name: value for name in NAMES if (value := getattr(self, name))}
+
+    def to_toml(self) -> str:
+        """As the settings file has it."""
+        given = self.given()
+        labels = given.pop("labels", {})
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
+        if labels:
+            lines += ["", "[labels]"]
+            lines += [f"{json.dumps(name)} = {json.dumps(value)}" for name, value in sorted(labels.items())]
+        return "\n".join([*lines, ""])
+
+
+NAMES = tuple(found.name for found in fields(Config))
+"""Every setting."""
 
 
 def load(**arguments: str | None) -> Config:
@@ -57,32 +132,67 @@ def load(**arguments: str | None) -> Config:
         ConfigurationError: VT101 the file cannot be read, VT102 it has an unknown or misshapen setting, VT103 no such target.
     """
     config, where = Config(), "target"
-    path = _find_file()
+    path = find_file()
     sources = (
         (f"target in {path}", _from_file(path) if path else {}),
-        (_ENVIRONMENT["target"][0], _from_environment()),
+        (_variable("target"), _from_environment()),
         ("target", arguments),
     )
     for place, source in sources:
-        config = replace(config, **{name: value for name, value in source.items() if value})
+        set_here: dict[str, Any] = {name: value for name, value in source.items() if value}
+        config = replace(config, **set_here)
         where = place if source.get("target") else where
+    return _checked(config, where)
+
+
+def read(path: Path) -> Config:
+    """The settings of one file alone: a settings file (`.toml`), or Terraform's output as JSON.
+
+    Raises:
+        ConfigurationError: VT101 to VT103 as for `load`, VT112 to VT114 as for `from_terraform`.
+    """
+    if path.suffix != ".toml":
+        return from_terraform(path)
+    return _checked(Config(**_from_file(path)), f"target in {path}")
+
+
+def _checked(config: Config, where: str) -> Config:
     if config.target not in _TARGETS:
         raise ConfigurationError(
             "VT103", f'there is no target "{config.target}"', where=where, fix='"local" or "vertex"'
         )
-    if config.bucket:
-        config = replace(config, bucket=config.bucket.removeprefix("gs://").rstrip("/"))
-    return config
+    bare: dict[str, Any] = {
+        name: str(value).removeprefix("gs://").rstrip("/")
+        for name in ("bucket", "pipelines_bucket", "artifacts_bucket")
+        if (value := getattr(config, name))
+    }
+    return replace(config, **bare) if bare else config
+
+
+def _variable(name: str) -> str:
+    return f"VERTEX_TUNING_{name.upper()}"
 
 
 def _from_environment() -> dict[str, Any]:
-    return {
-        name: next((os.environ[variable] for variable in variables if os.environ.get(variable)), None)
-        for name, variables in _ENVIRONMENT.items()
+    found: dict[str, Any] = {
+        name: os.environ.get(_variable(name)) or os.environ.get(_ALSO.get(name, "")) for name in NAMES
     }
+    if found["labels"]:
+        found["labels"] = _labels(found["labels"])
+    return found
 
 
-def _find_file() -> Path | None:
+def _labels(text: str) -> dict[str, str]:
+    """`team=search,env=dev`."""
+    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if wrong := [name for name, equals, _ in pairs if not equals or not name]:
+        what = f'"{wrong[0]}" is not a label'
+        raise ConfigurationError("VT102", what, where=_variable("labels"), fix="team=search,env=dev")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def find_file() -> Path | None:
+    """The settings file that counts here: the nearest, upwards of the working folder."""
     try:
         here = Path.cwd()
         return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
@@ -97,12 +207,11 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             "VT101", f"the settings file cannot be read: {error}", where=str(path)
         ) from error
-    known = [field.name for field in fields(Config)]
-    fix = f"settings are: {', '.join(known)}"
+    fix = f"settings are: {', '.join(NAMES)}"
     faults = [
-        Fault("VT102", f'"{name}" is not a setting, or not a string', str(path), fix=fix)
+        Fault("VT102", f'"{name}" is not a setting, or not {_form(name)}', str(path), fix=fix)
         for name, value in found.items()
-        if name not in known or not isinstance(value, str)
+        if name not in NAMES or not _is_form(name, value)
     ]
     if len(faults) == 1:
         raise ConfigurationError("VT102", faults[0].what, where=str(path), fix=fix)
@@ -110,3 +219,121 @@ def _from_file(path: Path) -> dict[str, Any]:
         what = f"{len(faults)} settings cannot be taken"
         raise ConfigurationError("VT102", what, where=str(path), faults=faults)
     return found
+
+
+def _form(name: str) -> str:
+    return "a table of strings" if name == "labels" else "a string"
+
+
+def _is_form(name: str, value: Any) -> bool:
+    if name != "labels":
+        return isinstance(value, str)
+    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+
+
+# What Terraform made
+
+
+def from_terraform(source: Path) -> Config:
+    """The settings of a project that terraform/ has made.
+
+    Args:
+        source: The folder in which Terraform was applied (`terraform output` is run there, which needs Terraform and the state),
+            or a file with what `terraform output -json` printed, whole or of `sdk_config` alone.
+
+    Raises:
+        ConfigurationError: VT112 there is nothing to read, VT113 it is of another version, VT114 something is missing, unknown or
+            misshapen: everything that is.
+    """
+    text = _terraform_output(source) if source.is_dir() else _text_of(source)
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        what = f"that is not JSON: {error}"
+        raise ConfigurationError("VT112", what, where=str(source), fix=_OUTPUT) from error
+    found = _sdk_config(document)
+    if found is None:
+        what = "there is no output `sdk_config`"
+        raise ConfigurationError("VT112", what, where=str(source), fix=_OUTPUT)
+    version = found.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ConfigurationError(
+            "VT113",
+            f"sdk_config is of version {version}, and this package reads {SCHEMA_VERSION}",
+            where=str(source),
+            fix="take terraform/ and the package of one release",
+        )
+    settings = _settings(found, str(source))
+    return _checked(Config(target="vertex", **settings), str(source))
+
+
+_OUTPUT = "terraform output -json sdk_config > sdk_config.json"
+
+
+def _terraform_output(folder: Path) -> str:
+    program = shutil.which("terraform")
+    if program is None:
+        what = "there is no `terraform` to ask what it has made"
+        fix = f"where it is: {_OUTPUT}; then give that file"
+        raise ConfigurationError("VT112", what, where=str(folder), fix=fix)
+    command = [program, f"-chdir={folder}", "output", "-no-color", "-json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        words = " ".join(done.stderr.replace("│", " ").replace("╷", " ").replace("╵", " ").split())
+        what = f"terraform output failed: {words}"
+        raise ConfigurationError(
+            "VT112", what, where=str(folder), fix="terraform init, then terraform apply, in that folder"
+        )
+    return done.stdout
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            "VT112", f"it cannot be read: {error}", where=str(path), fix=_OUTPUT
+        ) from error
+
+
+def _sdk_config(document: Any) -> dict[str, Any] | None:
+    """Of `terraform output -json`, of that of one output, or of a value alone."""
+    if not isinstance(document, dict):
+        return None
+    if "schema_version" in document:
+        return document
+    inner = document.get("sdk_config")
+    value = inner.get("value") if isinstance(inner, dict) else None
+    return value if isinstance(value, dict) else None
+
+
+def _settings(found: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """By name, without what is null."""
+    flat = dict(_flat(found))
+    faults = [
+        Fault("VT114", f'"{path}" is not a part of it that this package knows', where)
+        for path in flat
+        if path not in SDK_CONFIG
+    ]
+    for path, name in SDK_CONFIG.items():
+        if path not in flat:
+            faults.append(Fault("VT114", f'"{path}" is missing', where, fix="null where there is none"))
+        elif flat[path] is not None and not _is_form(name, flat[path]):
+            faults.append(Fault("VT114", f'"{path}" is not {_form(name)}', where))
+    if faults:
+        what = f"sdk_config cannot be taken: {faults[0].what}"
+        if len(faults) == 1:
+            raise ConfigurationError("VT114", what, where=where, fix=faults[0].fix)
+        what = f"sdk_config has {len(faults)} faults"
+        raise ConfigurationError("VT114", what, where=where, faults=faults)
+    return {name: flat[path] for path, name in SDK_CONFIG.items() if flat[path]}
+
+
+def _flat(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """`buckets.datasets` and its value; labels are a value."""
+    groups = {path.partition(".")[0] for path in SDK_CONFIG if "." in path}
+    for name, value in found.items():
+        if name in groups and isinstance(value, dict):
+            yield from ((f"{name}.{inner}", one) for inner, one in value.items())
+        elif name != "schema_version":
+            yield name, value

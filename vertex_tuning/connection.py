@@ -17,6 +17,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,8 @@ class Connection:
     def __init__(self, config: Config, *, address: str | None = None, token: str | None = None) -> None:
         self.address = address
         """`http://127.0.0.1:PORT` of an emulator; None for Vertex AI."""
+        self.config = config
+        """The settings it was opened with."""
         self.project = config.project or ""
         self.location = config.location or DEFAULT_LOCATION
         self.bucket = config.bucket or ""
@@ -198,6 +201,43 @@ class Connection:
             raise from_http_response(response)
         return response
 
+    def ask(
+        self,
+        host: str,
+        path: str,
+        *,
+        method: str = "GET",
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """One call to a service of Google Cloud that none of these clients knows: Service Usage, KMS, IAM...
+
+        Args:
+            host: `serviceusage.googleapis.com`; the emulator answers for it at its own address.
+            path: With its version: `v1/projects/my-project/services`.
+            method: HTTP verb.
+            query: Of the URL; lists are repeated.
+            body: As JSON.
+
+        Returns:
+            The answer's JSON.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: It is an error; see `retries.translated`.
+        """
+        from google.api_core.exceptions import from_http_response
+
+        response = self._session.request(
+            method,
+            f"{self.address or f'https://{host}'}/{path}",
+            params=query,
+            json=body,
+            timeout=_TIMEOUT / 1000,
+        )
+        if response.status_code >= 400:
+            raise from_http_response(response)
+        return dict(response.json() if response.content else {})
+
     def told(self, location: str) -> dict[str, Any]:
         """What a child process needs to know to `initialise` itself for the same place."""
         return {
@@ -315,11 +355,11 @@ def _local(config: Config, stand_in: str | None) -> Connection:
         emulator = _Emulator(config, stand_in)
         record = emulator.record
     # A server's own project, unless another was asked for: any project exists there.
-    config = Config(
+    config = replace(
+        config,
         target="local",
         project=config.project or record["project"],
         location=config.location or record["location"],
-        bucket=config.bucket,
     )
     connection = Connection(config, address=record["address"], token=record.get("token"))
     connection._emulator = emulator

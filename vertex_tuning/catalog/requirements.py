@@ -1,0 +1,112 @@
+"""What a project needs before anybody can tune in it: `project.toml`, read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from vertex_tuning.catalog.sourced import read
+
+PROJECT = "project"
+"""A grant's `on` that is no setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An API that has to be on."""
+
+    name: str
+    """`aiplatform.googleapis.com`."""
+    why: str
+    when: str = ""
+    """The setting that asks for it; empty: always."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An account by which one of Google's services works in a project."""
+
+    name: str
+    """`tuning`, as grants name it."""
+    title: str
+    email: str
+    """With `{number}` for the project's."""
+    needs: str
+    """The service it belongs to."""
+    role: str = ""
+    """What Google gives it on the project when it is made; empty: nothing that shows."""
+    late: str = ""
+    """What makes it; empty: it is there as soon as its service is on."""
+
+    def member(self, number: str) -> str:
+        """`serviceAccount:...`, in a project of this number."""
+        return f"serviceAccount:{self.email.format(number=number)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Somebody needs a role on something."""
+
+    to: str
+    """A setting that names an account, or an agent's name."""
+    role: str
+    on: str
+    """`project`, or the setting that names the resource."""
+    why: str
+    input: str = ""
+    """Of terraform/, that gives it; empty: it always does."""
+    when: str = ""
+    """A setting without which nobody needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much of something has to be allowed, in the region of the work."""
+
+    metric: str
+    least: int
+    why: str
+
+
+def services(configured: Mapping[str, object]) -> list[Service]:
+    """The services that a project of these settings needs.
+
+    Args:
+        configured: Name of a setting to its value; what is not set is None or empty.
+    """
+    found = (Service(**row) for row in read("project.toml")["services"])
+    return [service for service in found if not service.when or configured.get(service.when)]
+
+
+@cache
+def agents() -> dict[str, Agent]:
+    """Every agent, by name."""
+    return {name: Agent(name, **row) for name, row in read("project.toml")["agents"].items()}
+
+
+def grants(configured: Mapping[str, object]) -> list[Grant]:
+    """The roles that a project of these settings needs: those whose holder and whose resource are both configured."""
+    return [grant for grant in _grants() if _applies(grant, configured)]
+
+
+def _grants() -> Iterator[Grant]:
+    return (Grant(**row) for row in read("project.toml")["grants"])
+
+
+def _applies(grant: Grant, configured: Mapping[str, object]) -> bool:
+    needed = [name for name in (grant.to, grant.on, grant.when) if name and name != PROJECT]
+    return all(name in agents() or configured.get(name) for name in needed)
+
+
+def satisfies(held: str, wanted: str) -> bool:
+    """Whether a role contains what another gives, as far as this catalog knows."""
+    contained = read("project.toml")["wider"].get(held, ())
+    if held == wanted or "*" in contained:
+        return True
+    return any(satisfies(inner, wanted) for inner in contained)
+
+
+def quotas() -> list[Quota]:
+    """What is looked at, whatever is configured."""
+    return [Quota(**row) for row in read("project.toml")["quotas"]]
