@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from vertex_tuning.catalog.sourced import read
 
@@ -21,6 +22,8 @@ class Service:
     why: str
     when: str = ""
     """The setting that asks for it; empty: always."""
+    for_looking: bool = False
+    """Nothing works by it; `doctor` looks by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +72,25 @@ class Quota:
     why: str
 
 
+@cache
+def _table() -> dict[str, Any]:
+    return read("project.toml")
+
+
 def services(configured: Mapping[str, object]) -> list[Service]:
     """The services that a project of these settings needs.
 
     Args:
         configured: Name of a setting to its value; what is not set is None or empty.
     """
-    found = (Service(**row) for row in read("project.toml")["services"])
+    found = (Service(**row) for row in _table()["services"])
     return [service for service in found if not service.when or configured.get(service.when)]
 
 
 @cache
 def agents() -> dict[str, Agent]:
     """Every agent, by name."""
-    return {name: Agent(name, **row) for name, row in read("project.toml")["agents"].items()}
+    return {name: Agent(name, **row) for name, row in _table()["agents"].items()}
 
 
 def grants(configured: Mapping[str, object]) -> list[Grant]:
@@ -91,7 +99,7 @@ def grants(configured: Mapping[str, object]) -> list[Grant]:
 
 
 def _grants() -> Iterator[Grant]:
-    return (Grant(**row) for row in read("project.toml")["grants"])
+    return (Grant(**row) for row in _table()["grants"])
 
 
 def _applies(grant: Grant, configured: Mapping[str, object]) -> bool:
@@ -101,7 +109,7 @@ def _applies(grant: Grant, configured: Mapping[str, object]) -> bool:
 
 def satisfies(held: str, wanted: str) -> bool:
     """Whether a role contains what another gives, as far as this catalog knows."""
-    contained = read("project.toml")["wider"].get(held, ())
+    contained = _table()["wider"].get(held, ())
     if held == wanted or "*" in contained:
         return True
     return any(satisfies(inner, wanted) for inner in contained)
@@ -109,4 +117,19 @@ def satisfies(held: str, wanted: str) -> bool:
 
 def quotas() -> list[Quota]:
     """What is looked at, whatever is configured."""
-    return [Quota(**row) for row in read("project.toml")["quotas"]]
+    return [Quota(**row) for row in _table()["quotas"]]
+
+
+def permissions(setting: str) -> list[str]:
+    """What whoever runs jobs must be allowed to do on `project`, or on what a setting names."""
+    return list(_table()["caller"].get(setting, ()))
+
+
+def looking(service: str) -> str:
+    """The role by which one may look at what a service has; of `policies`: at who has which role."""
+    return str(_table()["looking"][service])
+
+
+def holds(place: str, location: str) -> bool:
+    """Whether a bucket in a place lies where jobs of a location may read it: in that region, or in one that holds it."""
+    return place == location or location.startswith(tuple(_table()["holding"].get(place, ("\0",))))
