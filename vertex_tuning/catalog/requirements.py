@@ -19,6 +19,8 @@ class Service:
 
     name: str
     """`aiplatform.googleapis.com`."""
+    title: str
+    """As people call it."""
     why: str
     when: str = ""
     """The setting that asks for it; empty: always."""
@@ -68,7 +70,13 @@ class Quota:
     """How much of something has to be allowed, in the region of the work."""
 
     metric: str
+    title: str
+    regional: bool
+    """Counted by region; else over all of them."""
     least: int
+    """0: it depends on what is asked for."""
+    emulated: int
+    """What an emulator tells that was told nothing else."""
     why: str
 
 
@@ -77,13 +85,19 @@ def _table() -> dict[str, Any]:
     return read("project.toml")
 
 
+@cache
+def every_service() -> dict[str, Service]:
+    """Every service that some project needs, by name."""
+    return {row["name"]: Service(**row) for row in _table()["services"]}
+
+
 def services(configured: Mapping[str, object]) -> list[Service]:
     """The services that a project of these settings needs.
 
     Args:
         configured: Name of a setting to its value; what is not set is None or empty.
     """
-    found = (Service(**row) for row in _table()["services"])
+    found = every_service().values()
     return [service for service in found if not service.when or configured.get(service.when)]
 
 
@@ -115,12 +129,37 @@ def satisfies(held: str, wanted: str) -> bool:
     return any(satisfies(inner, wanted) for inner in contained)
 
 
+@cache
+def permissions(role: str) -> frozenset[str]:
+    """What a role allows, as far as this catalog knows; `*` in them stands for any word."""
+    table = _table()["permissions"]
+    return frozenset(one for held, allowed in table.items() if satisfies(role, held) for one in allowed)
+
+
 def quotas() -> list[Quota]:
     """What is looked at, whatever is configured."""
     return [Quota(**row) for row in _table()["quotas"]]
 
 
-def permissions(setting: str) -> list[str]:
+@cache
+def chip_quotas() -> dict[str, Quota]:
+    """How many chips custom jobs may use at once, by the chip's name in `hosts.toml`, where the quota's name is known."""
+    told = _table()["chips"]
+    return {
+        name: Quota(
+            metric=f"aiplatform.googleapis.com/{chip['quota']}",
+            title=f"Custom model training {chip['title']}",
+            regional=True,
+            least=0,
+            emulated=told["emulated"],
+            why=told["why"],
+        )
+        for name, chip in read("hosts.toml")["chips"].items()
+        if "quota" in chip
+    }
+
+
+def needed(setting: str) -> list[str]:
     """What whoever runs jobs must be allowed to do on `project`, or on what a setting names."""
     return list(_table()["caller"].get(setting, ()))
 

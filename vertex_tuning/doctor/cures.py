@@ -76,7 +76,16 @@ def make_key(project: str, location: str) -> Cure:
     return Cure(
         (
             gcloud("kms", "keyrings", "create", ring, *where),
-            gcloud("kms", "keys", "create", "vt-data", f"--keyring={ring}", *where, "--purpose=encryption", *ROTATION),
+            gcloud(
+                "kms",
+                "keys",
+                "create",
+                "vt-data",
+                f"--keyring={ring}",
+                *where,
+                "--purpose=encryption",
+                *ROTATION,
+            ),
         ),
         "cmek = {}",
         f'then kms_key = "{name}" in vertex-tuning.toml, and doctor again',
@@ -85,4 +94,6 @@ def make_key(project: str, location: str) -> Cure:
 
 def make_agent(agent: Agent, project: str) -> str:
     """Have Google make an agent that needs no job for it."""
-    return gcloud("beta", "services", "identity", "create", f"--service={agent.needs}", f"--project={project}")
+    return gcloud(
+        "beta", "services", "identity", "create", f"--service={agent.needs}", f"--project={project}"
+    )

@@ -32,17 +32,21 @@ def diagnose(connection: Connection, *, progress: Callable[[int, int], None] | N
     """
     began = time.monotonic()
     project = Project(connection)
-    told = progress or (lambda done, total: None)
-    told(0, len(CHECKS))
+
+    def told(done: int) -> None:
+        if progress:
+            progress(done, len(CHECKS))
+
+    told(0)
     # Alone, and first: it gets the token that all others use, and where nobody answers it is said once.
     first = project.get(project.itself)
     if first.trouble in ("unknown", "silent"):
         findings = [replace(_nobody(project, first), check=CHECKS[0].name)]
     else:
-        found = _at_once([_bound(check, project) for check in CHECKS], lambda done: told(done, len(CHECKS)))
+        found = _at_once([_bound(check, project) for check in CHECKS], told)
         late = [replace(finding, check="APIs") for finding in access.refused(project)]
         findings = [finding for some in found for finding in some] + late
-    told(len(CHECKS), len(CHECKS))
+    told(len(CHECKS))
     return Diagnosis(project.id, project.location, tuple(findings), time.monotonic() - began)
 
 
@@ -51,7 +55,9 @@ def _nobody(project: Project, seen: Seen) -> Finding:
         line = gcloud("auth", "application-default", "login")
         return fault("VT120", "your credentials", f"are not taken: {seen.words}", Cure((line,)))
     cure = Cure(words="see to the network, and to proxies in the environment; then doctor again")
-    return fault("VT126", project.itself.service, f"does not answer; nothing was looked at: {seen.words}", cure)
+    return fault(
+        "VT126", project.itself.service, f"does not answer; nothing was looked at: {seen.words}", cure
+    )
 
 
 def _bound(check: Check, project: Project) -> Callable[[], list[Finding]]:

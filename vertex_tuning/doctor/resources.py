@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_REGISTRY = re.compile(r"(?:https://)?(?P<location>[a-z0-9-]+?)-(?P<kind>docker|kfp)\.pkg\.dev/(?P<project>[^/]+)/(?P<id>[^/]+)")
+_REGISTRY = re.compile(
+    r"(?:https://)?(?P<location>[a-z0-9-]+?)-(?P<kind>docker|kfp)\.pkg\.dev/(?P<project>[^/]+)/(?P<id>[^/]+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,18 @@ class Resource:
 def project(name: str) -> Resource:
     """The project itself."""
     service = "cloudresourcemanager.googleapis.com"
-    return Resource("project", service, f"v3/projects/{name}", f"project {name}", ("projects",), (name,), name, name)
+    return Resource(
+        "project", service, f"v3/projects/{name}", f"project {name}", ("projects",), (name,), name, name
+    )
 
 
 def bucket(name: str) -> Resource:
     """A bucket, by its bare name; a folder in it counts as the bucket."""
     name = name.partition("/")[0]
     uri = f"gs://{name}"
-    return Resource("bucket", "storage.googleapis.com", f"storage/v1/b/{name}", uri, ("storage", "buckets"), (uri,), name)
+    return Resource(
+        "bucket", "storage.googleapis.com", f"storage/v1/b/{name}", uri, ("storage", "buckets"), (uri,), name
+    )
 
 
 def account(email: str, project: str) -> Resource:
@@ -54,7 +60,16 @@ def account(email: str, project: str) -> Resource:
     home = home if "." not in home and home else project
     path = f"v1/projects/{home}/serviceAccounts/{email}"
     named = (email, f"--project={home}")
-    return Resource("account", "iam.googleapis.com", path, email, ("iam", "service-accounts"), named, email.partition("@")[0], home)
+    return Resource(
+        "account",
+        "iam.googleapis.com",
+        path,
+        email,
+        ("iam", "service-accounts"),
+        named,
+        email.partition("@")[0],
+        home,
+    )
 
 
 def key(name: str) -> Resource | None:
@@ -64,7 +79,17 @@ def key(name: str) -> Resource | None:
         return None
     home, location, ring, short = match.groups()
     named = (short, f"--keyring={ring}", f"--location={location}", f"--project={home}")
-    return Resource("key", "cloudkms.googleapis.com", f"v1/{name}", f"key {short}", ("kms", "keys"), named, short, home, location)
+    return Resource(
+        "key",
+        "cloudkms.googleapis.com",
+        f"v1/{name}",
+        f"key {short}",
+        ("kms", "keys"),
+        named,
+        short,
+        home,
+        location,
+    )
 
 
 def registry(address: str) -> Resource | None:
@@ -76,14 +101,36 @@ def registry(address: str) -> Resource | None:
     path = f"v1/projects/{home}/locations/{location}/repositories/{short}"
     named = (short, f"--location={location}", f"--project={home}")
     words = ("artifacts", "repositories")
-    return Resource("registry", "artifactregistry.googleapis.com", path, f"registry {short}", words, named, short, home, location)
+    return Resource(
+        "registry",
+        "artifactregistry.googleapis.com",
+        path,
+        f"registry {short}",
+        words,
+        named,
+        short,
+        home,
+        location,
+    )
 
 
 def run(name: str) -> Resource:
     """A service of Cloud Run by its full name."""
-    home, location, short = re.fullmatch(r"projects/([^/]+)/locations/([^/]+)/services/([^/]+)", name).groups()  # type: ignore[union-attr]
+    home, location, short = re.fullmatch(
+        r"projects/([^/]+)/locations/([^/]+)/services/([^/]+)", name
+    ).groups()  # type: ignore[union-attr]
     named = (short, f"--region={location}", f"--project={home}")
-    return Resource("run", "run.googleapis.com", f"v2/{name}", f"service {short}", ("run", "services"), named, short, home, location)
+    return Resource(
+        "run",
+        "run.googleapis.com",
+        f"v2/{name}",
+        f"service {short}",
+        ("run", "services"),
+        named,
+        short,
+        home,
+        location,
+    )
 
 
 def registry_format(address: str) -> str:

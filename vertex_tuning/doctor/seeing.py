@@ -260,8 +260,17 @@ class Project:
             return Finding(Status.UNSEEN, where, f"not seen: {seen.words}", "VT126")
         role = requirements.looking("policies" if policies else seen.service)
         who = self.caller() or "user:YOU"
-        line = gcloud("projects", "add-iam-policy-binding", self.id, f"--member={who}", f"--role={role}", "--condition=None")
-        return Finding(Status.UNSEEN, where, f"not seen: you may not look ({role} may)", "VT127", cure=Cure((line,)))
+        line = gcloud(
+            "projects",
+            "add-iam-policy-binding",
+            self.id,
+            f"--member={who}",
+            f"--role={role}",
+            "--condition=None",
+        )
+        return Finding(
+            Status.UNSEEN, where, f"not seen: you may not look ({role} may)", "VT127", cure=Cure((line,))
+        )
 
 
 def _held(row: Mapping[str, Any]) -> Held:

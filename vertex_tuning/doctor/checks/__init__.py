@@ -30,7 +30,12 @@ CHECKS = (
         access.credentials,
         ("VT120", "VT121"),
     ),
-    Check("Project", "It is there, active, and has the number of the settings.", access.itself, ("VT123", "VT124")),
+    Check(
+        "Project",
+        "It is there, active, and has the number of the settings.",
+        access.itself,
+        ("VT123", "VT124"),
+    ),
     Check("Location", "Models of the catalog are tuned there.", access.location, ("VT125",)),
     Check("APIs", "Those that the settings need are on.", access.services, ("VT122",)),
     Check(
@@ -40,8 +45,15 @@ CHECKS = (
         buckets.buckets,
         ("VT130", "VT131", "VT132", "VT133", "VT134", "VT135", "VT136"),
     ),
-    Check("Accounts", "Those of the settings are there, and enabled.", identities.accounts, ("VT140", "VT141")),
-    Check("You", "Whether whoever asks may run jobs, and start them as the runner.", identities.caller, ("VT136",)),
+    Check(
+        "Accounts", "Those of the settings are there, and enabled.", identities.accounts, ("VT140", "VT141")
+    ),
+    Check(
+        "You",
+        "Whether whoever asks may run jobs, and start them as the runner.",
+        identities.caller,
+        ("VT136",),
+    ),
     Check(
         "Roles",
         "What submits, runs and starts by the clock has its roles, on the thing itself or on the project.",

@@ -36,7 +36,10 @@ def itself(project: Project) -> Iterator[Finding]:
     seen = project.get(project.itself)
     where = project.itself.label
     if seen.trouble in ("missing", "hidden"):
-        cure = Cure((gcloud("projects", "list"),), words='the right project = "..." in vertex-tuning.toml, or --project')
+        cure = Cure(
+            (gcloud("projects", "list"),),
+            words='the right project = "..." in vertex-tuning.toml, or --project',
+        )
         yield fault("VT123", where, "there is no such project, or you may not see it", cure)
         return
     if seen.trouble:
@@ -44,7 +47,9 @@ def itself(project: Project) -> Iterator[Finding]:
         return
     state = str(seen.value.get("state", "ACTIVE"))
     if state != "ACTIVE":
-        yield fault("VT123", where, f"its state is {state}", Cure((gcloud("projects", "undelete", project.id),)))
+        yield fault(
+            "VT123", where, f"its state is {state}", Cure((gcloud("projects", "undelete", project.id),))
+        )
         return
     said = str(project.configured.get("project_number", ""))
     if said and said != project.number:

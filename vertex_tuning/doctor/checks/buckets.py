@@ -88,7 +88,7 @@ def _members(project: Project, bucket: Resource) -> Iterator[Finding]:
 
 
 def _caller(project: Project, setting: str, bucket: Resource) -> Iterator[Finding]:
-    wanted = requirements.permissions(setting)
+    wanted = requirements.needed(setting)
     seen = project.allowed(bucket, wanted)
     if seen.trouble:
         yield project.unseen(f"what you may do in {bucket.label}", seen)
@@ -104,7 +104,9 @@ def not_yours(project: Project, setting: str, resource: Resource, lacking: list[
     who = project.caller() or "user:YOU"
     if submitter:
         words = "work as the account that submits, which may"
-        line = cures.gcloud("auth", "application-default", "login", f"--impersonate-service-account={submitter}")
+        line = cures.gcloud(
+            "auth", "application-default", "login", f"--impersonate-service-account={submitter}"
+        )
         return warning("VT136", resource.label, _may_not(lacking), Cure((line,), words=words))
     as_submitter = requirements.grants({**project.configured, "submitter": who})
     roles = [grant.role for grant in as_submitter if (grant.to, grant.on) == ("submitter", setting)]

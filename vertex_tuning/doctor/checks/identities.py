@@ -53,7 +53,7 @@ def caller(project: Project) -> Iterator[Finding]:
         resource = project.resource(setting)
         if resource is None or (setting != PROJECT and project.get(resource).trouble):
             continue
-        wanted = requirements.permissions(setting)
+        wanted = requirements.needed(setting)
         seen = project.allowed(resource, wanted)
         if seen.trouble:
             yield project.unseen(f"what you may do with {resource.label}", seen)
@@ -79,7 +79,9 @@ def roles(project: Project) -> Iterator[Finding]:
 def agents(project: Project) -> Iterator[Finding]:
     """Google's own accounts in the project: that they are there, and have access to what they work with."""
     grants = requirements.grants(project.configured)
-    named = [agent for agent in requirements.agents().values() if any(grant.to == agent.name for grant in grants)]
+    named = [
+        agent for agent in requirements.agents().values() if any(grant.to == agent.name for grant in grants)
+    ]
     if not named:
         yield unset("a bucket, an account, a key or a reward that Google's agents work with")
     for agent in named:
@@ -105,7 +107,9 @@ def _agent(project: Project, agent: Agent, wanted: list[Grant]) -> Iterator[Find
             return
         lines = [] if agent.late else [cures.make_agent(agent, project.id)]
         lines.append(cures.grant(project.itself, member, agent.role))
-        yield fault("VT146", email, f"lacks {agent.role} on the project, which Google gives it", Cure(tuple(lines)))
+        yield fault(
+            "VT146", email, f"lacks {agent.role} on the project, which Google gives it", Cure(tuple(lines))
+        )
     yield from _held(project, email, member, wanted, agent)
 
 

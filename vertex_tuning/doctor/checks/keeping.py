@@ -30,7 +30,7 @@ def key(project: Project) -> Iterator[Finding]:
         return
     seen = project.get(found)
     if seen.missing:
-        yield fault("VT150", name, "there is no such key", _make(found, name))
+        yield fault("VT150", name, "there is no such key", _make(found))
     elif seen.trouble:
         yield project.unseen(name, seen)
     else:
@@ -38,7 +38,7 @@ def key(project: Project) -> Iterator[Finding]:
         yield from ill or [ok(name, "is enabled, and renewed")]
 
 
-def _make(found: Resource, name: str) -> Cure:
+def _make(found: Resource) -> Cure:
     line = cures.on(found, "create", "--purpose=encryption", *cures.ROTATION)
     return Cure((line,), "cmek = {}", "a key that was destroyed cannot be had back; make it, or name another")
 

@@ -13,27 +13,39 @@ from vertex_tuning.doctor.seeing import Project, Seen
 
 _SERVICE = "cloudquotas.googleapis.com"
 _PAGE = 500
-_UNLIMITED = -1
+_UNLIMITED, _MOST = -1, 2**63
 
 
 def quotas(project: Project) -> Iterator[Finding]:
     """Each quota that work needs, in the location."""
     wanted = {quota.metric: quota for quota in requirements.quotas()}
-    found, seen = _listed(project, set(wanted))
+    chips = requirements.chip_quotas()
+    found, seen = _listed(project, {*wanted, *(quota.metric for quota in chips.values())})
     if seen.trouble:
         yield project.unseen("quotas", seen)
         return
+    amounts = {metric: _amount(rows, project.location) for metric, rows in found.items()}
     for metric, quota in wanted.items():
-        rows = found.get(metric, [])
-        value = max((_value(row, project.location) for row in rows), default=None)
+        value = amounts.get(metric)
         name = metric.partition("/")[2]
         if value is None:
             yield ok(name, "no limit is known")
         elif value < quota.least:
             what = f"{value} in {project.location}, and work needs {quota.least}"
-            yield fault("VT170", name, what, _more(project, rows[0], quota.least), why=quota.why)
+            yield fault("VT170", name, what, _more(project, found[metric][0], quota.least), why=quota.why)
         else:
-            yield ok(name, f"{value if value != _most() else 'without limit'} in {project.location}")
+            yield ok(name, f"{_said(value)} in {project.location}")
+    if chips:
+        has = [f"{_said(amount)} {name}" for name, quota in chips.items() if (amount := amounts.get(quota.metric))]
+        yield ok("chips of custom jobs", ", ".join(has) or f"none in {project.location}; what trains on them would be refused")
+
+
+def _amount(rows: list[Mapping[str, Any]], location: str) -> int:
+    return max(_value(row, location) for row in rows)
+
+
+def _said(amount: int) -> str:
+    return "any number" if amount == _MOST else str(amount)
 
 
 def _listed(project: Project, metrics: set[str]) -> tuple[dict[str, list[Mapping[str, Any]]], Seen]:
@@ -57,17 +69,13 @@ def _value(row: Mapping[str, Any], location: str) -> int:
     here, everywhere = [], []
     for info in row.get("dimensionsInfos", ()):
         amount = int((info.get("details") or {}).get("value", 0))
-        amount = _most() if amount == _UNLIMITED else amount
+        amount = _MOST if amount == _UNLIMITED else amount
         region = (info.get("dimensions") or {}).get("region")
         if region == location or (region is None and location in info.get("applicableLocations", ())):
             here.append(amount)
         elif region is None:
             everywhere.append(amount)
     return max(here or everywhere, default=0)
-
-
-def _most() -> int:
-    return 2**63
 
 
 def _more(project: Project, row: Mapping[str, Any], least: int) -> Cure:

@@ -32,7 +32,11 @@ def reward(project: Project) -> Iterator[Finding]:
         yield project.unseen(uri, seen)
         return
     service = resources.run(str(seen.value["name"]))
-    found = [*_open(project, service, seen.value), *_ready(service, seen.value), *_patience(service, seen.value)]
+    found = [
+        *_open(project, service, seen.value),
+        *_ready(service, seen.value),
+        *_patience(service, seen.value),
+    ]
     yield from found
     if not any(finding.rule for finding in found):
         yield ok(service.label, "is ready, and not public")
