@@ -22,7 +22,8 @@ from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
 
 if TYPE_CHECKING:
-    from vertex_tuning import cost, doctor, evaluation, rewards
+    from vertex_tuning import cost, evaluation, rewards
+    from vertex_tuning.doctor import Diagnosis
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -76,7 +77,7 @@ class AsyncTuningClient:
         """`TuningClient.close`, awaited."""
         await asyncio.to_thread(self._client.close)
 
-    async def doctor(self, *, progress: Callable[[int, int], None] | None = None) -> doctor.Diagnosis:
+    async def doctor(self, *, progress: Callable[[int, int], None] | None = None) -> Diagnosis:
         """`TuningClient.doctor`, awaited; progress is told from another thread."""
         return await asyncio.to_thread(lambda: self._client.doctor(progress=progress))
 

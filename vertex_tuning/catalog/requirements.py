@@ -43,6 +43,8 @@ class Agent:
     """What Google gives it on the project when it is made; empty: nothing that shows."""
     late: str = ""
     """What makes it; empty: it is there as soon as its service is on."""
+    input: str = ""
+    """Its name in `tuning_agents` of terraform/, where it is late."""
 
     def member(self, number: str) -> str:
         """`serviceAccount:...`, in a project of this number."""

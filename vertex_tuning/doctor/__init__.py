@@ -11,5 +11,6 @@ Nothing is changed. What may not be looked at is "not seen", which is no fault o
 from vertex_tuning.doctor.checks import CHECKS, Check
 from vertex_tuning.doctor.examining import diagnose
 from vertex_tuning.doctor.findings import Cure, Diagnosis, Finding, Status
+from vertex_tuning.doctor.late import missing_agents
 
-__all__ = ["CHECKS", "Check", "Cure", "Diagnosis", "Finding", "Status", "diagnose"]
+__all__ = ["CHECKS", "Check", "Cure", "Diagnosis", "Finding", "Status", "diagnose", "missing_agents"]

@@ -8,15 +8,8 @@ from vertex_tuning.catalog.requirements import Agent
 from vertex_tuning.doctor.findings import Cure
 from vertex_tuning.doctor.resources import Resource
 
-APPLY = "terraform apply puts it back, where terraform/ made the project"
 ROTATION = ("--rotation-period=90d", "--next-rotation-time=+p90d")
 AGENTS = "vertex-tuning init --make-agents"
-_INPUTS = {
-    "cmek": "cmek = {}",
-    "reward": "reward_service",
-    "schedules": "schedules",
-    "tuning_agents": "tuning_agents = { exist = true }",
-}
 
 
 def gcloud(*words: str) -> str:
@@ -45,14 +38,9 @@ def _binding(resource: Resource, verb: str, member: str, role: str) -> str:
     return on(resource, verb, f"--member={member}", f"--role={role}", *bare)
 
 
-def granted(lines: list[str], given_by: str) -> Cure:
-    """Roles given by commands, or by the input of terraform/ that gives them."""
-    return Cure(tuple(lines), _INPUTS.get(given_by, ""), "" if given_by in _INPUTS else APPLY)
-
-
 def enable(service: str, project: str) -> Cure:
     """Turn a service on."""
-    return Cure((gcloud("services", "enable", service, f"--project={project}"),), words=APPLY)
+    return Cure((gcloud("services", "enable", service, f"--project={project}"),), apply=True)
 
 
 def setting(name: str, value: str) -> Cure:
@@ -65,7 +53,7 @@ def make_bucket(bucket: Resource, project: str, location: str, key: str) -> Cure
     encrypted = (f"--default-encryption-key={key}",) if key else ()
     safe = ("--uniform-bucket-level-access", "--public-access-prevention")
     where = (f"--project={project}", f"--location={location}")
-    return Cure((on(bucket, "create", *where, *safe, *encrypted),), words=APPLY)
+    return Cure((on(bucket, "create", *where, *safe, *encrypted),), apply=True)
 
 
 def make_key(project: str, location: str) -> Cure:

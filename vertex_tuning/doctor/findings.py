@@ -33,15 +33,15 @@ class Cure:
     """An input of terraform/, as `terraform.tfvars` has it, to be applied."""
     words: str = ""
     """What no command says."""
+    apply: bool = False
+    """Whether `terraform apply` mends it as it is, where terraform/ made the project."""
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        if self.words:
-            yield f"Fix: {self.words}"
-        for number, command in enumerate(self.commands):
-            yield f"{'Fix' if not self.words and not number else ' or' if not number else '   '}: {command}"
-        if self.terraform:
-            yield f"Terraform: {self.terraform}"
+        said = [*self.commands, *([self.words] if self.words else [])]
+        yield from (f"{'Fix:' if number == 0 else '    '} {line}" for number, line in enumerate(said))
+        if self.terraform or self.apply:
+            yield f"Terraform: {self.terraform or 'apply it again'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _encryption(bucket: Resource, seen: Seen, key: str) -> Iterator[Finding]:
         return
     what = f"is encrypted with {used or 'a key of Google'}, and the settings name {key}"
     line = cures.on(bucket, "update", f"--default-encryption-key={key}")
-    cure = Cure((line,), f'cmek = {{ create = false, key_id = "{key}" }}')
+    cure = Cure((line,), f'cmek = {{ key_id = "{key}" }}')
     yield fault("VT132", bucket.label, what, cure)
 
 
@@ -71,10 +71,10 @@ def _openness(bucket: Resource, seen: Seen) -> Iterator[Finding]:
     found = seen.value.get("iamConfiguration") or {}
     uniform = (found.get("uniformBucketLevelAccess") or {}).get("enabled", False)
     if not uniform:
-        cure = Cure((cures.on(bucket, "update", "--uniform-bucket-level-access"),), words=cures.APPLY)
+        cure = Cure((cures.on(bucket, "update", "--uniform-bucket-level-access"),), apply=True)
         yield warning("VT133", bucket.label, "each object may have access rules of its own", cure)
     if found.get("publicAccessPrevention") != "enforced":
-        cure = Cure((cures.on(bucket, "update", "--public-access-prevention"),), words=cures.APPLY)
+        cure = Cure((cures.on(bucket, "update", "--public-access-prevention"),), apply=True)
         yield warning("VT134", bucket.label, "nothing keeps it from being made public", cure)
 
 
@@ -103,7 +103,7 @@ def not_yours(project: Project, setting: str, resource: Resource, lacking: list[
     submitter = project.configured.get("submitter")
     who = project.caller() or "user:YOU"
     if submitter:
-        words = "work as the account that submits, which may"
+        words = "to work as the account that submits, which may"
         line = cures.gcloud(
             "auth", "application-default", "login", f"--impersonate-service-account={submitter}"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vertex_tuning.catalog import requirements
 from vertex_tuning.catalog.requirements import PROJECT, Agent, Grant
-from vertex_tuning.doctor import cures, resources
+from vertex_tuning.doctor import cures, late, resources
 from vertex_tuning.doctor.checks.buckets import not_yours
 from vertex_tuning.doctor.findings import Cure, Finding, Status, fault, ok, unset, warning
 from vertex_tuning.doctor.resources import Resource
@@ -38,7 +38,7 @@ def _account(project: Project, setting: str, account: Resource) -> Finding:
     if seen.missing:
         line = cures.gcloud("iam", "service-accounts", "create", account.id, f"--project={account.project}")
         what = f"there is no such account ({setting} of the settings)"
-        return fault("VT140", account.label, what, Cure((line,), words=cures.APPLY))
+        return fault("VT140", account.label, what, Cure((line,), apply=True))
     if seen.trouble:
         return project.unseen(account.label, seen)
     if seen.value.get("disabled"):
@@ -100,9 +100,9 @@ def _agent(project: Project, agent: Agent, wanted: list[Grant]) -> Iterator[Find
     if project.state(agent.needs) == "DISABLED":
         return  # told where APIs are
     if not policy.seen.trouble and agent.role and not policy.gives(member, agent.role):
-        if agent.late and not _is_somewhere(project, member, wanted):
+        if agent.late and not late.exists(project, agent):
             what = f"{agent.title} does not exist yet; {agent.late} makes it"
-            cure = Cure((cures.AGENTS,), "tuning_agents = { exist = true }")
+            cure = Cure((cures.AGENTS,), late.terraform_input(project, *late.wanted(project)))
             yield warning("VT145", email, what, cure)
             return
         lines = [] if agent.late else [cures.make_agent(agent, project.id)]
@@ -111,11 +111,6 @@ def _agent(project: Project, agent: Agent, wanted: list[Grant]) -> Iterator[Find
             "VT146", email, f"lacks {agent.role} on the project, which Google gives it", Cure(tuple(lines))
         )
     yield from _held(project, email, member, wanted, agent)
-
-
-def _is_somewhere(project: Project, member: str, wanted: list[Grant]) -> bool:
-    found = (project.resource(grant.on) for grant in wanted)
-    return any(any(project.policy(resource).of(member)) for resource in found if resource is not None)
 
 
 def _held(
@@ -166,7 +161,8 @@ def _lacking(
             return project.unseen(f"roles of {who} on {resource.label}", policy.seen, policies=True)
     roles = [grant.role for grant in grants]
     lines = [cures.grant(resource, member, role) for role in roles]
-    cure = cures.granted(lines, grants[0].input)
+    terraform = late.terraform_input(project) if agent and agent.late else ""
+    cure = Cure(tuple(lines), terraform, apply=not terraform)
     why = " ".join(dict.fromkeys(grant.why for grant in grants))
     what = f"lacks {', '.join(roles)} on {resource.label}"
     custom = {held.role for policy in policies for held in policy.of(member) if "/roles/" in held.role}
@@ -202,7 +198,7 @@ def policy(project: Project) -> Iterator[Finding]:
         if held.role in _BASIC and member in ours
     ]
     for member, role in ill:
-        words = "see first that it has the roles of its own (terraform apply)"
+        words = "but see first that it has roles of its own: terraform apply"
         cure = Cure((cures.revoke(project.itself, member, role),), words=words)
         yield warning("VT171", member.partition(":")[2], f"has {role} on the project", cure)
     for member, role in found.public():

@@ -86,7 +86,7 @@ def _registry(project: Project, setting: str, address: str, form: str, holds: st
         f"--location={project.location}",
         f"--project={project.id}",
     )
-    cure = Cure((made,), words=cures.APPLY)
+    cure = Cure((made,), apply=True)
     if found is None:
         yield fault("VT157", address, f"is no address of a registry ({setting} of the settings)", cure)
         return

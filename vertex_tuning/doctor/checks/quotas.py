@@ -36,8 +36,15 @@ def quotas(project: Project) -> Iterator[Finding]:
         else:
             yield ok(name, f"{_said(value)} in {project.location}")
     if chips:
-        has = [f"{_said(amount)} {name}" for name, quota in chips.items() if (amount := amounts.get(quota.metric))]
-        yield ok("chips of custom jobs", ", ".join(has) or f"none in {project.location}; what trains on them would be refused")
+        has = [
+            f"{_said(amount)} {name}"
+            for name, quota in chips.items()
+            if (amount := amounts.get(quota.metric))
+        ]
+        yield ok(
+            "chips of custom jobs",
+            ", ".join(has) or f"none in {project.location}; what trains on them would be refused",
+        )
 
 
 def _amount(rows: list[Mapping[str, Any]], location: str) -> int:

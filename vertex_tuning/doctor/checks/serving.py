@@ -13,7 +13,7 @@ from vertex_tuning.doctor.findings import Cure, Finding, fault, ok, unset, warni
 from vertex_tuning.doctor.resources import Resource
 from vertex_tuning.doctor.seeing import Project
 
-_REWARD = 'reward_service = { image = "..." }'
+_REWARD = 'reward = { image = "..." }'
 
 
 def reward(project: Project) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def reward(project: Project) -> Iterator[Finding]:
 
 def _open(project: Project, service: Resource, found: Any) -> Iterator[Finding]:
     if found.get("invokerIamDisabled"):
-        cure = Cure((cures.on(service, "update", "--invoker-iam-check"),), words=cures.APPLY)
+        cure = Cure((cures.on(service, "update", "--invoker-iam-check"),), apply=True)
         yield fault("VT161", service.label, "whoever knows its address may call it", cure)
     policy = project.policy(service)
     if policy.seen.trouble:
@@ -67,7 +67,7 @@ def _patience(service: Resource, found: Any) -> Iterator[Finding]:
     timeout = str((found.get("template") or {}).get("timeout", ""))
     if timeout and float(timeout.rstrip("s")) < wanted:
         what = f"gives up after {timeout}; a tuning job would wait {wanted} s"
-        cure = Cure((cures.on(service, "update", f"--timeout={wanted}"),), words=cures.APPLY)
+        cure = Cure((cures.on(service, "update", f"--timeout={wanted}"),), apply=True)
         yield warning("VT163", service.label, what, cure)
 
 
@@ -80,7 +80,7 @@ def endpoint(project: Project) -> Iterator[Finding]:
     match = re.fullmatch(r"projects/[^/]+/locations/([^/]+)/endpoints/([^/]+)", name)
     place = match[1] if match else project.location
     listed = gcloud("ai", "endpoints", "list", f"--region={project.location}", f"--project={project.id}")
-    cure = Cure((listed,), 'endpoint = { display_name = "..." }', "the right endpoint in vertex-tuning.toml")
+    cure = Cure((listed,), "endpoint = {}", "the right endpoint in vertex-tuning.toml")
     if place != project.location:
         what = f"lies in {place}, and models are tuned in {project.location}"
         yield fault("VT165", name, what, cure)
