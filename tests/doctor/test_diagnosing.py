@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.doctor.conftest import KEY, NUMBER, PROJECT, SETTINGS
+from tests.projects import KEY, NUMBER, PROJECT, SETTINGS
 from vertex_tuning import Diagnosis, Finding, catalog, connect
 from vertex_tuning.doctor import CHECKS, Status
 
@@ -101,7 +101,7 @@ SET_UPS = [
         "VT136",
         BUCKET,
         f"gcloud auth application-default login --impersonate-service-account={SUBMITTER}",
-        f'[caller]\nmember = "user:ann@example.com"\n'
+        '[caller]\nmember = "user:ann@example.com"\n'
         + added(role="roles/aiplatform.user", member="user:ann@example.com", on="project")
         + added(role="roles/serviceusage.serviceUsageConsumer", member="user:ann@example.com", on="project")
         + added(role="roles/iam.serviceAccountUser", member="user:ann@example.com", on="service_account")
@@ -426,7 +426,9 @@ def test_faults_that_have_nothing_to_do_with_each_other_are_all_named(diagnose):
 
 
 def test_an_api_that_is_off_is_named_once_and_what_needs_it_is_not_seen(diagnose):
-    found = diagnose('[services]\n"cloudkms.googleapis.com" = "DISABLED"\n"cloudquotas.googleapis.com" = "DISABLED"')
+    found = diagnose(
+        '[services]\n"cloudkms.googleapis.com" = "DISABLED"\n"cloudquotas.googleapis.com" = "DISABLED"'
+    )
     assert [(finding.rule, finding.status) for finding in ill(found)] == [
         ("VT122", Status.FAULT),
         ("VT122", Status.WARNING),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -15,19 +16,23 @@ if TYPE_CHECKING:
 
 _MARKS = {"ok": "ok", "warning": "warn", "fault": "FAULT", "not seen": "?", "not configured": "-"}
 _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red", "not seen": "cyan"}
-_WIDTH = max(map(len, _MARKS.values()))
+_MARK = max(map(len, _MARKS.values()))
+_SHORT = ("ok", "not configured")
 
 
 @click.command()
 @click.option(
     "--strict", is_flag=True, help="Exit status 1 for warnings too, and for what could not be seen."
 )
+@click.option("-v", "--verbose", is_flag=True, help="A line for each thing that is well, not for each check.")
 @click.option("--fix-script", is_flag=True, help="Print the commands that mend it, and nothing else.")
 @click.option(
     "--terraform", is_flag=True, help="Print the inputs of terraform/ that mend it, and nothing else."
 )
 @_common.target_options
-def doctor(strict: bool, fix_script: bool, terraform: bool, where: dict[str, str], as_json: bool) -> int:
+def doctor(
+    strict: bool, verbose: bool, fix_script: bool, terraform: bool, where: dict[str, str], as_json: bool
+) -> int:
     """Look whether the project is ready to tune, and say what mends it.
 
     Looks at everything that the settings name: services, buckets, accounts and their roles, Google's own agents, key, registries,
@@ -47,7 +52,7 @@ def doctor(strict: bool, fix_script: bool, terraform: bool, where: dict[str, str
     elif terraform:
         click.echo("\n".join(found.inputs()) or "# nothing", nl=True)
     else:
-        _print(found)
+        _print(found, verbose=verbose)
     ill = not found.ok or (strict and (found.warnings or found.unseen))
     return 1 if ill else 0
 
@@ -60,14 +65,18 @@ def _progress(done: int, total: int) -> None:
     click.echo(words if done < total else "\r" + " " * len(words) + "\r", err=True, nl=False)
 
 
-def _print(found: Diagnosis) -> None:
+def _print(found: Diagnosis, *, verbose: bool) -> None:
     click.echo(_bold(f"{found.project}, {found.location}"))
-    check = ""
     width = max((len(finding.check) for finding in found.findings), default=0)
-    for finding in found.findings:
-        name = finding.check if finding.check != check else ""
-        check = finding.check
-        _print_finding(finding, f"{name:<{width}}")
+    for check in dict.fromkeys(finding.check for finding in found.findings):
+        name = check
+        for status, lines in _told([one for one in found.findings if one.check == check], verbose=verbose):
+            mark = _coloured(f"{_MARKS[status]:<{_MARK}}", _COLOURS.get(status, ""))
+            for number, line in enumerate(lines):
+                click.echo(
+                    f"{name if number == 0 else '':<{width}}  {mark if number == 0 else ' ' * _MARK}  {line}"
+                )
+            name = ""
     click.echo()
     looks = list(dict.fromkeys(line for finding in found.unseen for line in finding.cure.commands))
     if looks:
@@ -77,13 +86,27 @@ def _print(found: Diagnosis) -> None:
     click.echo(_bold(found.summary()))
 
 
-def _print_finding(finding: Finding, name: str) -> None:
-    status = str(finding.status)
-    mark = _coloured(f"{_MARKS[status]:<{_WIDTH}}", _COLOURS.get(status, ""))
-    first, *others = finding.lines()
-    click.echo(f"{name}  {mark}  {first}")
-    for line in others:
-        click.echo(f"{' ' * len(name)}  {' ' * _WIDTH}  {line}")
+def _told(findings: list[Finding], *, verbose: bool) -> Iterator[tuple[str, list[str]]]:
+    """What is told of a check: of what is well, and of what nobody asked for, in one line each."""
+    for finding in findings:
+        if verbose or str(finding.status) not in _SHORT:
+            yield str(finding.status), list(finding.lines())
+    for status in () if verbose else _SHORT:
+        alike = [finding for finding in findings if str(finding.status) == status]
+        if len(alike) == 1:
+            yield status, list(alike[0].lines())
+        elif alike:
+            names = ", ".join(_short(finding) for finding in alike)
+            yield status, [f"not configured: {names}" if status == "not configured" else names]
+
+
+def _short(finding: Finding) -> str:
+    """The part of a name that tells it from its neighbours."""
+    name = finding.where or finding.what.partition(": ")[2]
+    local, _, domain = name.partition("@")
+    if domain:
+        return domain.partition(".")[0] if local.startswith(("service-", "bq-")) else local
+    return name.partition(",")[0].partition(";")[0].rstrip("/").rpartition("/")[2]
 
 
 def _print_script(found: Diagnosis) -> None:

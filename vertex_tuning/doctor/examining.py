@@ -42,11 +42,11 @@ def diagnose(connection: Connection, *, progress: Callable[[int, int], None] | N
     first = project.get(project.itself)
     if first.trouble in ("unknown", "silent"):
         findings = [replace(_nobody(project, first), check=CHECKS[0].name)]
+        told(len(CHECKS))
     else:
         found = _at_once([_bound(check, project) for check in CHECKS], told)
         late = [replace(finding, check="APIs") for finding in access.refused(project)]
         findings = [finding for some in found for finding in some] + late
-    told(len(CHECKS))
     return Diagnosis(project.id, project.location, tuple(findings), time.monotonic() - began)
 
 

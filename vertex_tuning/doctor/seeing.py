@@ -23,6 +23,7 @@ from vertex_tuning.retries import again
 PATIENCE = 10.0
 """Seconds that one call may take."""
 _ATTEMPTS = 2
+_LONGEST = 300
 _NAMES = 20
 """Services asked about at a time; Service Usage takes no more."""
 _PUBLIC = ("allUsers", "allAuthenticatedUsers")
@@ -173,7 +174,8 @@ class Project:
             trouble = _trouble(error)
             if trouble == "off":
                 self.off.add(service)
-            return Seen(trouble=trouble, words=error.fault.what, service=service)
+            words = " ".join(error.fault.what.split())
+            return Seen(trouble=trouble, words=words[:_LONGEST], service=service)
 
     def get(self, resource: Resource) -> Seen:
         """A resource as its service describes it."""

@@ -86,7 +86,7 @@ def services(project: Project) -> Iterator[Finding]:
         say = warning if service.for_looking else fault
         yield say("VT122", service.name, "is off", cures.enable(service.name, project.id), why=service.why)
     if len(off) < len(wanted):
-        yield ok("APIs", f"{len(wanted) - len(off)} are on")
+        yield ok("", f"{len(wanted) - len(off)} are on")
 
 
 def refused(project: Project) -> Iterator[Finding]:

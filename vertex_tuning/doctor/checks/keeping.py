@@ -60,7 +60,7 @@ def _at_work(project: Project, found: Resource, seen: Seen, name: str) -> Iterat
 
 
 def _renewed(found: Resource, seen: Seen, name: str) -> Iterator[Finding]:
-    if not seen.value.get("rotationPeriod"):
+    if not seen.value.get("rotationPeriod") and seen.value.get("purpose", _PURPOSE) == _PURPOSE:
         cure = Cure((cures.on(found, "update", *cures.ROTATION),), 'cmek = { rotation_period = "7776000s" }')
         yield warning("VT154", name, "is never renewed", cure)
 
