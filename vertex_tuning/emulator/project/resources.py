@@ -24,9 +24,9 @@ _ALGORITHMS = {
 }
 
 
-def _number(text: str, digits: int) -> str:
+def digits(text: str, count: int) -> str:
     """A number of so many digits, the same for the same text."""
-    most = 10 ** (digits - 1)
+    most = 10 ** (count - 1)
     return str(most + int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]) % (9 * most))
 
 
@@ -45,11 +45,11 @@ def account(project: str, email: str, fields: Fields) -> Body:
         {
             "name": f"projects/{project}/serviceAccounts/{email}",
             "projectId": project,
-            "uniqueId": _number(email, 21),
+            "uniqueId": digits(email, 21),
             "email": email,
             "displayName": fields.get("title", ""),
             "etag": "MDEwMjE5MjA=",
-            "oauth2ClientId": _number(email, 21),
+            "oauth2ClientId": digits(email, 21),
             "disabled": fields.get("disabled", False),
         }
     )
@@ -157,11 +157,11 @@ def network_attachment(name: str, fields: Fields) -> Body:
     root = "https://www.googleapis.com/compute/v1"
     return {
         "kind": "compute#networkAttachment",
-        "id": _number(name, 19),
+        "id": digits(name, 19),
         "creationTimestamp": now(),
         "name": own,
         "selfLink": f"{root}/{name}",
-        "selfLinkWithId": f"{root}/projects/{project}/regions/{region}/networkAttachments/{_number(name, 19)}",
+        "selfLinkWithId": f"{root}/projects/{project}/regions/{region}/networkAttachments/{digits(name, 19)}",
         "region": f"{root}/projects/{project}/regions/{region}",
         "connectionPreference": fields["connection"],
         "network": f"{root}/projects/{project}/global/networks/{fields['network']}",
@@ -197,5 +197,5 @@ def endpoint(fields: Fields) -> Body:
 
 
 def _uuid(text: str) -> str:
-    digits = hashlib.sha256(text.encode()).hexdigest()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
+    found = hashlib.sha256(text.encode()).hexdigest()
+    return "-".join((found[:8], found[8:12], found[12:16], found[16:20], found[20:32]))

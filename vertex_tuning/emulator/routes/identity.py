@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from vertex_tuning.emulator.api import Call, Routes
+from vertex_tuning.emulator.project import resources
 from vertex_tuning.emulator.status import ApiError, Code
 
 routes = Routes()
@@ -29,6 +30,15 @@ async def token(_: Call) -> dict[str, Any]:
         "expires_in": _LIFETIME - 1,
         "token_type": "Bearer",
     }
+
+
+@routes.get("userinfo", versions=("v1",))
+async def user_info(call: Call) -> dict[str, Any]:
+    """`openidconnect.googleapis.com`: who asks, where a seed says so; else somebody whose email is not told."""
+    caller, _ = call.emulator.project.caller()
+    email = caller.partition(":")[2]
+    known = {"email": email, "email_verified": True} if "@" in email else {}
+    return {"sub": resources.digits(email, 21), **known}
 
 
 @routes.get(f"{_ACCOUNT}/allowedLocations")
