@@ -168,7 +168,12 @@ def needed(setting: str) -> list[str]:
 
 def looking(service: str) -> str:
     """The role by which one may look at what a service has; of `policies`: at who has which role."""
-    return str(_table()["looking"][service])
+    return all_looking()[service]
+
+
+def all_looking() -> dict[str, str]:
+    """Those roles, by service, and that for `policies`."""
+    return dict(_table()["looking"])
 
 
 def holds(place: str, location: str) -> bool:
