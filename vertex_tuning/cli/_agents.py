@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vertex_tuning.client import TuningClient
     from vertex_tuning.specs import SupervisedTuning
 
-_NAME = "vertex-tuning makes an agent"
+_NAME = "makes an agent exist"
 _ROWS = 100
 """Fewer, and the service advises more."""
 
