@@ -4,6 +4,7 @@ from typing import Any
 
 from kfp import dsl
 
+from pipelines.passing_on import pass_on
 from pipelines.profiles import Profile
 
 
@@ -94,37 +95,20 @@ def build(profile: Profile) -> Any:
                     display_name=display_name,
                 )
             )
-            evaluated = settle(
-                steps.evaluate_model(
-                    test=parts.outputs["test"],
-                    model=tuned.outputs["model_name"],
-                    base_model=base_model,
-                    measure=measure,
-                    max_output_tokens=max_output_tokens,
-                )
+            pass_on(
+                steps,
+                settle,
+                model=tuned.outputs["model_name"],
+                test=parts.outputs["test"],
+                base_model=base_model,
+                measure=measure,
+                max_output_tokens=max_output_tokens,
+                margin=margin,
+                at_least=at_least,
+                min_rows=min_rows,
+                alias=alias,
+                deploy=deploy,
+                question=question,
             )
-            gated = settle(
-                steps.gate(
-                    comparison=evaluated.outputs["comparison"],
-                    margin=margin,
-                    at_least=at_least,
-                    min_rows=min_rows,
-                ),
-                retries=0,
-            )
-            with dsl.If(gated.outputs["Output"] == True, name="gate-is-open"):
-                registered = settle(
-                    steps.register_model(model=tuned.outputs["model_name"], alias=alias),
-                    cached=False,
-                )
-                with dsl.If(deploy == True, name="deploy-is-wanted"):
-                    settle(
-                        steps.deploy_model(
-                            model=tuned.outputs["model_name"],
-                            registered=registered.outputs["Output"],
-                            question=question,
-                        ),
-                        cached=False,
-                    )
 
     return supervised

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vertex_tuning import ConfigurationError
-from vertex_tuning.config import Config, home, load
+from vertex_tuning.config import NAMES, SDK_CONFIG, Config, from_terraform, home, load, read
 
 SETTINGS = ["target", "project", "location", "bucket"]
 VALUES = {
@@ -129,13 +131,21 @@ def test_a_file_that_may_not_be_read_is_named():
 
 @pytest.mark.parametrize(
     "text",
-    ["projekt = 'p'", "bucket = 1", "[vertex]\nproject = 'p'", "location = ['us-east1']", "target = true"],
+    [
+        "projekt = 'p'",
+        "bucket = 1",
+        "[vertex]\nproject = 'p'",
+        "location = ['us-east1']",
+        "target = true",
+        "labels = 'team=search'",
+        "[labels]\nteam = 1",
+    ],
 )
 def test_a_setting_that_there_is_none_of_is_named_with_those_there_are(folder, text):
     path = write(folder, text)
     error = refused()
     assert (error.rule, error.fault.where) == ("VT102", str(path))
-    assert error.fault.fix == "settings are: target, project, location, bucket"
+    assert error.fault.fix == f"settings are: {', '.join(NAMES)}"
 
 
 def test_all_settings_that_are_wrong_are_named_at_once(folder):
@@ -164,3 +174,113 @@ def test_things_are_kept_where_the_user_says(monkeypatch, tmp_path):
     assert home() == tmp_path / "data" / "vertex-tuning"
     monkeypatch.setenv("VERTEX_TUNING_HOME", "~/kept")
     assert home() == tmp_path / "kept"
+
+
+# What a provisioned project has
+
+MADE: dict[str, Any] = {
+    "schema_version": 1,
+    "project": "demo-tuning",
+    "project_number": "123456789012",
+    "location": "europe-west4",
+    "buckets": {name: f"gs://demo-tuning-vt-{name}" for name in ("datasets", "pipelines", "artifacts")},
+    "service_accounts": {
+        "runner": "vt-runner@demo-tuning.iam.gserviceaccount.com",
+        "submitter": "vt-submitter@demo-tuning.iam.gserviceaccount.com",
+        "scheduler": "vt-scheduler@demo-tuning.iam.gserviceaccount.com",
+        "reward": None,
+    },
+    "registries": {
+        "images": "europe-west4-docker.pkg.dev/demo-tuning/vt-images",
+        "pipelines": "https://europe-west4-kfp.pkg.dev/demo-tuning/vt-pipelines",
+    },
+    "kms_key": "projects/demo-tuning/locations/europe-west4/keyRings/vt/cryptoKeys/vt-data",
+    "reward_uri": None,
+    "endpoint": None,
+    "network_attachment": None,
+    "labels": {"app": "vertex-tuning", "env": "dev"},
+}
+
+
+def made(folder: Path, document: Any) -> Path:
+    path = folder / "output.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def not_taken(path: Path) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        from_terraform(path)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "document",
+    [MADE, {"sdk_config": {"sensitive": False, "type": "object", "value": MADE}}],
+    ids=["the output alone", "all outputs"],
+)
+def test_what_terraform_made_is_taken(folder, document):
+    config = from_terraform(made(folder, document))
+    assert (config.target, config.bucket) == ("vertex", "demo-tuning-vt-datasets")
+    assert (config.service_account, config.reward_account) == (
+        MADE["service_accounts"]["runner"],
+        None,
+    )
+    assert config.labels == MADE["labels"]
+
+
+def test_settings_survive_the_way_through_a_file_and_through_the_environment(folder, monkeypatch):
+    config = from_terraform(made(folder, MADE))
+    path = write(folder, config.to_toml())
+    assert load() == read(path) == config
+    path.unlink()
+    for name, value in config.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == config
+
+
+def test_every_setting_but_the_target_comes_from_terraform_and_back():
+    assert set(SDK_CONFIG.values()) == set(NAMES) - {"target"}
+    assert len(set(SDK_CONFIG.values())) == len(SDK_CONFIG)
+
+
+def test_every_part_that_is_wrong_is_named_at_once(folder):
+    wrong = {**MADE, "kms_keys": "k", "location": 7, "labels": {"a": 1}}
+    del wrong["endpoint"]
+    wrong["buckets"] = {"datasets": "gs://d", "pipelines": "gs://p", "results": "gs://r"}
+    error = not_taken(made(folder, wrong))
+    assert error.rule == "VT114"
+    named = {fault.what.split('"')[1] for fault in error.faults}
+    assert named == {"kms_keys", "location", "labels", "endpoint", "buckets.results", "buckets.artifacts"}
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "VT112"),
+        ("[]", "VT112"),
+        ("{}", "VT112"),
+        ('{"sdk_config": null}', "VT112"),
+        ('{"project": "p"}', "VT112"),
+        ('{"schema_version": 2}', "VT113"),
+        ('{"schema_version": 1}', "VT114"),
+        ('{"schema_version": 1, "buckets": [], "service_accounts": "x"}', "VT114"),
+    ],
+)
+def test_what_is_no_output_of_terraform_is_told_with_a_way_out(folder, text, rule):
+    path = folder / "output.json"
+    path.write_text(text, encoding="utf-8")
+    error = not_taken(path)
+    assert error.rule == rule
+    assert error.fault.where == str(path)
+
+
+def test_a_file_that_is_not_there_is_named(folder):
+    assert not_taken(folder / "nothing.json").rule == "VT112"
+
+
+def test_labels_of_the_environment_are_pairs(folder, monkeypatch):
+    monkeypatch.setenv("VERTEX_TUNING_LABELS", "team=search, env=dev")
+    assert load().labels == {"team": "search", "env": "dev"}
+    monkeypatch.setenv("VERTEX_TUNING_LABELS", "team")
+    assert (refused().rule, refused().fault.where) == ("VT102", "VERTEX_TUNING_LABELS")

@@ -1,4 +1,4 @@
-"""What runs in the container of a custom job: `python -m vertex_tuning._task gs://BUCKET/FOLDER/order.json`.
+"""What runs in the container of a custom job: `python -m vertex_tuning._task gs://BUCKET/FOLDER/order.json gs://OTHER/FOLDER`.
 
 Training sees local paths only. So this fetches what the order names, starts `python -m vertex_tuning.training` on every device
 that is there, and puts into the bucket what comes of it: events as they happen, checkpoints as they are made. A machine that is
@@ -38,14 +38,16 @@ def main() -> int:
     """Run an order; exit status 1 where training failed."""
     parser = argparse.ArgumentParser(prog="python -m vertex_tuning._task", description=__doc__)
     parser.add_argument("order", metavar="gs://BUCKET/FOLDER/order.json")
-    uri: str = parser.parse_args().order
+    parser.add_argument("base", metavar="gs://OTHER/FOLDER", help="where to put what comes of it")
+    given = parser.parse_args()
     with open_connection(load()) as connection:
-        return _Run(connection, uri.rpartition("/")[0], Path.cwd() / "run").go()
+        return _Run(connection, given.order, given.base, Path.cwd() / "run").go()
 
 
 class _Run:
-    def __init__(self, connection: Connection, base: str, folder: Path) -> None:
-        self._base = base
+    def __init__(self, connection: Connection, order: str, base: str, folder: Path) -> None:
+        self._order = order
+        self._base = base.rstrip("/")
         self._folder = folder
         self._output = folder / OUTPUT
         self._client = connection.storage
@@ -82,8 +84,11 @@ class _Run:
 
     def _fetched(self) -> dict[str, Any]:
         """The order, with everything that lies in a bucket at a local path; and what an earlier machine left."""
-        download_folder(self._client, f"{self._base}/{ORDER}", self._folder / ORDER)
-        order: dict[str, Any] = json.loads((self._folder / ORDER).read_text(encoding="utf-8"))
+        download_folder(self._client, self._order, self._folder / ORDER)
+        text = (self._folder / ORDER).read_text(encoding="utf-8")
+        if self._order != f"{self._base}/{ORDER}":  # beside the weights, where their lineage is looked for
+            again(lambda: self._blob(ORDER).upload_from_string(text, "application/json", retry=None))
+        order: dict[str, Any] = json.loads(text)
         for name, value in order["config"].items():
             if isinstance(value, str) and value.startswith("gs://"):
                 target = self._folder / "input" / name / value.rstrip("/").rpartition("/")[2]

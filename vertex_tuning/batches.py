@@ -283,8 +283,12 @@ class Order:
         """Ask for it, with the key as its label."""
         from google.genai import types
 
-        # google-genai has no field for labels; the body does.
-        options = types.HttpOptions(timeout=int(_CREATE_TIMEOUT * 1000), extra_body={"labels": {LABEL: key}})
+        # google-genai has no field for labels and keys; the body does.
+        settings = connection.config
+        body: dict[str, Any] = {"labels": {**settings.labels, LABEL: key}}
+        if settings.kms_key:
+            body["encryptionSpec"] = {"kmsKeyName": settings.kms_key}
+        options = types.HttpOptions(timeout=int(_CREATE_TIMEOUT * 1000), extra_body=body)
         config = types.CreateBatchJobConfig(
             display_name=self.display_name or f"batch-{key[:8]}",
             dest=self.destination or f"gs://{connection.bucket}/{FOLDER}/{key}",

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _EVALUATIONS = "vertex-tuning/evaluations"
+_TUNED = "vertex-tuning/tuned"
+"""Where an open model's checkpoints go, each job's into a folder of its own."""
 _CREATE_TIMEOUT = 120.0
 """Seconds. Creating a job takes a moment; without a limit, google-genai would wait for ever for an answer that was lost."""
 
@@ -317,13 +319,15 @@ class TuningClient:
             note: What else is to be known of the model's lineage: the run of a pipeline, say.
 
         Raises:
-            SpecError: The model cannot be tuned in this location.
+            SpecError: The model cannot be tuned in this location, or with the key of the settings.
             DatasetError: Every fault of the data.
             ServiceError: The service refused the job.
-            ConfigurationError: VT111, the journal cannot be written: no job without its key.
+            ConfigurationError: VT108, no bucket is set; VT111, the journal cannot be written: no job without its key.
         """
+        spec = spec.completed(self.connection.config)
         spec.check_location(self.connection.location)
         training, validation = self._data_sets(spec, progress)
+        folder = f"gs://{self.connection.artifacts_bucket}/{_TUNED}"
         digest = _digest(spec, training, validation)
         if not again:
             found = self._once.identical(digest)
@@ -332,8 +336,9 @@ class TuningClient:
         uris = {"training": training, **({"validation": validation} if validation else {})}
 
         def ask(key: str) -> TuningJob:
-            self.lineage.begin(key, spec, uris, note)
-            return TuningJob(self.connection, self._ask(spec, training, validation, key))
+            placed = spec.put_into(f"{folder}/{key}")
+            self.lineage.begin(key, placed, uris, note)
+            return TuningJob(self.connection, self._ask(placed, training, validation, key))
 
         return self._once.create(digest, ask)
 
@@ -426,7 +431,7 @@ class TuningClient:
         evaluation = getattr(spec, "evaluation", None)
         if evaluation is not None:
             parent = f"projects/{self.connection.project}/locations/{self.connection.location}"
-            folder = f"gs://{self.connection.ensure_bucket()}/{_EVALUATIONS}"
+            folder = f"gs://{self.connection.artifacts_bucket}/{_EVALUATIONS}"
             options["evaluation_config"] = evaluation.config(parent=parent, folder=folder)
         # google-genai has no field for the service account; the body does.
         extra = {"serviceAccount": spec.service_account} if spec.service_account else None

@@ -112,6 +112,13 @@ class Config:
         """What is set, by name."""
         return {name: value for name in NAMES if (value := getattr(self, name))}
 
+    def environment(self) -> dict[str, str]:
+        """As variables by which `load` finds the same in another process."""
+        given = self.given()
+        if labels := given.get("labels"):
+            given["labels"] = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+        return {_variable(name): str(value) for name, value in given.items()}
+
     def to_toml(self) -> str:
         """As the settings file has it."""
         given = self.given()

@@ -255,14 +255,50 @@ class Connection:
         }
 
     def environment(self) -> dict[str, str]:
-        """Variables by which `connect()` in another process finds the same place."""
-        found = {
-            "VERTEX_TUNING_TARGET": "vertex" if self.address is None else "local",
-            "VERTEX_TUNING_PROJECT": self.project,
-            "VERTEX_TUNING_LOCATION": self.location,
-            "VERTEX_TUNING_BUCKET": self.ensure_bucket(),
-        }
+        """Variables by which `connect()` in another process on this machine finds the same place."""
+        config = replace(
+            self.config,
+            target="vertex" if self.address is None else "local",
+            project=self.project,
+            location=self.location,
+            bucket=self.ensure_bucket(),
+        )
+        found = config.environment()
         return found if self.address is None else {**found, _VARIABLE: self.address}
+
+    def job_environment(self) -> dict[str, str]:
+        """Variables for what the service runs: a step of a pipeline, a custom job.
+
+        It finds out for itself whether that is Vertex AI or an emulator. Its account reads the bucket for data sets, and writes
+        into the one for artifacts: that is its bucket.
+        """
+        config = replace(
+            self.config,
+            project=self.project,
+            location=self.location,
+            bucket=self.artifacts_bucket,
+        )
+        found = config.environment()
+        del found["VERTEX_TUNING_TARGET"]
+        return found
+
+    @property
+    def artifacts_bucket(self) -> str:
+        """Where checkpoints and reports go: the bucket for them, else the one for data sets.
+
+        Raises:
+            ConfigurationError: VT108, neither is set.
+        """
+        return self.config.artifacts_bucket or self.ensure_bucket()
+
+    @property
+    def pipelines_bucket(self) -> str:
+        """What the steps of a pipeline hand their results on through: the bucket for it, else the one for data sets.
+
+        Raises:
+            ConfigurationError: VT108, neither is set.
+        """
+        return self.config.pipelines_bucket or self.ensure_bucket()
 
     # Life
 

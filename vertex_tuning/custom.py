@@ -266,8 +266,8 @@ def start_training(
         files: Further fields of the config that are files or folders.
         spot: A Spot machine: cheaper, and it may be taken away; training then goes on where the last checkpoint was.
         max_seconds: It is ended after these. Left out: as the service has it, a week.
-        service_account: Account that it runs as.
-        labels: Of the job.
+        service_account: Account that it runs as. Left out: as configured.
+        labels: Of the job, beside those of the settings.
         asked_by: Whose it is, for who finds it later; a custom job has no description of its own.
         again: Start another job even where an identical one runs.
 
@@ -290,16 +290,15 @@ def start_training(
     ).hexdigest()
 
     def ask(key: str) -> TrainingRun:
-        base = f"gs://{connection.ensure_bucket()}/{FOLDER}/{key}"
-        _put_order(connection, base, order)
-        job = _job(connection, base, machine, image, display_name, spot=spot, max_seconds=max_seconds)
-        job["labels"] = {**(labels or {}), LABEL: key}
+        job = _job(connection, key, machine, image, display_name, spot=spot, max_seconds=max_seconds)
+        _put_order(connection, key, order)
+        job["labels"] = {**connection.config.labels, **(labels or {}), LABEL: key}
         if asked_by:
             job["job_spec"]["worker_pool_specs"][0]["container_spec"]["env"].append(
                 {"name": _ASKED_BY, "value": asked_by}
             )
-        if service_account:
-            job["job_spec"]["service_account"] = service_account
+        if account := service_account or connection.config.service_account:
+            job["job_spec"]["service_account"] = account
         made = _jobs(connection).create_custom_job(
             parent=_parent(connection), custom_job=job, timeout=_CREATE_TIMEOUT, retry=None
         )
@@ -340,8 +339,8 @@ def image_for(connection: Connection, host: catalog.Host) -> str:
     """The image that runs on a host: `VERTEX_TUNING_IMAGE`, else that of this version in the project's own registry."""
     if named := os.environ.get(IMAGE_VARIABLE):
         return named
-    registry = f"{connection.location}-docker.pkg.dev/{connection.project}/vertex-tuning"
-    return f"{registry}/vertex-tuning:{__version__}-{FLAVOURS[host.kind]}"
+    own = f"{connection.location}-docker.pkg.dev/{connection.project}/vertex-tuning"
+    return f"{connection.config.images or own}/vertex-tuning:{__version__}-{FLAVOURS[host.kind]}"
 
 
 # The order
@@ -427,15 +426,14 @@ def _sent(connection: Connection, given: dict[str, Any], local: dict[str, Path])
     return sent
 
 
-def _put_order(connection: Connection, base: str, order: dict[str, Any]) -> None:
-    bucket, _, folder = base.removeprefix("gs://").partition("/")
-    blob = connection.storage.bucket(bucket).blob(f"{folder}/{ORDER}")
+def _put_order(connection: Connection, key: str, order: dict[str, Any]) -> None:
+    blob = connection.storage.bucket(connection.ensure_bucket()).blob(f"{FOLDER}/{key}/{ORDER}")
     again(lambda: blob.upload_from_string(json.dumps(order), content_type="application/json", retry=None))
 
 
 def _job(
     connection: Connection,
-    base: str,
+    key: str,
     host: catalog.Host,
     image: str,
     display_name: str,
@@ -443,13 +441,14 @@ def _job(
     spot: bool,
     max_seconds: float | None,
 ) -> dict[str, Any]:
-    """The `CustomJob`."""
-    where = {"PROJECT": connection.project, "LOCATION": connection.location, "BUCKET": connection.bucket}
+    """The `CustomJob`. Whoever submits writes the order; what the job writes goes where its own account may write."""
+    settings = connection.config
+    base = f"gs://{connection.artifacts_bucket}/{FOLDER}/{key}"
     container = {
         "image_uri": image,
         "command": ["python", "-m", "vertex_tuning._task"],
-        "args": [f"{base}/{ORDER}"],
-        "env": [{"name": f"VERTEX_TUNING_{name}", "value": value} for name, value in where.items()],
+        "args": [f"gs://{connection.ensure_bucket()}/{FOLDER}/{key}/{ORDER}", base],
+        "env": [{"name": name, "value": value} for name, value in connection.job_environment().items()],
     }
     scheduling: dict[str, Any] = {"strategy": "SPOT"} if spot or host.spot else {}
     if spot or host.spot:
@@ -457,14 +456,16 @@ def _job(
     if max_seconds:
         scheduling["timeout"] = {"seconds": int(max_seconds)}
     pool = {"machine_spec": host.machine_spec(), "replica_count": 1, "container_spec": container}
-    return {
-        "display_name": display_name,
-        "job_spec": {
-            "worker_pool_specs": [pool],
-            "base_output_directory": {"output_uri_prefix": base},
-            **({"scheduling": scheduling} if scheduling else {}),
-        },
+    attachment = settings.network_attachment
+    spec = {
+        "worker_pool_specs": [pool],
+        "base_output_directory": {"output_uri_prefix": base},
+        "scheduling": scheduling,
+        "psc_interface_config": {"network_attachment": attachment} if attachment else None,
     }
+    encryption = {"encryption_spec": {"kms_key_name": settings.kms_key}} if settings.kms_key else {}
+    job_spec = {name: value for name, value in spec.items() if value}
+    return {"display_name": display_name, "job_spec": job_spec, **encryption}
 
 
 # Whether it fits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -41,7 +42,7 @@ _CURES = {
 }
 
 
-class FollowedJob(Generic[P]):
+class FollowedJob(ABC, Generic[P]):
     """A handle on a job, which may be made again from the job's name at any time. A kind of job says how it is asked for."""
 
     group: ClassVar[str]
@@ -82,17 +83,17 @@ class FollowedJob(Generic[P]):
 
     # How a kind of job does it
 
+    @abstractmethod
     def _ask(self) -> Any:
         """The resource, asked for once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cancel(self) -> None:
         """Ask it to end; `wait()` tells when it has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def progress(self) -> P:
         """How it does, as of the last answer."""
-        raise NotImplementedError
 
     # Following
 

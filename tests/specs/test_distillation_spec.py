@@ -75,7 +75,6 @@ def test_a_tuned_model_may_teach():
         ({**GEMINI, "beta": 0.1}, "VT314", "beta", ""),
         ({**GEMINI, "custom_base_model": "gs://b/w"}, "VT312", "custom_base_model", "base_model"),
         ({**OPEN, "custom_base_model": "w"}, "VT310", "custom_base_model", "gs://"),
-        ({**OPEN, "output_uri": None}, "VT313", "output_uri", "gs://"),
         ({**OPEN, "mode": "adapter"}, "VT303", "mode", "full"),
         ({**OPEN, "learning_rate": 1e-4, "learning_rate_multiplier": 2.0}, "VT307", "learning_rate", "one"),
     ],

@@ -72,7 +72,6 @@ OPEN_FAULTS = [
     ),
     ("VT310", "output_uri", "is not in Cloud Storage", {"output_uri": "/tmp/out"}),
     ("VT310", "output_uri", "is not in Cloud Storage", {"output_uri": "gs://"}),
-    ("VT313", "output_uri", "its checkpoints go to a folder of yours", {"output_uri": None}),
     ("VT315", "batch_size", "greater than or equal to 1", {"batch_size": 0}),
     ("VT315", "learning_rate", "greater than 0", {"learning_rate": -1.0}),
 ]
@@ -170,7 +169,7 @@ def test_the_nearest_names_are_offered():
         ({"base_model": "gemini-2.5-pro", "adapter_size": 16}, "adapter_size=8;"),
         ({"base_model": "translation-llm-002", "adapter_size": 16}, "adapter_size=4"),
         ({"base_model": GEMINI, "mode": "full"}, 'mode="adapter"'),
-        ({"base_model": "gemini-3.5-flash", "kms_key": KEY}, "leave it out, or take gemini-2.5-flash"),
+        ({"base_model": "gemini-3.5-flash", "kms_key": KEY}, 'kms_key="" for none, or take gemini-2.5-flash'),
     ],
 )
 def test_what_is_nearest_stands_first(fields, nearest):

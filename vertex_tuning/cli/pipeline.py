@@ -476,8 +476,9 @@ def _check_image(found: Compiled, image: str, where: dict[str, str]) -> None:
     """In the cloud, the steps run in an image that somebody has to keep there; the emulator runs them as processes."""
     from vertex_tuning.config import load
 
-    if found.needs_image and not image and load(**where).target == "vertex":
+    config = load(**where)
+    if found.needs_image and not (image or config.images) and config.target == "vertex":
         raise click.UsageError(
             "the steps of this pipeline run in our image, which Vertex AI has to find in a registry of yours: "
-            "--image us-docker.pkg.dev/.../vertex-tuning@sha256:..."
+            "--image us-docker.pkg.dev/.../vertex-tuning@sha256:..., or `images` in the settings"
         )

@@ -50,7 +50,7 @@ _LAST = (
     click.option("--name", "display_name", help="Name of the tuned model."),
     click.option("--description", help="What it is for."),
     click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label; may be given again."),
-    click.option("--kms-key", help="Customer-managed encryption key."),
+    click.option("--kms-key", help='Customer-managed encryption key. [default: as configured; "": none]'),
     click.option("--service-account", help="Account that the job runs as."),
     click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the job to its end."),
     click.option("--again", is_flag=True, help="Start another job even where an identical one runs."),
@@ -103,7 +103,10 @@ def tune() -> None:
 @tune.command()
 @_way(
     *_OPEN,
-    click.option("--output-uri", help="gs:// folder for the checkpoints (open models)."),
+    click.option(
+        "--output-uri",
+        help="gs:// folder for the checkpoints (open models). [default: in the bucket for artifacts]",
+    ),
     click.option(
         "--evaluate",
         "metrics",

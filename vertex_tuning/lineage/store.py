@@ -200,7 +200,8 @@ class Lineage:
             return None
         places = {bucket.split(uri)[0]: None for uri in data_of(job).values()}
         with contextlib.suppress(ConfigurationError):
-            places = {self._connection.ensure_bucket(): None, **places}
+            ours = (self._connection.ensure_bucket(), self._connection.artifacts_bucket)  # that of a step
+            places = {**dict.fromkeys(ours), **places}
         for place in places:
             found = bucket.read(self._connection, place, f"{FOLDER}/jobs/{key}.json")
             if found is not None:
@@ -210,9 +211,12 @@ class Lineage:
     def _notes(self, name: str) -> list[Json]:
         try:
             place, folder = self._place(name)
+            places = {place: None}
+            if not name.startswith("gs://"):
+                places[self._connection.artifacts_bucket] = None  # where a step notes something
         except ConfigurationError:
             return []
-        found = bucket.below(self._connection, place, folder)
+        found = [one for place in places for one in bucket.below(self._connection, place, folder)]
         return [one for one in found if one.get("kind") != TUNING]
 
     # Where

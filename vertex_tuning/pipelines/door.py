@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vertex_tuning import data
+from vertex_tuning import catalog, data
 from vertex_tuning.pipelines import compiled, running, scheduling, submitting
 from vertex_tuning.pipelines.compiled import Compiled
 
@@ -100,6 +100,7 @@ class Pipelines:
             pipeline: The name of one of ours, or the path of a YAML file.
             parameters: By name.
             image: Where you keep our image (`us-docker.pkg.dev/.../vertex-tuning@sha256:...`): Vertex AI has to find it there.
+                Left out: that of this version in the registry of the settings, where they name one.
             kubeflow: Address of an endpoint, in place of Vertex AI Pipelines; ours are taken as compiled for it.
             job: As `submitting.submit` has it: `name`, `display_name`, `root`, `location`, `labels`, `service_account`,
                 `network`, `caching`, `fail_fast`; for Kubeflow `name`, `experiment`, `root`, `caching`, `token`.
@@ -148,13 +149,11 @@ class Pipelines:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         found = self.load(pipeline)
         given = self._sent(found, parameters or {})
-        # How a place is found; that it is Vertex AI, or an emulator, is known where the step runs.
-        known = self._connection.environment()
-        place = {
-            f"VERTEX_TUNING_{name}": known[f"VERTEX_TUNING_{name}"]
-            for name in ("PROJECT", "LOCATION", "BUCKET")
-        }
-        return found.prepared(image=image, environment=place), given
+        if not image and self._connection.config.images:
+            from vertex_tuning.custom import image_for
+
+            image = image_for(self._connection, catalog.host("cpu"))
+        return found.prepared(image=image, environment=self._connection.job_environment()), given
 
     def _sent(self, found: Compiled, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters, checked, with data sets in the bucket."""

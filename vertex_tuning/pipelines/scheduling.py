@@ -122,8 +122,8 @@ def schedule(
         allow_queueing: Keep runs that come too early waiting, instead of passing over them.
         root: As for `submit`, and so are the others.
         location: Where.
-        labels: Of the jobs.
-        service_account: Whom the steps run as.
+        labels: Of the jobs, beside those of the settings.
+        service_account: Whom the steps run as; empty: as configured.
         network: Of VPC peering.
         caching: As for `submit`.
         fail_fast: After a failure begin nothing more.

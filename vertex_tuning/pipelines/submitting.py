@@ -170,10 +170,10 @@ def submit(
         parameters: By name, checked already (`compiled.py`).
         name: The job's id; empty: the pipeline's name and a key.
         display_name: For people; empty: the pipeline's name.
-        root: `gs://` folder for the outputs; empty: `gs://BUCKET/vertex-tuning/pipelines`.
+        root: `gs://` folder for the outputs; empty: `gs://BUCKET/vertex-tuning/pipelines`, in the bucket for pipelines.
         location: Where it runs; empty: the connection's.
-        labels: Of the job.
-        service_account: Whom the steps run as.
+        labels: Of the job, beside those of the settings.
+        service_account: Whom the steps run as; empty: as configured.
         network: Of VPC peering.
         caching: False: no step is taken from the cache; True: every step may be; None: as the pipeline says.
         fail_fast: After a failure begin nothing more.
@@ -244,20 +244,24 @@ def job_of(
 ) -> dict[str, Any]:
     """The `PipelineJob`, as Google's client takes it."""
     title = pipeline_name(spec)
-    folder = root.rstrip("/") or f"gs://{connection.ensure_bucket()}/{FOLDER}"
+    folder, settings = root.rstrip("/") or f"gs://{connection.pipelines_bucket}/{FOLDER}", connection.config
     config: dict[str, Any] = {
         "gcs_output_directory": folder,
         "parameter_values": dict(parameters or {}),
     }
     if fail_fast:
         config["failure_policy"] = "PIPELINE_FAILURE_POLICY_FAIL_FAST"
+    attachment = settings.network_attachment
     job = {
         "display_name": display_name or title,
         "pipeline_spec": with_caching(spec, caching),
         "runtime_config": config,
-        "labels": dict(labels or {}),
-        "service_account": service_account,
+        "labels": {**settings.labels, **(labels or {})},
+        "service_account": service_account or settings.service_account,
+        "encryption_spec": {"kms_key_name": settings.kms_key} if settings.kms_key else None,
         "network": network,
+        # A job is peered with a network, or attached to one.
+        "psc_interface_config": {"network_attachment": attachment} if attachment and not network else None,
     }
     return {key: value for key, value in job.items() if value}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vertex_tuning import config as settings
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import config, matching, scoring, snippets
 from vertex_tuning.rewards.rating import AutoRater
@@ -115,11 +116,11 @@ def code(
     return Reward(Code(text), name, extract)
 
 
-def cloud_run(uri: str, *, extract: str | None = None, name: str = "cloud_run") -> Reward:
+def cloud_run(uri: str = "", *, extract: str | None = None, name: str = "cloud_run") -> Reward:
     """What a service of yours pays: `vertex-tuning reward serve` makes one of any reward.
 
     Args:
-        uri: Its address. From here only services on this machine are reached.
+        uri: Its address. Left out: `reward_uri` of the settings. From here only services on this machine are reached.
         extract: Give it this part of the answer alone, as for `exact_match`.
         name: By which it is told apart from other rewards.
 
@@ -129,6 +130,7 @@ def cloud_run(uri: str, *, extract: str | None = None, name: str = "cloud_run") 
     faults: list[Fault] = []
     if extract is not None:
         config.check_pattern(extract, "extract", faults)
+    uri = uri or settings.load().reward_uri or ""
     config.check_uri(uri, "uri", faults)
     config.refuse(faults)
     return Reward(CloudRun(uri), name, extract)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -40,7 +40,7 @@ class OpenModelSpec(Spec):
     """`gs://` folder of weights to start from, of the same base model: of an earlier job, say. Open models only."""
 
     output_uri: str | None = None
-    """`gs://` folder for the checkpoints; needed for open models, and only there."""
+    """`gs://` folder for the checkpoints; open models only. Left out: one in the bucket for artifacts."""
 
     def options(self) -> dict[str, Any]:
         """As google-genai's `CreateTuningJobConfig` has it."""
@@ -52,6 +52,12 @@ class OpenModelSpec(Spec):
             "output_uri": self.output_uri,
         }
         return {**super().options(), **{name: value for name, value in given.items() if value is not None}}
+
+    def put_into(self, folder: str) -> Self:
+        """As `Spec.put_into`: the checkpoints of open models are the customer's."""
+        if self.output_uri or self.continues or not catalog.base_model(self.base_model).open:
+            return self
+        return self.model_copy(update={"output_uri": folder})
 
     def _faults(self, wrong: set[Any]) -> list[Fault]:
         faults = super()._faults(wrong)
@@ -75,9 +81,6 @@ class OpenModelSpec(Spec):
                 for name, fix in self.open_only.items()
                 if getattr(self, name) is not None
             ]
-        elif not self.output_uri:
-            what = f"{base.id} is an open model: its checkpoints go to a folder of yours"
-            faults.append(Fault("VT313", what, "output_uri", fix="gs://bucket/folder"))
         return faults
 
     def _adapter_faults(self, sizes: Sequence[int]) -> list[Fault]:

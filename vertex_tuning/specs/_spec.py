@@ -6,13 +6,16 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vertex_tuning import catalog
 from vertex_tuning.errors import Fault, SpecError
 from vertex_tuning.journal import LABEL
+
+if TYPE_CHECKING:
+    from vertex_tuning.config import Config
 
 MODEL_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/[^/]+")
 _OBJECT = re.compile(r"gs://[^/]+/.+\.jsonl")
@@ -62,10 +65,10 @@ class Spec(BaseModel):
     """What this is, for people."""
 
     labels: dict[str, str] = Field(default_factory=dict)
-    """Copied to the model and its endpoints: lower-case letters, digits, `_` and `-`."""
+    """Copied to the model and its endpoints, beside those of the project's settings: lower-case letters, digits, `_` and `-`."""
 
     kms_key: str | None = None
-    """`projects/.../cryptoKeys/KEY`: customer-managed encryption."""
+    """`projects/.../cryptoKeys/KEY`: customer-managed encryption. Left out: as the project's settings say; `""`: without."""
 
     service_account: str | None = None
     """E-mail of the service account that the job runs as."""
@@ -119,6 +122,25 @@ class Spec(BaseModel):
         for fault in catalog.fit(self.base_model, self.method, region=location).faults:
             raise _refusal([fault])
 
+    def completed(self, config: Config) -> Self:
+        """The same, with a project's settings where it says nothing itself: labels, and the key.
+
+        Raises:
+            SpecError: VT311, the base model does not take the key; VT309, too many labels.
+        """
+        update: dict[str, Any] = {"labels": {**config.labels, **self.labels}}
+        if self.kms_key is None:
+            update["kms_key"] = config.kms_key
+        found = self.model_copy(update=update)
+        if faults := found._faults(set()):
+            raise _refusal(faults)
+        return found
+
+    def put_into(self, folder: str) -> Self:
+        """The same, with this `gs://` folder for the checkpoints, where they are the customer's and it names none."""
+        del folder
+        return self
+
     def _faults(self, wrong: set[Any]) -> list[Fault]:
         faults: list[Fault] = []
         if self.continues:
@@ -166,7 +188,7 @@ class Spec(BaseModel):
             if self.method in model.methods and model.cmek and not model.retired
         ]
         near = difflib.get_close_matches(base.id, able, n=1, cutoff=0.0)
-        return f"leave it out, or take {near[0]}" if near else "leave it out"
+        return f'kms_key="" for none, or take {near[0]}' if near else 'kms_key="" for none'
 
     def _adapter_faults(self, sizes: Sequence[int]) -> list[Fault]:
         """Of a tuned model to tune on: which model it was made from is not known here."""

@@ -31,7 +31,8 @@ class Distillation(OpenModelSpec):
     """A model of the catalog that may teach this student, or a tuned model: its name (`projects/.../models/7@1`), or itself."""
 
     output_uri: str | None = None
-    """`gs://` folder for what the teacher said, and for an open model's checkpoints; needed for open models."""
+    """`gs://` folder for what the teacher said, and for an open model's checkpoints. Left out: an open model's go into the
+    bucket for artifacts."""
 
     def __init__(self, **fields: Any) -> None:
         teacher: Any = fields.get("teacher")

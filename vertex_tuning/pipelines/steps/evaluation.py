@@ -10,7 +10,6 @@ from vertex_tuning.evaluation import Comparison, Decision, Gate
 from vertex_tuning.evaluation.asking import System
 from vertex_tuning.evaluation.rows import Row, question, read
 from vertex_tuning.evaluation.systems import named
-from vertex_tuning.metrics import Interval
 from vertex_tuning.pipelines.steps._step import read_json, step, write, write_json
 from vertex_tuning.rewards.matching import text_of
 
@@ -93,7 +92,7 @@ def gate(comparison: str, *, margin: float, at_least: float, min_rows: int, deci
         min_rows: With fewer, the gate stays closed.
         decision: Where it is told, as Markdown.
     """
-    found = _comparison(read_json(comparison))
+    found = Comparison.from_json(read_json(comparison))
     conditions = Gate(measure=found.measure, margin=margin, at_least=at_least, min_rows=min_rows)
     decided = conditions.decide(found)
     log.info("%s", decided)
@@ -111,12 +110,6 @@ def _choosing(model: Model, name: str) -> System:
         return model.generate(asked.contents, labels=labels, temperature=0, **system)
 
     return System.of_function(choose, name=name)
-
-
-def _comparison(found: dict[str, Any]) -> Comparison:
-    """As `Comparison.to_json` wrote it."""
-    tuples = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
-    return Comparison(**{**found, **tuples, "win_share": Interval(**found["win_share"])})
 
 
 def _told(decided: Decision) -> str:

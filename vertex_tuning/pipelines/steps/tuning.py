@@ -165,7 +165,7 @@ def _where_weights_go(client: TuningClient, base_model: str, place: str) -> dict
     """An open model's weights go to a folder of the step's own, by default."""
     if MODEL_NAME.fullmatch(base_model) or not catalog.base_model(base_model).open:
         return {}
-    return {"output_uri": f"gs://{client.connection.ensure_bucket()}/{_MODELS}/{key_of(place)}"}
+    return {"output_uri": f"gs://{client.connection.artifacts_bucket}/{_MODELS}/{key_of(place)}"}
 
 
 def _last(measures: list[dict[str, Any]]) -> dict[str, float]:
