@@ -66,7 +66,7 @@ def _given(config: Config | None, seeds: Sequence[Path], place: Place) -> Given:
     faults: list[Fault] = []
     for (path, data), is_state in zip(files, states, strict=True):
         if is_state:
-            terraform_state.apply(data, given)
+            _apply_state(path, data, given)
         else:
             seed = Seed(data, str(path))
             seed.apply(given)
@@ -74,6 +74,14 @@ def _given(config: Config | None, seeds: Sequence[Path], place: Place) -> Given:
     if faults:
         raise error_of(faults, f"{len(faults)} entries of seeds cannot be taken", ", ".join(map(str, seeds)))
     return given
+
+
+def _apply_state(path: Path, data: dict[str, Any], given: Given) -> None:
+    try:
+        terraform_state.apply(data, given)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"a resource in it is not of Google's provider: {type(error).__name__} {error}"
+        raise _unreadable(path, what) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

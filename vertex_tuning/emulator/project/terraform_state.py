@@ -182,7 +182,7 @@ _READ: dict[str, Callable[[Given, Values], None]] = {
 """By type of resource, what it adds."""
 
 _ON: dict[str, Callable[[Given, Values], str]] = {
-    "google_project_iam": lambda *_: requirements.PROJECT,
+    "google_project_iam": lambda given, values: given.place.by_id(f"projects/{_project(given, values)}"),
     "google_service_account_iam": lambda _, values: str(values["service_account_id"]),
     "google_storage_bucket_iam": lambda _, values: f"gs://{str(values['bucket']).removeprefix('b/')}",
     "google_kms_crypto_key_iam": lambda _, values: str(values["crypto_key_id"]),
