@@ -10,6 +10,7 @@ import pytest
 
 from tests.projects import KEY, NUMBER, PROJECT, SETTINGS
 from vertex_tuning import Diagnosis, Finding, catalog, connect
+from vertex_tuning.catalog import requirements
 from vertex_tuning.doctor import CHECKS, Status
 
 BUCKET = f"gs://{SETTINGS.bucket}"
@@ -461,6 +462,62 @@ def test_a_role_on_the_project_counts_on_what_is_in_it(diagnose):
     seed = removed(role="roles/storage.objectViewer", member="service_account", on="bucket")
     seed += added(role="roles/storage.admin", member="service_account", on="project")
     assert ill(diagnose(seed)) == []
+
+
+def test_a_bucket_in_the_multi_region_that_holds_the_location_is_well(diagnose):
+    assert ill(diagnose('[buckets.bucket]\nlocation = "US"')) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "location", "held"),
+    [
+        ("us", "us-central1", True),
+        ("us", "europe-west4", False),
+        ("eu", "europe-west4", True),
+        ("nam4", "us-central1", True),
+        ("nam4", "us-west1", False),
+        ("us-east1", "us-east4", False),
+    ],
+)
+def test_a_place_holds_a_location(place, location, held):
+    assert requirements.holds(place, location) is held
+
+
+def test_names_that_are_none_are_told_each_once(diagnose):
+    found = diagnose(kms_key="my-key", images="my-images", network_attachment="my-network")
+    assert [(finding.rule, finding.where) for finding in ill(found)] == [
+        ("VT150", "my-key"),
+        ("VT157", "my-images"),
+        ("VT166", "my-network"),
+    ]
+
+
+def test_a_reward_behind_a_name_of_ones_own_cannot_be_looked_at(diagnose):
+    found = diagnose(reward_uri="https://score.example.com/")
+    assert ill(found) == []
+    assert [finding.where for finding in found.unseen] == ["https://score.example.com/"]
+
+
+@pytest.mark.parametrize(("counted", "words"), [("another", "to another"), (None, "to no project")])
+def test_calls_of_a_person_that_are_not_counted_to_the_project_are_remarked(place, counted, words):
+    from google.oauth2.credentials import Credentials
+
+    place()
+    person = Credentials(
+        "token",
+        refresh_token="r",
+        token_uri="http://127.0.0.1:9",
+        client_id="c",
+        client_secret="s",
+        quota_project_id=counted,
+        account="ann@example.com",
+    )
+    with connect() as client:
+        client.connection._session.credentials = person
+        found = client.doctor()
+    assert [(finding.rule, finding.where) for finding in ill(found)] == [("VT121", "ann@example.com")]
+    assert words in found.warnings[0].what
+    assert found.commands() == [f"gcloud auth application-default set-quota-project {PROJECT}"]
 
 
 def test_a_project_of_no_settings_is_sound_and_says_what_is_not_configured(emulator, tmp_path, monkeypatch):

@@ -120,10 +120,8 @@ def _spec(client: TuningClient, *, is_open: bool) -> SupervisedTuning:
         }
         for number in range(_ROWS)
     ]
-    folder = f"gs://{client.connection.ensure_bucket()}/vertex-tuning/agents" if is_open else None
-    return SupervisedTuning(
-        base_model=cheapest.id, training=rows, epochs=1, display_name=_NAME, output_uri=folder
-    )
+    # The agent may not use the project's key before it exists.
+    return SupervisedTuning(base_model=cheapest.id, training=rows, epochs=1, display_name=_NAME, kms_key="")
 
 
 def _costs(client: TuningClient, spec: SupervisedTuning) -> str:

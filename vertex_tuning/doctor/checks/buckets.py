@@ -26,7 +26,7 @@ def buckets(project: Project) -> Iterator[Finding]:
 def _bucket(project: Project, setting: str, bucket: Resource) -> Iterator[Finding]:
     seen = project.get(bucket)
     where = bucket.label
-    key = str(project.configured.get("kms_key", ""))
+    key = str(project.configured.get("kms_key", "")) if project.resource("kms_key") else ""
     if seen.missing:
         cure = cures.make_bucket(bucket, project.id, project.location, key)
         yield fault("VT130", where, f"there is no such bucket ({setting} of the settings)", cure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vertex_tuning.catalog import requirements
 from vertex_tuning.catalog.requirements import PROJECT, Agent, Grant
@@ -138,7 +139,12 @@ def _held(
             else:
                 has += 1
         if lacking:
-            yield _lacking(project, resource, who, member, lacking, [policy, inherited], agent)
+            found = _lacking(project, resource, who, member, lacking, [policy, inherited], agent)
+            if agent and not agent.late and not agent.role and not any(policy.of(member)):
+                # Nothing shows whether it exists; no role can be given to one that does not.
+                lines = (cures.make_agent(agent, project.id), *found.cure.commands)
+                found = replace(found, cure=replace(found.cure, commands=lines))
+            yield found
     if has:
         yield ok(who, f"{agent.title}, {_roles(has)}" if agent else f"has {_roles(has)}")
 

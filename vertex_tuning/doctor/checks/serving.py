@@ -9,7 +9,7 @@ from typing import Any
 from vertex_tuning import catalog
 from vertex_tuning.doctor import cures, resources
 from vertex_tuning.doctor.cures import gcloud
-from vertex_tuning.doctor.findings import Cure, Finding, fault, ok, unset, warning
+from vertex_tuning.doctor.findings import Cure, Finding, Status, fault, ok, unset, warning
 from vertex_tuning.doctor.resources import Resource
 from vertex_tuning.doctor.seeing import Project
 
@@ -21,6 +21,12 @@ def reward(project: Project) -> Iterator[Finding]:
     uri = project.configured.get("reward_uri")
     if not uri:
         yield unset("reward_uri, a service that scores answers")
+        return
+    if not re.fullmatch(r"https://[a-z0-9.-]+\.run\.app/?.*", uri):
+        # Behind a domain of one's own, Cloud Run does not tell which service it is.
+        yield Finding(
+            Status.UNSEEN, uri, "not seen: Cloud Run lists services by addresses that end in .run.app"
+        )
         return
     seen = project.reward()
     if seen.missing:
