@@ -28,7 +28,7 @@ locals {
         act_as        = ["runner"]
       }
       reward = {
-        when          = var.reward != null
+        when          = var.reward_service != null
         display_name  = "Runs the reward"
         description   = "The service that scores answers runs as it; it has no roles."
         project_roles = []
@@ -119,7 +119,7 @@ locals {
       custom_code       = true
       open_tuning       = true
       pubsub            = var.budget != null
-      run               = var.reward != null
+      run               = var.reward_service != null
       storage           = true
       tuning            = true
     } : name => local.agents[name] if when && contains(keys(local.agents), name)

@@ -27,7 +27,7 @@ locals {
     var.cmek == null ? [] : ["cloudkms.googleapis.com"],
     var.network == null ? [] : ["compute.googleapis.com", "dns.googleapis.com"],
     var.perimeter == null ? [] : ["accesscontextmanager.googleapis.com"],
-    var.reward == null ? [] : ["run.googleapis.com"],
+    var.reward_service == null ? [] : ["run.googleapis.com"],
     length(var.schedules) == 0 ? [] : ["cloudscheduler.googleapis.com"],
   ))
 }
@@ -148,18 +148,18 @@ module "schedules" {
 
 module "reward" {
   source = "./modules/reward"
-  count  = var.reward == null ? 0 : 1
+  count  = var.reward_service == null ? 0 : 1
 
   project_id          = module.apis.project_id
   prefix              = var.prefix
   location            = var.region
-  image               = var.reward.image
+  image               = var.reward_service.image
   service_account     = module.identities.emails["reward"]
-  min_instances       = var.reward.min_instances
-  max_instances       = var.reward.max_instances
-  concurrency         = var.reward.concurrency
-  cpu                 = var.reward.cpu
-  memory              = var.reward.memory
+  min_instances       = var.reward_service.min_instances
+  max_instances       = var.reward_service.max_instances
+  concurrency         = var.reward_service.concurrency
+  cpu                 = var.reward_service.cpu
+  memory              = var.reward_service.memory
   invokers            = local.reward_invokers
   encryption          = local.encryption
   deletion_protection = var.deletion_protection

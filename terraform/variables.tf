@@ -278,7 +278,7 @@ variable "region" {
   }
 }
 
-variable "reward" {
+variable "reward_service" {
   description = "A service on Cloud Run that scores answers for reinforcement tuning. `image`: it answers over HTTP at `PORT` (`vertex-tuning reward serve`). `min_instances` 0 costs nothing while nobody calls; `max_instances` bounds the cost; `concurrency`: answers scored by one instance at a time. Null: none."
   type = object({
     image         = string
@@ -291,12 +291,12 @@ variable "reward" {
   default = null
 
   validation {
-    condition     = var.reward == null || can(regex("^[a-z0-9.-]+/\\S+[:@]\\S+$", var.reward.image))
-    error_message = "`reward.image` names registry, image, and a tag or, better, a digest: us-central1-docker.pkg.dev/acme-tuning/vt-images/reward@sha256:..."
+    condition     = var.reward_service == null || can(regex("^[a-z0-9.-]+/\\S+[:@]\\S+$", var.reward_service.image))
+    error_message = "`reward_service.image` names registry, image, and a tag or, better, a digest: us-central1-docker.pkg.dev/acme-tuning/vt-images/reward@sha256:..."
   }
   validation {
-    condition     = var.reward == null || try(var.reward.min_instances >= 0 && var.reward.max_instances >= 1 && var.reward.max_instances >= var.reward.min_instances, false)
-    error_message = "`reward.max_instances` is at least 1, and at least `reward.min_instances`."
+    condition     = var.reward_service == null || try(var.reward_service.min_instances >= 0 && var.reward_service.max_instances >= 1 && var.reward_service.max_instances >= var.reward_service.min_instances, false)
+    error_message = "`reward_service.max_instances` is at least 1, and at least `reward_service.min_instances`."
   }
 }
 

@@ -69,7 +69,7 @@ module "tuning" {
     }
   }
 
-  reward = {
+  reward_service = {
     image = "${var.region}-docker.pkg.dev/${var.project_id}/vt-images/reward@sha256:${var.reward_digest}"
   }
 

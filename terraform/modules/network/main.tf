@@ -37,6 +37,8 @@ resource "google_compute_subnetwork" "this" {
   }
 }
 
+# Training machines reach Google's services by their own side of the attachment; what follows is for everything else in the network.
+
 # The one way out: with the default route gone, nothing else leaves the network.
 resource "google_compute_route" "google_apis" {
   project          = var.project_id

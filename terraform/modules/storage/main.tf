@@ -7,7 +7,7 @@ locals {
     })
   }
   # A key serves its own region only; what is wrong here is otherwise told bucket by bucket, by the API, half-way through.
-  key_location = one([for key in var.encryption[*] : split("/", key.kms_key_name)[3]])
+  key_location = one([for key in var.encryption[*] : try(split("/", key.kms_key_name)[3], null)])
 }
 
 resource "google_storage_bucket" "access_logs" {
@@ -152,7 +152,7 @@ resource "google_storage_bucket" "this" {
 
   lifecycle {
     precondition {
-      condition     = local.key_location == null || lower(each.value.location) == lower(coalesce(local.key_location, "-"))
+      condition     = local.key_location == null ? true : lower(each.value.location) == lower(local.key_location)
       error_message = "The bucket ${each.value.name} lies in ${each.value.location}, and its key elsewhere: both have to be in one region. Change `buckets.${each.key}.location`, or give a key of that region as `cmek.key_id`."
     }
   }
