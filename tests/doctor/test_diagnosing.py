@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ OF_KEY = f"--keyring=vt-us-central1 --location=us-central1 --project={PROJECT}"
 OF_REWARD = f"--region=us-central1 --project={PROJECT}"
 ROTATION = "--rotation-period=90d --next-rotation-time=+p90d"
 REWARD = "service vt-reward"
+VARIABLES = Path(__file__).parents[2] / "terraform" / "variables.tf"
 EXIST = "tuning_agents = { exist = true }"
 
 
@@ -280,7 +282,7 @@ SET_UPS = [
         SETTINGS.reward_uri,
         f"gcloud run services list {OF_REWARD}",
         "[run.reward_uri]\nexists = false",
-        'reward = { image = "..." }',
+        'reward_service = { image = "..." }',
     ),
     Broken(
         "a reward that everybody may call",
@@ -409,6 +411,17 @@ def test_what_is_broken_is_named_with_its_cure_and_nothing_else(diagnose, broken
     told = "\n".join(finding.lines())
     assert broken.rule in told
     assert broken.command in told
+
+
+def test_what_terraform_is_told_is_an_input_of_it():
+    inputs = {
+        line.split('"')[1]
+        for line in VARIABLES.read_text(encoding="utf-8").splitlines()
+        if "variable " in line
+    }
+    named = {broken.terraform.partition(" ")[0] for broken in SET_UPS if broken.terraform}
+    assert named <= inputs
+    assert len(named) > 5
 
 
 def test_the_settings_of_another_project_are_told_by_its_number(diagnose):

@@ -13,7 +13,7 @@ from vertex_tuning.doctor.findings import Cure, Finding, Status, fault, ok, unse
 from vertex_tuning.doctor.resources import Resource
 from vertex_tuning.doctor.seeing import Project
 
-_REWARD = 'reward = { image = "..." }'
+_REWARD = 'reward_service = { image = "..." }'
 
 
 def reward(project: Project) -> Iterator[Finding]:
