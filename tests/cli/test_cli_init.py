@@ -137,6 +137,16 @@ def test_commands_find_what_it_wrote(command, emulator, tmp_path):
     assert done.json["project"] == "found-again"
 
 
+def test_a_file_further_up_that_counts_no_more_is_named(cli, tmp_path, monkeypatch):
+    (tmp_path / FILE).write_text('project = "above"\n', encoding="utf-8")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    done = cli("init", "--project", "below")
+    assert done.status == 0
+    assert f"instead of {tmp_path / FILE}" in done.err
+    assert read(tmp_path / "below" / FILE).project == "below"
+
+
 def test_on_a_terminal_it_asks_for_what_is_missing(terminal, tmp_path):
     shown = terminal("init", cwd=tmp_path)
     for question, answer in (

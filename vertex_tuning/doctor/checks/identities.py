@@ -119,7 +119,7 @@ def _held(
 ) -> Iterator[Finding]:
     """Whether somebody has these roles: a finding for each thing on which one lacks, one line for those that do not."""
     inherited = project.policy(project.itself)
-    has = 0
+    has, well = 0, True
     by_thing: dict[Resource, list[Grant]] = {}
     for grant in wanted:
         resource = project.resource(grant.on)
@@ -139,13 +139,14 @@ def _held(
             else:
                 has += 1
         if lacking:
+            well = False
             found = _lacking(project, resource, who, member, lacking, [policy, inherited], agent)
             if agent and not agent.late and not agent.role and not any(policy.of(member)):
                 # Nothing shows whether it exists; no role can be given to one that does not.
                 lines = (cures.make_agent(agent, project.id), *found.cure.commands)
                 found = replace(found, cure=replace(found.cure, commands=lines))
             yield found
-    if has:
+    if has and well:
         yield ok(who, f"{agent.title}, {_roles(has)}" if agent else f"has {_roles(has)}")
 
 
