@@ -108,9 +108,13 @@ def _agent(project: Project, agent: Agent, wanted: list[Grant]) -> Iterator[Find
             return
         lines = [] if agent.late else [cures.make_agent(agent, project.id)]
         lines.append(cures.grant(project.itself, member, agent.role))
-        yield fault(
-            "VT146", email, f"lacks {agent.role} on the project, which Google gives it", Cure(tuple(lines))
-        )
+        what = f"lacks {agent.role} on the project, which Google gives it"
+        if not late.exists(project, agent):
+            # It has nothing at all, and is perhaps not even there: one fault, and all that it needs.
+            lacks = [finding for finding in _held(project, email, member, wanted, agent) if finding.rule]
+            lines += [line for finding in lacks for line in finding.cure.commands]
+            what, wanted = f"has no role at all; {what}", []
+        yield fault("VT146", email, what, Cure(tuple(lines)))
     yield from _held(project, email, member, wanted, agent)
 
 
