@@ -1,36 +1,3 @@
-variable "budget" {
-  description = "A budget for the whole project, in a calendar month; it tells, and stops nothing. `amount`: whole units of `currency` (null: the billing account's). `thresholds`: shares of it that are told once spent; a forecast of the whole amount is told too. `emails`: who is told, five at most, besides the topic. Null: none."
-  type = object({
-    billing_account = string
-    amount          = number
-    currency        = optional(string)
-    thresholds      = optional(list(number), [0.5, 0.9, 1])
-    emails          = optional(list(string), [])
-  })
-  default = null
-
-  validation {
-    condition     = var.budget == null || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account))
-    error_message = "`budget.billing_account` is three groups of six digits or capitals, such as 000000-11AA11-222222: `gcloud billing accounts list`."
-  }
-  validation {
-    condition     = var.budget == null || try(var.budget.amount >= 1 && floor(var.budget.amount) == var.budget.amount, false)
-    error_message = "`budget.amount` is a whole number of at least 1."
-  }
-  validation {
-    condition     = try(var.budget.currency, null) == null || can(regex("^[A-Z]{3}$", var.budget.currency))
-    error_message = "`budget.currency` is three capitals, such as USD."
-  }
-  validation {
-    condition     = alltrue([for share in try(var.budget.thresholds, []) : share > 0 && share <= 10])
-    error_message = "`budget.thresholds` are shares of the amount: 0.5 is half of it."
-  }
-  validation {
-    condition     = length(try(var.budget.emails, [])) <= 5 && alltrue([for email in try(var.budget.emails, []) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
-    error_message = "`budget.emails` are five addresses at most, such as ml-costs@example.com."
-  }
-}
-
 variable "buckets" {
   description = "What differs from the usual in the three buckets. `name` (PROJECT-PREFIX-KEY), `location` (the region), `versioning`, `delete_age_days` (objects go after so many days; null: never), `noncurrent_days` (how long what was overwritten or deleted is kept as a version), `soft_delete_days` (how long what was deleted can be brought back: 0, or 7 to 90), `force_destroy` (destroy deletes what is in it). Left out, pipelines are scratch: no versions, gone after 90 days."
   type = object({
@@ -72,6 +39,39 @@ variable "buckets" {
   validation {
     condition     = alltrue([for bucket in var.buckets : bucket.name == null || can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", bucket.name))])
     error_message = "`buckets.*.name` has 3 to 63 small letters, digits, hyphens, underscores and dots; the names of all of Cloud Storage are one space."
+  }
+}
+
+variable "budget" {
+  description = "A budget for the whole project, in a calendar month; it tells, and stops nothing. `amount`: whole units of `currency` (null: the billing account's). `thresholds`: shares of it that are told once spent; a forecast of the whole amount is told too. `emails`: who is told, five at most, besides the topic. Null: none."
+  type = object({
+    billing_account = string
+    amount          = number
+    currency        = optional(string)
+    thresholds      = optional(list(number), [0.5, 0.9, 1])
+    emails          = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.budget == null || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account))
+    error_message = "`budget.billing_account` is three groups of six digits or capitals, such as 000000-11AA11-222222: `gcloud billing accounts list`."
+  }
+  validation {
+    condition     = var.budget == null || try(var.budget.amount >= 1 && floor(var.budget.amount) == var.budget.amount, false)
+    error_message = "`budget.amount` is a whole number of at least 1."
+  }
+  validation {
+    condition     = try(var.budget.currency, null) == null || can(regex("^[A-Z]{3}$", var.budget.currency))
+    error_message = "`budget.currency` is three capitals, such as USD."
+  }
+  validation {
+    condition     = alltrue([for share in try(var.budget.thresholds, []) : share > 0 && share <= 10])
+    error_message = "`budget.thresholds` are shares of the amount: 0.5 is half of it."
+  }
+  validation {
+    condition     = length(try(var.budget.emails, [])) <= 5 && alltrue([for email in try(var.budget.emails, []) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
+    error_message = "`budget.emails` are five addresses at most, such as ml-costs@example.com."
   }
 }
 
