@@ -41,9 +41,9 @@ _WRITTEN = re.compile(
     re.MULTILINE,
 )
 _DOCUMENTED = re.compile(r"/\*\*(.*?)\*/\s*readonly \w+\??:", re.DOTALL)
-_TYPE_NAME = re.compile(r'tfResourceType = "(\w+)"')
+_TYPE_NAME = re.compile(r"tfResourceType = [\"'](\w+)[\"']")
 
-_GETTERS: dict[str, Any] = {
+_TYPES: dict[str, Any] = {
     "String": "string",
     "Number": "number",
     "Boolean": "bool",
@@ -54,14 +54,9 @@ _GETTERS: dict[str, Any] = {
     "NumberMap": ["map", "number"],
     "BooleanMap": ["map", "bool"],
     "AnyMap": ["map", "string"],
-}
-_HOLDERS: dict[str, Any] = {
-    "StringMap": ["map", "string"],
-    "NumberMap": ["map", "number"],
-    "BooleanMap": ["map", "bool"],
-    "AnyMap": ["map", "string"],
     "StringMapList": ["list", ["map", "string"]],
 }
+"""By the name of the getter, or of the class that holds it."""
 _PLAIN: dict[str, Any] = {
     "string": "string",
     "number": "number",
@@ -139,14 +134,11 @@ def _modules(wheel: Path, wanted: set[str]) -> Iterator[_Module]:
                 assert held is not None
                 folders.setdefault(match[1], []).append(held.read().decode())
     for folder, texts in folders.items():
-        if folder == "provider" or any(wanted.intersection(_TYPE_NAME_JS.findall(text)) for text in texts):
+        if folder == "provider" or any(wanted.intersection(_TYPE_NAME.findall(text)) for text in texts):
             module = _Module()
             for text in texts:
                 module.add(_typescript(text))
             yield module
-
-
-_TYPE_NAME_JS = re.compile(r"tfResourceType = [\"'](\w+)[\"']")
 
 
 def _typescript(javascript: str) -> str:
@@ -188,8 +180,8 @@ def _block(module: _Module, name: str, written: dict[str, _Written]) -> Block:
         how = written.get(attribute)
         if held := _HELD.search(text):
             holder, is_set = held[1], held[2] == "true"
-            if holder in _HOLDERS:
-                attributes[attribute] = {"type": _HOLDERS[holder], **told}
+            if holder in _TYPES:
+                attributes[attribute] = {"type": _TYPES[holder], **told}
                 continue
             inner = _block(module, _element(holder), module.writers.get(how.by, {}) if how else {})
             if how and how.is_block:
@@ -214,7 +206,7 @@ def _block(module: _Module, name: str, written: dict[str, _Written]) -> Block:
 
 def _plain_type(text: str, how: _Written | None) -> Any:
     if got := _GOT.search(text):
-        kind = _GETTERS[got[2]]
+        kind = _TYPES[got[2]]
         return ["set", kind[1]] if got[1] else kind
     if "interpolationForAttribute" in text:
         return "dynamic"

@@ -59,7 +59,7 @@ def used(folder: Path = SOURCES) -> tuple[set[str], set[str]]:
     """Types of resources and of data sources in the files of Terraform below a folder."""
     resources: set[str] = set()
     data: set[str] = set()
-    for path in [*folder.rglob("*.tf"), *folder.rglob("*.tftest.hcl")]:
+    for path in [*folder.rglob("*.tf"), *folder.rglob("*.hcl")]:
         if ".terraform" not in path.parts:
             for kind, name in _USED.findall(path.read_text(encoding="utf-8")):
                 (data if kind.endswith("data") else resources).add(name)
