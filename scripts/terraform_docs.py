@@ -1,6 +1,6 @@
 """Tables of inputs and outputs for the READMEs under terraform/, read from the sources themselves.
 
-Used by docs.py: a README that has `<!-- begin terraform-variables -->` or `<!-- begin terraform-outputs -->` gets the table of the
+Used by docs.py: between the markers `terraform-variables` and `terraform-outputs` of a README stands the table of the
 `variables.tf` or `outputs.tf` beside it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent / "terraform"
 def readmes() -> list[Path]:
     """Every README under terraform/."""
     return [ROOT / "README.md", *sorted(ROOT.glob("*/**/README.md"))]
+
+
+def blocks(folder: Path) -> dict[str, Callable[[], str]]:
+    """What stands between markers in the README of a folder, by the markers' name."""
+    return {
+        "terraform-variables": lambda: variables(folder),
+        "terraform-outputs": lambda: outputs(folder),
+    }
 
 
 def variables(folder: Path) -> str:

@@ -60,6 +60,9 @@ module "kms" {
   rotation_period = var.cmek.rotation_period
   users           = local.key_users
   labels          = local.labels
+
+  # It asks Google for two accounts, which can be done only once the services are on.
+  depends_on = [module.apis]
 }
 
 module "storage" {

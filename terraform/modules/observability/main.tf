@@ -1,16 +1,16 @@
 locals {
   day_ms = 24 * 60 * 60 * 1000
   # What tuning leaves in the logs: who did what (audit), and what pipelines and custom jobs print.
-  vertex = <<-EOT
-    protoPayload.serviceName="aiplatform.googleapis.com"
-    OR resource.type="aiplatform.googleapis.com/PipelineJob"
-    OR resource.type="ml_job"
-  EOT
+  vertex = join(" OR ", [
+    "protoPayload.serviceName=\"aiplatform.googleapis.com\"",
+    "resource.type=\"aiplatform.googleapis.com/PipelineJob\"",
+    "resource.type=\"ml_job\"",
+  ])
   # Of a custom job only what the service itself says: whatever a step prints to stderr counts as an error.
-  failure = <<-EOT
-    (resource.type="aiplatform.googleapis.com/PipelineJob" AND jsonPayload.state="PIPELINE_STATE_FAILED")
-    OR (resource.type="ml_job" AND resource.labels.task_name="service" AND severity>=ERROR)
-  EOT
+  failure = join(" OR ", [
+    "(resource.type=\"aiplatform.googleapis.com/PipelineJob\" AND jsonPayload.state=\"PIPELINE_STATE_FAILED\")",
+    "(resource.type=\"ml_job\" AND resource.labels.task_name=\"service\" AND severity>=ERROR)",
+  ])
 }
 
 resource "google_project_iam_audit_config" "this" {
