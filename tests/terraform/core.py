@@ -44,6 +44,11 @@ sys.exit(status)
 """
 
 
+def newest() -> Path:
+    """The snapshot of the latest version."""
+    return SCHEMAS[max(SCHEMAS, key=lambda version: [int(part) for part in version.split(".")])]
+
+
 class NoTerraformError(Exception):
     """Neither the program nor the library is here."""
 
@@ -156,8 +161,7 @@ def provision(folder: Path, example: str = "examples/complete", *variables: str)
     Returns:
         The value of the output `sdk_config`.
     """
-    newest = max(SCHEMAS, key=lambda version: [int(part) for part in version.split(".")])
-    schema = json.loads(SCHEMAS[newest].read_text(encoding="utf-8"))
+    schema = json.loads(newest().read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as kept, workspace(folder, program(Path(kept)), schema) as space:
         space.init(example)
         space.run("apply", "-auto-approve", "-input=false", *variables, at=example)
