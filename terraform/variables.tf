@@ -253,6 +253,10 @@ variable "prefix" {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$", var.prefix))
     error_message = "`prefix` has 1 to 12 small letters, digits and hyphens, begins with a letter and does not end with a hyphen."
   }
+  validation {
+    condition     = !startswith(var.prefix, "gcp") && !strcontains(var.prefix, "goog")
+    error_message = "`prefix` does not begin with gcp, nor hold goog: Google keeps such names of pools and buckets to itself."
+  }
 }
 
 variable "project_id" {

@@ -32,6 +32,14 @@ run "a_prefix_is_short" {
   expect_failures = [var.prefix]
 }
 
+run "googles_own_names_are_not_ours" {
+  command = plan
+  variables {
+    prefix = "gcp-vt"
+  }
+  expect_failures = [var.prefix]
+}
+
 run "nobody_is_everybody" {
   command = plan
   variables {

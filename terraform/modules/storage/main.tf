@@ -72,7 +72,6 @@ resource "google_storage_bucket_iam_member" "access_logs_writer" {
 }
 
 resource "google_storage_bucket" "this" {
-  #checkov:skip=CKV_GCP_62:Access is logged wherever access_logs is given, which is the default.
   #checkov:skip=CKV_GCP_78:What pipelines hand on is scratch that expires; versions of it would only cost.
   for_each = local.buckets
 
