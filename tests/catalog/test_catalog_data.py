@@ -31,7 +31,7 @@ def test_what_is_said_of_the_world_has_a_date_and_a_source(name):
 
 
 def test_there_is_no_other_data():
-    assert {path.name for path in FOLDER.glob("*.toml")} == {*DATED, "rules.toml"}
+    assert {path.name for path in FOLDER.glob("*.toml")} == {*DATED, "project.toml", "rules.toml"}
 
 
 @pytest.mark.parametrize("model", catalog.models().values(), ids=lambda model: model.id)

@@ -87,7 +87,9 @@ class CustomJobs:
         request.check(self._emulator, body)
         name, created = f"{parent}/customJobs/{self._db.new_id()}", now()
         job = {**body, "name": name, "state": ledger.PENDING, "createTime": created, "updateTime": created}
-        self._db.put(Resource(name, KIND, parent, job), ledger.PENDING)
+        with self._db.transaction():
+            self._db.put(Resource(name, KIND, parent, job), ledger.PENDING)
+            self._emulator.project.make_agent(parent.split("/")[1], "custom_code")
         self._begin(name)
         return job
 

@@ -167,7 +167,11 @@ class TuningJobs:
             private = {"plan": decided.to_json(), "deploy_to": deploy_to}
             made = Resource(name, ledger.KIND, parent, job, private)
             known = {"stand_in": decided.stand_in, "teacher": decided.teacher_stand_in}
-            self._db.put(made, ledger.PENDING, {key: value for key, value in known.items() if value})
+            with self._db.transaction():
+                self._db.put(made, ledger.PENDING, {key: value for key, value in known.items() if value})
+                self._emulator.project.make_agent(
+                    parent.split("/")[1], "open_tuning" if source.base.open else "tuning"
+                )
         except BaseException as error:
             folder.remove()
             if files.is_full(error):
