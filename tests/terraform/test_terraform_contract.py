@@ -127,6 +127,7 @@ BEYOND = {
     r"principalSet:\S+ roles/iam\.workloadIdentityUser submitter": "CI acts as the submitter",
     r"group:cloud-storage-analytics@google\.com roles/storage\.objectCreator \S+": "Google delivers access logs",
     r"serviceAccount:\S+@gcp-sa-logging\S+ roles/bigquery\.dataEditor \S+": "the sink writes logs to its dataset",
+    r"serviceAccount:\S+@gcp-sa-aiplatform\S+ projects/\S+/roles/vt_network_attacher project": "jobs join the network",
     r"serviceAccount:bq-\S+ roles/cloudkms\.cryptoKeyEncrypterDecrypter kms_key": "the dataset of logs is encrypted",
     r"serviceAccount:\S+@gcp-sa-pubsub\S+ roles/cloudkms\.cryptoKeyEncrypterDecrypter kms_key": "the budget's topic is encrypted",
 }

@@ -43,6 +43,7 @@ IDS = {
     "google_logging_metric": "{name}",
     "google_logging_project_bucket_config": "projects/{project}/locations/{location}/buckets/{bucket_id}",
     "google_logging_project_sink": "projects/{project}/sinks/{name}",
+    "google_project_iam_custom_role": "projects/{project}/roles/{role_id}",
     "google_project_iam_audit_config": "{project}/audit_config/{service}",
     "google_project_service": "{project}/{service}",
     "google_pubsub_subscription": "projects/{project}/subscriptions/{name}",
