@@ -224,6 +224,26 @@ def stand_ins() -> str:
     return "\n".join(lines) + "\n"
 
 
+def seeds() -> str:
+    """What a seed of the emulator can say of each kind of resource."""
+    from vertex_tuning.emulator.project.given import KINDS, SETTINGS
+
+    lines = ["| table | of a | named by a setting, or as | entries, and what holds without them |", "|---|---|---|---|"]
+    for name, kind in KINDS.items():
+        settings = ", ".join(f"`{setting}`" for setting, of in SETTINGS.items() if of == name)
+        entries = ["`exists`: true", *(f"`{field}`: {_entry(value)}" for field, value in kind.fields.items())]
+        lines.append(_row([f"`{name}`", kind.title, f"{settings}; `{kind.example}`", "; ".join(entries)]))
+    return "\n".join(lines) + "\n"
+
+
+def _entry(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"{value[0]}, or {', '.join(value[1:])}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if value else "none"
+
+
 def benchmarks() -> str:
     """What `make bench` measured last."""
     return (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
@@ -247,6 +267,7 @@ PAGES: dict[str, Callable[[], str]] = {
 BLOCKS: dict[str, Callable[[], str]] = {
     "benchmarks": benchmarks,
     "learning": learning,
+    "seeds": seeds,
     "stand-ins": stand_ins,
     "step-by-step": step_by_step,
 }
