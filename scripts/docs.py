@@ -15,7 +15,8 @@ from typing import Any
 import click
 
 from scripts import terraform_docs
-from vertex_tuning import catalog, cli
+from vertex_tuning import catalog, cli, doctor
+from vertex_tuning.catalog import requirements
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
@@ -259,6 +260,31 @@ def step_by_step() -> str:
     return (ROOT / "benchmarks" / "step_by_step.md").read_text(encoding="utf-8")
 
 
+def checks() -> str:
+    """What `doctor` looks at."""
+    lines = [*_head(["check", "what is looked at", "rules"])]
+    for check in doctor.CHECKS:
+        names = (f"[{rule}](rules.md#{_anchor(rule)})" for rule in check.rules)
+        lines.append(_row([check.name, check.looks, " ".join(names)]))
+    return "\n".join(lines) + "\n"
+
+
+def _anchor(rule: str) -> str:
+    """Of a rule's heading, as GitHub makes it."""
+    words = f"{rule}: {catalog.rules()[rule]['title']}".lower()
+    return re.sub(r"[^\w -]", "", words).replace(" ", "-")
+
+
+def looking() -> str:
+    """By which roles one may look at what."""
+    roles: dict[str, list[str]] = {}
+    for service, role in requirements.all_looking().items():
+        roles.setdefault(role, []).append("who has which role" if service == "policies" else f"`{service}`")
+    lines = [*_head(["role", "what it shows"])]
+    lines += [_row([f"`{role}`", ", ".join(services)]) for role, services in roles.items()]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/catalog.md": offers,
     "docs/commands.md": commands,
@@ -266,6 +292,8 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 BLOCKS: dict[str, Callable[[], str]] = {
     "benchmarks": benchmarks,
+    "doctor-checks": checks,
+    "doctor-roles": looking,
     "learning": learning,
     "seeds": seeds,
     "stand-ins": stand_ins,

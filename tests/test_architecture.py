@@ -22,6 +22,7 @@ LEVELS = {
     "batches": 3,
     "evaluation": 3,
     "lineage": 2.9,
+    "doctor": 3,
     "jobs": 3.5,
     "models": 4,
     "prompts": 4,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vertex_tuning.batches import BatchJob, BatchProgress, BatchResult
     from vertex_tuning.client import TuningClient, connect
     from vertex_tuning.data import DataReport
+    from vertex_tuning.doctor import Diagnosis, Finding
     from vertex_tuning.errors import (
         ConfigurationError,
         DatasetError,
@@ -74,6 +75,7 @@ _HOMES = {
     "batches": ("BatchJob", "BatchProgress", "BatchResult"),
     "client": ("TuningClient", "connect"),
     "data": ("DataReport",),
+    "doctor": ("Diagnosis", "Finding"),
     "errors": (
         "ConfigurationError",
         "DatasetError",
@@ -124,12 +126,14 @@ __all__ = [
     "ConfigurationError",
     "DataReport",
     "DatasetError",
+    "Diagnosis",
     "Distillation",
     "EmulatorError",
     "EvaluationConfig",
     "EvaluationError",
     "Fault",
     "FilledPrompt",
+    "Finding",
     "HostError",
     "JobCancelledError",
     "JobError",

@@ -23,6 +23,7 @@ from vertex_tuning.specs import Spec
 
 if TYPE_CHECKING:
     from vertex_tuning import cost, evaluation, rewards
+    from vertex_tuning.doctor import Diagnosis
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -75,6 +76,10 @@ class AsyncTuningClient:
     async def close(self) -> None:
         """`TuningClient.close`, awaited."""
         await asyncio.to_thread(self._client.close)
+
+    async def doctor(self, *, progress: Callable[[int, int], None] | None = None) -> Diagnosis:
+        """`TuningClient.doctor`, awaited; progress is told from another thread."""
+        return await asyncio.to_thread(lambda: self._client.doctor(progress=progress))
 
     async def check(
         self, dataset: Any, *, method: str = "supervised", base_model: str = "gemini-2.5-flash"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from google.genai import types
 
     from vertex_tuning import cost, evaluation, rewards
+    from vertex_tuning.doctor import Diagnosis
     from vertex_tuning.pipelines.door import Pipelines
     from vertex_tuning.specs import Spec
 
@@ -96,6 +97,19 @@ class TuningClient:
         from vertex_tuning.pipelines.door import Pipelines
 
         return Pipelines(self.connection)
+
+    def doctor(self, *, progress: Callable[[int, int], None] | None = None) -> Diagnosis:
+        """Look at the project that the settings name, and at all that they name in it: is it ready? Nothing is changed.
+
+        Args:
+            progress: Told how far it is: (checks done, checks in all).
+
+        Returns:
+            Every finding, each fault with its cure; that something is broken raises nothing.
+        """
+        from vertex_tuning.doctor import diagnose
+
+        return diagnose(self.connection, progress=progress)
 
     def check(
         self, dataset: Any, *, method: str = "supervised", base_model: str = "gemini-2.5-flash"

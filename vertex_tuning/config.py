@@ -15,10 +15,12 @@ has made where that is there:
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -127,6 +129,42 @@ class Config:
             lines += [f"{json.dumps(name)} = {json.dumps(value)}" for name, value in sorted(labels.items())]
         return "\n".join([*lines, ""])
 
+    def write(self, path: str | os.PathLike[str] = FILE, *, force: bool = False) -> bool:
+        """Write them into a settings file.
+
+        Args:
+            path: The file. One that says the same is left as it is, remarks and all.
+            force: Write over one that says something else.
+
+        Returns:
+            Whether it was written.
+
+        Raises:
+            ConfigurationError: VT115 it says something else: the difference is in the error; VT116 it lacks
+                a project; VT117 it cannot be written.
+        """
+        file = Path(path)
+        if self.target == "vertex" and not self.project:
+            fix = "--project my-project, or --from-terraform terraform/"
+            raise ConfigurationError("VT116", "there is no project to write", where="project", fix=fix)
+        try:
+            before = file.read_text(encoding="utf-8") if file.exists() else ""
+            if before and _says(before, self):
+                return False
+            if before and not force:
+                raise ConfigurationError(
+                    "VT115",
+                    f"it is there, and says something else:\n{_difference(before, self.to_toml())}",
+                    where=str(file),
+                    fix="--force (force=True) writes over it; --output FILE writes beside it",
+                )
+            file.write_text(self.to_toml(), encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                "VT117", f"it cannot be written: {error}", where=str(file), fix="another file: --output FILE"
+            ) from error
+        return True
+
 
 NAMES = tuple(found.name for found in fields(Config))
 """Every setting."""
@@ -150,6 +188,38 @@ def load(**arguments: str | None) -> Config:
         config = replace(config, **set_here)
         where = place if source.get("target") else where
     return _checked(config, where)
+
+
+def gathered(terraform: Path | None = None, **arguments: str | None) -> Config:
+    """Settings to be written: what is given here, then what Terraform made; without that, the environment's.
+
+    Args:
+        terraform: As for `from_terraform`.
+        **arguments: By name.
+
+    Raises:
+        ConfigurationError: VT102, VT103 as for `load`, VT112 to VT114 as for `from_terraform`.
+    """
+    given: dict[str, Any] = {name: value for name, value in arguments.items() if value}
+    if terraform:
+        return _checked(replace(from_terraform(terraform), **given), "target")
+    around: dict[str, Any] = {name: value for name, value in _from_environment().items() if value}
+    return _checked(Config(**{**around, **given}), "target")
+
+
+def _says(text: str, config: Config) -> bool:
+    """Whether a settings file says just this."""
+    try:
+        return tomllib.loads(text) == tomllib.loads(config.to_toml())
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _difference(before: str, after: str) -> str:
+    """What a file would lose and gain, line by line."""
+    sides = before.splitlines(), after.splitlines()
+    lines = difflib.unified_diff(*sides, "as it is", "as it would be", lineterm="", n=0)
+    return "\n".join(line for line in lines if not line.startswith("@@"))
 
 
 def read(path: Path) -> Config:
@@ -246,7 +316,7 @@ def from_terraform(source: Path) -> Config:
 
     Args:
         source: The folder in which Terraform was applied (`terraform output` is run there, which needs Terraform and the state),
-            or a file with what `terraform output -json` printed, whole or of `sdk_config` alone.
+            or a file with what `terraform output -json` printed, whole or of `sdk_config` alone; `-` is standard input.
 
     Raises:
         ConfigurationError: VT112 there is nothing to read, VT113 it is of another version, VT114 something is missing, unknown or
@@ -296,7 +366,7 @@ def _terraform_output(folder: Path) -> str:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             "VT112", f"it cannot be read: {error}", where=str(path), fix=_OUTPUT

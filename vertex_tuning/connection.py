@@ -111,7 +111,7 @@ class Connection:
         from google.api_core.client_options import ClientOptions
         from google.cloud import aiplatform_v1
 
-        options = ClientOptions(api_endpoint=self.address or _host(location))
+        options = ClientOptions(api_endpoint=self.address or vertex_host(location))
         credentials = _fixed_credentials(self._token) if self.address else None
         client = getattr(aiplatform_v1, f"{name}Client")(
             transport="rest", client_options=options, credentials=credentials
@@ -161,6 +161,11 @@ class Connection:
         client._http.trust_env = False  # the session is the client's own; there is no public door to it
         return client
 
+    @property
+    def credentials(self) -> Any:
+        """What the calls of `ask` are signed by, as google-auth has it."""
+        return self._session.credentials
+
     @cached_property
     def _session(self) -> Any:
         import google.auth
@@ -193,7 +198,7 @@ class Connection:
         """
         from google.api_core.exceptions import from_http_response
 
-        base = f"https://{host}" if host else self.address or f"https://{_host(location)}"
+        base = f"https://{host}" if host else self.address or f"https://{vertex_host(location)}"
         response = self._session.post(
             f"{base}/{_API_VERSION}/{path}", json=body, timeout=_TIMEOUT / 1000, stream=stream
         )
@@ -209,6 +214,7 @@ class Connection:
         method: str = "GET",
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
+        timeout: float = _TIMEOUT / 1000,
     ) -> dict[str, Any]:
         """One call to a service of Google Cloud that none of these clients knows: Service Usage, KMS, IAM...
 
@@ -218,6 +224,7 @@ class Connection:
             method: HTTP verb.
             query: Of the URL; lists are repeated.
             body: As JSON.
+            timeout: Seconds.
 
         Returns:
             The answer's JSON.
@@ -232,7 +239,7 @@ class Connection:
             f"{self.address or f'https://{host}'}/{path}",
             params=query,
             json=body,
-            timeout=_TIMEOUT / 1000,
+            timeout=timeout,
         )
         if response.status_code >= 400:
             raise from_http_response(response)
@@ -519,7 +526,7 @@ def initialise(told: dict[str, Any]) -> None:
     )
 
 
-def _host(location: str) -> str:
+def vertex_host(location: str) -> str:
     """Where Vertex AI serves a location."""
     if location == "global":
         return "aiplatform.googleapis.com"

@@ -60,8 +60,12 @@ _ANSWERED = {
 _NOT_KNOWN = "google.auth.exceptions.GoogleAuthError"
 
 
-def again(call: Callable[[], T]) -> T:
+def again(call: Callable[[], T], *, attempts: int | None = None) -> T:
     """Call, and call again while the answer is a passing trouble; an idempotent call only.
+
+    Args:
+        call: What to do.
+        attempts: In all. Left out: `ATTEMPTS`.
 
     Raises:
         ServiceError: VT501 refused, VT502 no answer, VT503 trouble that did not pass.
@@ -69,7 +73,7 @@ def again(call: Callable[[], T]) -> T:
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_worth_another_try),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        stop=tenacity.stop_after_attempt(attempts or ATTEMPTS),
         reraise=True,
     )
 

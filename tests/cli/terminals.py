@@ -60,7 +60,13 @@ class Terminal:
     """A command on a terminal of its own; what it draws is in `text`, standard output in `out()` where that is a pipe."""
 
     def __init__(
-        self, argv: Sequence[str], env: Mapping[str, str], *, columns: int = 120, pipe_out: bool = False
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        columns: int = 120,
+        pipe_out: bool = False,
+        cwd: Path | None = None,
     ) -> None:
         self._parent, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
@@ -70,6 +76,7 @@ class Terminal:
             stdout=subprocess.PIPE if pipe_out else child,
             stderr=child,
             env={"TERM": "xterm-256color", **env},
+            cwd=cwd,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )

@@ -24,6 +24,8 @@ class Service:
     why: str
     when: str = ""
     """The setting that asks for it; empty: always."""
+    for_looking: bool = False
+    """Nothing works by it; `doctor` looks by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Agent:
     """What Google gives it on the project when it is made; empty: nothing that shows."""
     late: str = ""
     """What makes it; empty: it is there as soon as its service is on."""
+    input: str = ""
+    """Its name in `tuning_agents` of terraform/, where it is late."""
 
     def member(self, number: str) -> str:
         """`serviceAccount:...`, in a project of this number."""
@@ -155,3 +159,23 @@ def chip_quotas() -> dict[str, Quota]:
         for name, chip in read("hosts.toml")["chips"].items()
         if "quota" in chip
     }
+
+
+def needed(setting: str) -> list[str]:
+    """What whoever runs jobs must be allowed to do on `project`, or on what a setting names."""
+    return list(_table()["caller"].get(setting, ()))
+
+
+def looking(service: str) -> str:
+    """The role by which one may look at what a service has; of `policies`: at who has which role."""
+    return all_looking()[service]
+
+
+def all_looking() -> dict[str, str]:
+    """Those roles, by service, and that for `policies`."""
+    return dict(_table()["looking"])
+
+
+def holds(place: str, location: str) -> bool:
+    """Whether a bucket in a place lies where jobs of a location may read it: in that region, or in one that holds it."""
+    return place == location or location.startswith(tuple(_table()["holding"].get(place, ("\0",))))

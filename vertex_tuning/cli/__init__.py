@@ -29,6 +29,11 @@ _COMMANDS = {
         "vertex_tuning.cli.emulator:emulator",
         "A Vertex AI on this machine: start it, use it, stop it.",
     ),
+    "init": ("vertex_tuning.cli.init:init", "Write the settings of a project, once for all commands."),
+    "doctor": (
+        "vertex_tuning.cli.doctor:doctor",
+        "Look whether the project is ready, and at what mends it.",
+    ),
     "catalog": (
         "vertex_tuning.cli.catalog:catalog",
         "What Vertex AI offers: models, ways of tuning, regions, sizes, prices.",

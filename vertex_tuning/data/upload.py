@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from vertex_tuning.catalog.requirements import holds
 from vertex_tuning.data.check import opened
 from vertex_tuning.data.plain import encoded
 from vertex_tuning.errors import ConfigurationError, DatasetError, ServiceError
@@ -26,7 +27,6 @@ UploadProgress = Callable[[int, int], None]
 
 FOLDER = "vertex-tuning/data"
 _CHUNK = 8 * 1024 * 1024
-_MULTI_REGIONS = {"us": ("us-", "northamerica-"), "eu": ("europe-",), "asia": ("asia-",)}
 
 
 def upload(
@@ -87,9 +87,7 @@ def bucket_of(connection: Connection) -> storage.Bucket:
             fix=f"gcloud storage buckets create gs://{name} --location={connection.location}",
         )
     place = str(bucket.location).lower()
-    if place != connection.location and not connection.location.startswith(
-        _MULTI_REGIONS.get(place, ("\0",))
-    ):
+    if not holds(place, connection.location):
         raise ConfigurationError(
             "VT110",
             f"the bucket {name} lies in {place}, the job would run in {connection.location}",

@@ -1,0 +1,105 @@
+"""The key that data and models are encrypted with, and the registries of images and compiled pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vertex_tuning.doctor import cures, resources
+from vertex_tuning.doctor.cures import gcloud
+from vertex_tuning.doctor.findings import Cure, Finding, fault, ok, unset, warning
+from vertex_tuning.doctor.resources import Resource
+from vertex_tuning.doctor.seeing import Project, Seen
+
+_PURPOSE = "ENCRYPT_DECRYPT"
+
+
+def key(project: Project) -> Iterator[Finding]:
+    """The key: there, in the location, at work, and renewed."""
+    name = project.configured.get("kms_key")
+    if not name:
+        yield unset("kms_key; Google's own keys encrypt")
+        return
+    found = resources.key(name)
+    if found is None:
+        what = "is no name of a key: projects/.../locations/.../keyRings/.../cryptoKeys/..."
+        yield fault("VT150", name, what, cures.make_key(project.id, project.location))
+        return
+    if found.location != project.location:
+        what = f"lies in {found.location}, and jobs run in {project.location}"
+        yield fault("VT152", name, what, cures.make_key(project.id, project.location))
+        return
+    seen = project.get(found)
+    if seen.missing:
+        yield fault("VT150", name, "there is no such key", _make(found))
+    elif seen.trouble:
+        yield project.unseen(name, seen)
+    else:
+        ill = [*_at_work(project, found, seen, name), *_renewed(found, seen, name)]
+        yield from ill or [ok(name, "is enabled, and renewed")]
+
+
+def _make(found: Resource) -> Cure:
+    line = cures.on(found, "create", "--purpose=encryption", *cures.ROTATION)
+    return Cure((line,), "cmek = {}", "a key that was destroyed cannot be had back; make it, or name another")
+
+
+def _at_work(project: Project, found: Resource, seen: Seen, name: str) -> Iterator[Finding]:
+    purpose = str(seen.value.get("purpose", _PURPOSE))
+    if purpose != _PURPOSE:
+        what = f"is for {purpose}, not for {_PURPOSE}"
+        yield fault("VT153", name, what, cures.make_key(project.id, project.location))
+        return
+    primary = seen.value.get("primary") or {}
+    state = str(primary.get("state", "")) or "without a primary version"
+    if state == "ENABLED":
+        return
+    version = str(primary.get("name", "")).rpartition("/")[2] or "1"
+    verb = "restore" if state == "DESTROY_SCHEDULED" else "enable"
+    line = gcloud("kms", "keys", "versions", verb, version, f"--key={found.id}", *found.flags)
+    yield fault("VT151", name, f"its primary version is {state}", Cure((line,)))
+
+
+def _renewed(found: Resource, seen: Seen, name: str) -> Iterator[Finding]:
+    if not seen.value.get("rotationPeriod") and seen.value.get("purpose", _PURPOSE) == _PURPOSE:
+        cure = Cure((cures.on(found, "update", *cures.ROTATION),), 'cmek = { rotation_period = "7776000s" }')
+        yield warning("VT154", name, "is never renewed", cure)
+
+
+def registries(project: Project) -> Iterator[Finding]:
+    """The registries of images and of compiled pipelines."""
+    for setting, form, holds in (("images", "DOCKER", "images"), ("templates", "KFP", "compiled pipelines")):
+        address = project.configured.get(setting)
+        if address:
+            yield from _registry(project, setting, address, form, holds)
+        else:
+            yield unset(f"{setting}, a registry for {holds}")
+
+
+def _registry(project: Project, setting: str, address: str, form: str, holds: str) -> Iterator[Finding]:
+    found = resources.registry(address)
+    made = gcloud(
+        "artifacts",
+        "repositories",
+        "create",
+        found.id if found else f"vt-{setting}",
+        f"--repository-format={form.lower()}",
+        f"--location={project.location}",
+        f"--project={project.id}",
+    )
+    cure = Cure((made,), apply=True)
+    if found is None:
+        yield fault("VT157", address, f"is no address of a registry ({setting} of the settings)", cure)
+        return
+    if resources.registry_format(address) != form or found.location != project.location:
+        what = f"is not one for {holds} in {project.location} ({setting} of the settings)"
+        yield fault("VT157", address, what, cure)
+        return
+    seen = project.get(found)
+    if seen.missing:
+        yield fault("VT156", address, f"there is no such registry ({setting} of the settings)", cure)
+    elif seen.trouble:
+        yield project.unseen(address, seen)
+    elif (has := str(seen.value.get("format", form))) != form:
+        yield fault("VT157", address, f"is of format {has}, and {holds} need {form}", cure)
+    else:
+        yield ok(address, f"is there, for {holds}")
