@@ -1,7 +1,7 @@
 """What checkov, a third party's checks of Terraform, says of the plan with every feature on: `make terraform-checkov`.
 
-It is no part of the tests, and lives in an environment of its own (.venv-checkov, 300 MB). The plan is made with a key that exists: of
-one that is made by the same plan the name is not known yet, and checkov takes that for no key at all. What is skipped says why, beside
+It is no part of the tests, and lives in an environment of its own (.venv-checkov, 300 MB). The plan is made with a key that
+exists: one that the same plan makes has no name yet, and checkov takes that for no key at all. What is skipped says why, beside
 the resource, in terraform/.
 """
 
@@ -28,7 +28,7 @@ def main() -> int:
     if not program.exists():
         print(f"checkov comes into {ENVIRONMENT.name}", flush=True)
         venv.create(ENVIRONMENT, with_pip=True)
-        pip = [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", REQUIREMENT]
+        pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", REQUIREMENT]
         subprocess.run(pip, check=True)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -41,10 +41,10 @@ def main() -> int:
                 return 1
             plan = place / "plan.json"
             plan.write_text(json.dumps(space.show(checks.COMPLETE, "plan")), encoding="utf-8")
-        command = [program, "--file", plan, "--framework", "terraform_plan", "--skip-download", "--compact", "--quiet"]
-        enriched = ["--repo-root-for-plan-enrichment", place / "terraform"]
+        command = [str(program), "--file", str(plan), "--framework", "terraform_plan", "--compact", "--quiet"]
+        command += ["--skip-download", "--repo-root-for-plan-enrichment", str(place / "terraform")]
         environment = {**os.environ, "BC_SKIP_MAPPING": "TRUE"}
-        return subprocess.run([*command, *enriched], env=environment, check=False).returncode
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.terraform import policy, sources
 from tests.terraform.core import Workspace
+from tests.terraform.policy import Asked
 from tests.terraform.sources import Finding
 
 MINIMAL, COMPLETE = EXAMPLES = ("examples/minimal", "examples/complete")
@@ -26,8 +27,8 @@ def findings(space: Workspace, schema: Mapping[str, Any]) -> list[Finding]:
         wrong += planning(space, COMPLETE, f"-var=key_id={KEY}")
     found += wrong
     if not wrong:
-        found += policies(space, MINIMAL, schema, key=False, complete=False)
-        found += policies(space, COMPLETE, schema, key=True, complete=True)
+        found += policies(space, MINIMAL, schema, Asked())
+        found += policies(space, COMPLETE, schema, Asked(key=True, budget=True))
     return sorted(set(found), key=lambda one: (one.file, one.line, one.rule, one.address))
 
 
@@ -57,12 +58,11 @@ def planning(space: Workspace, at: str, *variables: str) -> list[Finding]:
     return found
 
 
-def policies(
-    space: Workspace, at: str, schema: Mapping[str, Any], *, key: bool, complete: bool
-) -> list[Finding]:
-    """What the policy says of the plan that is kept in a folder."""
-    planned = policy.resources(space.show(at, "plan"))
-    faults = policy.faults(planned, schema["resource_schemas"], key=key, complete=complete)
+def policies(space: Workspace, at: str, schema: Mapping[str, Any], asked: Asked) -> list[Finding]:
+    """What the policy says of the plan that is kept in a folder, or of its state where there is none."""
+    kept = ["plan"] if (space.folder / at / "plan").exists() else []
+    planned = policy.resources(space.show(at, *kept))
+    faults = policy.faults(planned, schema["resource_schemas"], asked)
     return [_placed(space.folder, space.folder / at, fault) for fault in faults]
 
 

@@ -44,6 +44,17 @@ class Planned:
         return list(_walk(self.values, self.unknown, path))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the inputs ask for, as far as a rule has to know."""
+
+    key: bool = False
+    """That everything is encrypted with a key of the customer's."""
+    budget: bool = False
+    protection: bool = True
+    """That what holds data is not destroyed."""
+
+
 Fault = tuple[str, Planned | None, str]
 """Rule, resource (None where it is one that is missing), words."""
 
@@ -112,6 +123,12 @@ def _bucket_lifecycle(bucket: Planned) -> Iterator[str]:
         yield "what is deleted is gone at once"
     if bucket.values.get("force_destroy"):
         yield "it is destroyed with all that lies in it"
+
+
+@_rule("deletion", "storage_bucket|artifact_registry_repository|bigquery_dataset|cloud_run_v2_service")
+def _deletion(holder: Planned) -> Iterator[str]:
+    if holder.values.get("deletion_policy") != "PREVENT" and not holder.values.get("deletion_protection"):
+        yield "it may be destroyed with what it holds, though nobody asked for that"
 
 
 @_rule("additive-iam", r"\w+_iam_(?:binding|policy)")
@@ -184,6 +201,13 @@ def _federation(provider: Planned) -> Iterator[str]:
             yield f"tokens of any {what} are taken"
 
 
+@_rule("federated-account", "service_account_iam_member")
+def _federated_account(grant: Planned) -> Iterator[str]:
+    member = str(grant.values.get("member") or "")
+    if member.startswith("principalSet://") and "/attribute.repository/" not in member:
+        yield f"{member} is more than one repository"
+
+
 @_rule("private-network", "compute_subnetwork")
 def _private_network(subnet: Planned) -> Iterator[str]:
     if not subnet.values.get("private_ip_google_access"):
@@ -202,30 +226,27 @@ def rules() -> set[str]:
     return {*_MANY, *(name for name, _, _ in _ONE)}
 
 
-def faults(
-    planned: Sequence[Planned], schema: Mapping[str, Any], *, key: bool, complete: bool
-) -> list[Fault]:
+def faults(planned: Sequence[Planned], schema: Mapping[str, Any], asked: Asked) -> list[Fault]:
     """Everything that a plan does not keep to.
 
     Args:
         planned: Its resources.
         schema: `resource_schemas` of the provider.
-        key: Whether everything was asked to be encrypted with a key of the customer's.
-        complete: Whether every feature was asked for: then budgets have to be there as well.
+        asked: What it was asked for.
     """
     found: list[Fault] = [
         (name, one, words)
         for one in planned
         for name, kinds, check in _ONE
-        if kinds.fullmatch(one.kind)
+        if kinds.fullmatch(one.kind) and (asked.protection or name != "deletion")
         for words in check(one)
     ]
     for one in planned:
         block = schema[one.kind]["block"]
         found += [("labels", one, words) for words in _labels(one, block)]
-        found += [("cmek", one, words) for words in _encryption(one, block, key)]
+        found += [("cmek", one, words) for words in _encryption(one, block, asked.key)]
     found += [("audit", None, words) for words in _audit(planned)]
-    if complete:
+    if asked.budget:
         found += [("budget", None, words) for words in _budget(planned)]
     return found
 

@@ -14,7 +14,7 @@ import pytest
 from google.cloud.aiplatform_v1 import PipelineJob
 from google.protobuf import json_format
 
-from tests.terraform import policy
+from tests.terraform import checks, core, policy
 from tests.terraform.checks import COMPLETE, MINIMAL
 from tests.terraform.core import Workspace
 from vertex_tuning import config
@@ -115,6 +115,16 @@ def test_folder_whole_output_and_output_alone_give_the_same(
     assert config.from_terraform(folder) == whole.settings(tmp_path) == config.from_terraform(alone)
 
 
+def test_a_project_can_be_provisioned_for_tests_of_what_comes_after(
+    tmp_path: Path, terraform: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found = core.provision(tmp_path / "terraform")
+    monkeypatch.setenv("PATH", str(terraform.parent), prepend=":")
+    settings = config.from_terraform(tmp_path / "terraform" / COMPLETE)
+    assert settings.project_number == found["project_number"]
+    assert set(settings.given()) == set(config.NAMES)
+
+
 # Roles
 
 
@@ -209,6 +219,12 @@ def test_the_services_that_the_package_needs_are_on(example: str, made: Callable
     on = {one.values["service"] for one in project.resources() if one.kind == "google_project_service"}
     needed = requirements.services(project.settings(tmp_path).given())
     assert [service.name for service in needed if service.name not in on] == []
+
+
+def test_what_was_made_keeps_to_the_policy_too(made: Callable[..., Made], schema: Mapping[str, Any]):
+    """Names of members are known only now."""
+    found = checks.policies(made(COMPLETE).space, COMPLETE, schema, policy.Asked(key=True, budget=True))
+    assert "\n".join(map(str, found)) == ""
 
 
 # What Google is asked by the clock
