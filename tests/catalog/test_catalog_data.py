@@ -13,7 +13,9 @@ import vertex_tuning
 from vertex_tuning import SpecError, WeightsError, catalog
 
 FOLDER = Path(catalog.__file__).parent
-CELLS = ["models.toml", "limits.toml", "prices.toml", "hosts.toml", "tokens.toml", "sources.toml"]
+CELLS = [
+    *("models.toml", "limits.toml", "prices.toml", "hosts.toml", "tokens.toml", "upkeep.toml", "sources.toml")
+]
 """Every cell of these has a source of its own (test_cells.py)."""
 DATED = [*CELLS, "stand_ins.toml", "datasets.toml"]
 TINY = Path(vertex_tuning.__file__).parent / "training" / "tiny"
@@ -31,7 +33,7 @@ def test_what_is_said_of_the_world_has_a_date_and_a_source(name):
 
 
 def test_there_is_no_other_data():
-    assert {path.name for path in FOLDER.glob("*.toml")} == {*DATED, "rules.toml"}
+    assert {path.name for path in FOLDER.glob("*.toml")} == {*DATED, "project.toml", "rules.toml"}
 
 
 @pytest.mark.parametrize("model", catalog.models().values(), ids=lambda model: model.id)
