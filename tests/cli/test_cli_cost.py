@@ -123,3 +123,33 @@ def test_answers_are_what_is_priced_where_nothing_else_is_named(cli):
     asked = (BASE, "--prompt-tokens", "400", "--answer-tokens", "50", "--json")
     assert cli("cost", *asked).json == cli("cost", "answers", *asked).json
     assert cli("cost", "--json", *asked).json == cli("cost", *asked).json
+
+
+def test_a_job_that_may_cost_too_much_is_not_started(cli, train):
+    asked = (
+        "tune",
+        "supervised",
+        str(train),
+        "--base-model",
+        BASE,
+        "--epochs",
+        "100",
+        "--label",
+        "limit=low",
+    )
+    before = cli("jobs", "list", "--filter", 'labels.limit="low"', "--json").json
+    refused = cli(*asked, "--at-most", "0.05", "--no-wait", "--json")
+    assert refused.status == 1
+    assert refused.json["error"]["rule"] == "VT180"
+    assert "at most US$0.05 are allowed" in refused.json["error"]["what"]
+    assert cli("jobs", "list", "--filter", 'labels.limit="low"', "--json").json == before == []
+    estimate = cli(*asked, "--estimate", "--at-most", "0.05")
+    assert (estimate.status, "VT180" in estimate.err) == (1, True)
+    assert "what is paid for" in estimate.out, "what it would cost is said first"
+    assert cli(*asked, "--estimate", "--at-most", "100").status == 0
+
+
+def test_with_a_limit_an_unknown_price_is_too_much(cli, train):
+    asked = ("tune", "supervised", str(train), "--base-model", "gemini-3.5-flash", "--epochs", "2")
+    refused = cli(*asked, "--at-most", "1000", "--no-wait", "--json")
+    assert (refused.status, refused.json["error"]["rule"]) == (1, "VT795")
