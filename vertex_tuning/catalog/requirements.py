@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from vertex_tuning.catalog.sourced import read
 
@@ -18,6 +19,8 @@ class Service:
 
     name: str
     """`aiplatform.googleapis.com`."""
+    title: str
+    """As people call it."""
     why: str
     when: str = ""
     """The setting that asks for it; empty: always."""
@@ -65,8 +68,25 @@ class Quota:
     """How much of something has to be allowed, in the region of the work."""
 
     metric: str
+    title: str
+    regional: bool
+    """Counted by region; else over all of them."""
     least: int
+    """0: it depends on what is asked for."""
+    emulated: int
+    """What an emulator tells that was told nothing else."""
     why: str
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return read("project.toml")
+
+
+@cache
+def every_service() -> dict[str, Service]:
+    """Every service that some project needs, by name."""
+    return {row["name"]: Service(**row) for row in _table()["services"]}
 
 
 def services(configured: Mapping[str, object]) -> list[Service]:
@@ -75,14 +95,14 @@ def services(configured: Mapping[str, object]) -> list[Service]:
     Args:
         configured: Name of a setting to its value; what is not set is None or empty.
     """
-    found = (Service(**row) for row in read("project.toml")["services"])
+    found = every_service().values()
     return [service for service in found if not service.when or configured.get(service.when)]
 
 
 @cache
 def agents() -> dict[str, Agent]:
     """Every agent, by name."""
-    return {name: Agent(name, **row) for name, row in read("project.toml")["agents"].items()}
+    return {name: Agent(name, **row) for name, row in _table()["agents"].items()}
 
 
 def grants(configured: Mapping[str, object]) -> list[Grant]:
@@ -91,7 +111,7 @@ def grants(configured: Mapping[str, object]) -> list[Grant]:
 
 
 def _grants() -> Iterator[Grant]:
-    return (Grant(**row) for row in read("project.toml")["grants"])
+    return (Grant(**row) for row in _table()["grants"])
 
 
 def _applies(grant: Grant, configured: Mapping[str, object]) -> bool:
@@ -101,12 +121,37 @@ def _applies(grant: Grant, configured: Mapping[str, object]) -> bool:
 
 def satisfies(held: str, wanted: str) -> bool:
     """Whether a role contains what another gives, as far as this catalog knows."""
-    contained = read("project.toml")["wider"].get(held, ())
+    contained = _table()["wider"].get(held, ())
     if held == wanted or "*" in contained:
         return True
     return any(satisfies(inner, wanted) for inner in contained)
 
 
+@cache
+def permissions(role: str) -> frozenset[str]:
+    """What a role allows, as far as this catalog knows; `*` in them stands for any word."""
+    table = _table()["permissions"]
+    return frozenset(one for held, allowed in table.items() if satisfies(role, held) for one in allowed)
+
+
 def quotas() -> list[Quota]:
     """What is looked at, whatever is configured."""
-    return [Quota(**row) for row in read("project.toml")["quotas"]]
+    return [Quota(**row) for row in _table()["quotas"]]
+
+
+@cache
+def chip_quotas() -> dict[str, Quota]:
+    """How many chips custom jobs may use at once, by the chip's name in `hosts.toml`, where the quota's name is known."""
+    told = _table()["chips"]
+    return {
+        name: Quota(
+            metric=f"aiplatform.googleapis.com/{chip['quota']}",
+            title=f"Custom model training {chip['title']}",
+            regional=True,
+            least=0,
+            emulated=told["emulated"],
+            why=told["why"],
+        )
+        for name, chip in read("hosts.toml")["chips"].items()
+        if "quota" in chip
+    }

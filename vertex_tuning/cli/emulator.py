@@ -6,12 +6,15 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
+
+if TYPE_CHECKING:
+    from vertex_tuning.emulator.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,7 +58,21 @@ def _server_options(command: F) -> F:
             "--stand-in", metavar="NAME", help="Serve every base model by this one; see `models list`."
         ),
         click.option(
-            "--location", help="Region that programs find in their environment. [default: us-central1]"
+            "--seed",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="What differs from the settings; or what `terraform show -json` prints. May be given several times.",
+        ),
+        click.option(
+            "--config",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Be the project of a settings file, or of Terraform's output.",
+        ),
+        click.option(
+            "--location",
+            help="Region that programs find in their environment. [default: that of --config, else us-central1]",
         ),
         click.option("--project", help="Project that programs find in their environment."),
         click.option(
@@ -112,7 +129,9 @@ def start(
     _check_speed(**rest)
     from vertex_tuning.rewards import maps
 
-    mapped = maps.read(rest["map"], own_port=port)  # before anything is started
+    # Before anything is started.
+    mapped = maps.read(rest["map"], own_port=port)
+    settings = _settings(rest, host=host, port=port, forward=not no_forward)
     if detach:
         from vertex_tuning.emulator import control
 
@@ -125,10 +144,12 @@ def start(
             click.echo(_ready(record))
         return
     from vertex_tuning.emulator import server
-    from vertex_tuning.emulator.settings import DEFAULT_SPEED, Settings
+    from vertex_tuning.emulator.settings import DEFAULT_SPEED
 
     speed = rest.pop("speed") or DEFAULT_SPEED
     rest["simulate"] = speed if rest.pop("simulate") else None
+    for name in ("config", "seed", "project", "location"):
+        del rest[name]
     given = {name: value for name, value in {"data_dir": data_dir, **rest}.items() if value is not None}
     given["maps"] = mapped
     given["local_code"] = not given.pop("no_local_code")
@@ -138,7 +159,6 @@ def start(
         if name in given:
             given[name] = given[name].absolute()
     del given["map"]
-    settings = Settings(host=host, port=port, forward=not no_forward)
     server.main(dataclasses.replace(settings, **given), ready_json=as_json)
 
 
@@ -247,14 +267,15 @@ def exec_(
       vertex-tuning emulator exec -- pytest tests/
     """
     from vertex_tuning.emulator import execute
-    from vertex_tuning.errors import EmulatorError, RewardError
+    from vertex_tuning.errors import ConfigurationError, EmulatorError, RewardError
     from vertex_tuning.rewards import maps
 
     _check_speed(**rest)
     try:
         maps.read(rest["map"])
+        _settings(rest)
         status = execute.run(command, _arguments(**rest), share_network=share_network)
-    except (EmulatorError, RewardError) as error:
+    except (ConfigurationError, EmulatorError, RewardError) as error:
         # Said here, where it is known whether JSON was asked of us or of the command.
         status = _common.report(error, as_json=as_json)
         if error.rule == "VT411":
@@ -360,6 +381,20 @@ def pull(name: str, accept_terms: bool, as_json: bool) -> None:
         _common.print_json({"name": name, "path": str(folder)})
     else:
         click.echo(f"{name} is ready in {folder}")
+
+
+def _settings(given: Mapping[str, Any], **rest: Any) -> Settings:
+    """Settings with the project that was asked for.
+
+    Raises:
+        ConfigurationError: The settings file cannot be taken.
+        EmulatorError: A seed cannot.
+    """
+    from vertex_tuning.emulator.project import reading
+    from vertex_tuning.emulator.settings import Settings
+
+    asked = {name: given[name] for name in ("project", "location")}
+    return reading.configured(Settings(**rest), given["config"], given["seed"], **asked)
 
 
 def _check_speed(*, simulate: bool, speed: float | None, **_: Any) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from vertex_tuning.emulator import server
+from vertex_tuning.emulator.project import reading
 from vertex_tuning.emulator.settings import DEFAULT_SPEED, Settings
 from vertex_tuning.errors import VertexTuningError
 from vertex_tuning.rewards import maps
@@ -20,8 +21,12 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--port", type=int, default=defaults.port, help="0: any free port")
     found.add_argument("--data-dir", type=Path, default=defaults.data_dir)
     found.add_argument("--weights-dir", type=Path, default=defaults.weights_dir)
-    found.add_argument("--project", default=defaults.project)
-    found.add_argument("--location", default=defaults.location)
+    found.add_argument("--project", help=f"[default: that of --config, else {defaults.project}]")
+    found.add_argument("--location", help=f"[default: that of --config, else {defaults.location}]")
+    found.add_argument(
+        "--config", type=Path, help="be the project of a settings file, or of Terraform's output"
+    )
+    found.add_argument("--seed", type=Path, action="append", default=[], help="what differs from it")
     found.add_argument("--stand-in", help="serve every base model by this stand-in")
     found.add_argument("--no-forward", action="store_true", help="the front door lets no other host through")
     found.add_argument("--no-local-code", action="store_true", help="run no code of a user's")
@@ -58,8 +63,6 @@ def main() -> int:
             port=options.port,
             data_dir=options.data_dir.absolute(),
             weights_dir=options.weights_dir.absolute(),
-            project=options.project,
-            location=options.location,
             stand_in=options.stand_in,
             forward=not options.no_forward,
             local_code=not options.no_local_code,
@@ -68,6 +71,9 @@ def main() -> int:
             drop_media=options.drop_media,
             simulate=options.speed if options.simulate else None,
             strict=options.strict,
+        )
+        settings = reading.configured(
+            settings, options.config, options.seed, project=options.project, location=options.location
         )
         server.main(
             settings,

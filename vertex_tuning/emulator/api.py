@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vertex_tuning.emulator.status import ApiError, Code
+from vertex_tuning.emulator.wire.text import parse_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -55,7 +56,7 @@ class Call:
     emulator: Emulator
     request: Request
     version: str
-    """`v1` or `v1beta1` (the `/ui` prefix is `v1beta1`)."""
+    """`v1`, `v1beta1` (the `/ui` prefix is `v1beta1`), or that of a service that is not Vertex AI."""
     path: dict[str, str]
     """The variables of the path, unquoted."""
     query: dict[str, str]
@@ -67,6 +68,21 @@ class Call:
     def is_dedicated(self) -> bool:
         """Whether it came to an endpoint's own host."""
         return self.request.headers.get("host", "").partition(":")[0].endswith(".prediction.vertexai.goog")
+
+    def query_all(self, name: str) -> list[str]:
+        """Every value of a parameter that may repeat."""
+        return self.request.query_params.getlist(name)
+
+    async def json(self) -> dict[str, Any]:
+        """The body, where the route names no message that it is parsed as.
+
+        Raises:
+            ApiError: 400, it is not a JSON object.
+        """
+        found = parse_json(await read(self.request) or b"{}")
+        if not isinstance(found, dict):
+            raise ApiError(Code.INVALID_ARGUMENT, "The request is not a JSON object.")
+        return found
 
     @property
     def parent(self) -> str:
@@ -87,16 +103,23 @@ class Route:
     response: str | None
     """Message that the answer is rendered as; None: sent as it is."""
     versions: tuple[str, ...]
+    service: str
+    """The service of Google's that has to be on; empty: none."""
 
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 class Routes:
-    """The routes of one resource."""
+    """The routes of one resource.
 
-    def __init__(self) -> None:
+    Args:
+        service: The service that has to be on in the project that a path names.
+    """
+
+    def __init__(self, service: str = "") -> None:
         self.all: list[Route] = []
+        self._service = service
 
     def route(
         self,
@@ -114,7 +137,9 @@ class Routes:
         )
 
         def register(handler: H) -> H:
-            self.all.append(Route(method, re.compile(pattern), handler, request, response, versions))
+            self.all.append(
+                Route(method, re.compile(pattern), handler, request, response, versions, self._service)
+            )
             return handler
 
         return register

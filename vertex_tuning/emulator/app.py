@@ -26,6 +26,7 @@ from vertex_tuning.emulator.custom_jobs import CustomJobs
 from vertex_tuning.emulator.jobs import TuningJobs
 from vertex_tuning.emulator.keys import Keys
 from vertex_tuning.emulator.pipelines import PipelineJobs, Schedules
+from vertex_tuning.emulator.project import Project, provision
 from vertex_tuning.emulator.serving import Generation
 from vertex_tuning.emulator.state import Database
 from vertex_tuning.emulator.status import ApiError, Code
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# `v3` is Resource Manager's.
-_VERSIONS = {"v1": "v1", "v1beta1": "v1beta1", "ui": "v1beta1", "v3": "v3"}
+# `v2` is Cloud Run's, `v3` Resource Manager's.
+_VERSIONS = {"v1": "v1", "v1beta1": "v1beta1", "ui": "v1beta1", "v2": "v2", "v3": "v3"}
 _STORAGE_ROOTS = frozenset({"storage", "upload", "download", "batch", "resumable"})
 # First path segments that are never a bucket's name on the plain address.
-RESERVED_ROOTS = frozenset({*_VERSIONS, *_STORAGE_ROOTS, "apis", "emulator", "token", "favicon.ico", ""})
+_OTHER_ROOTS = ("apis", "compute", "emulator", "token", "favicon.ico", "")
+RESERVED_ROOTS = frozenset({*_VERSIONS, *_STORAGE_ROOTS, *_OTHER_ROOTS})
 
 
 class Emulator:
@@ -59,7 +61,8 @@ class Emulator:
             CLOCK.quicken(settings.simulate, self.db.last_time())
         self.wire = Wire(strict=settings.strict)
         self.keys = Keys(settings)
-        self.storage = Storage(settings, self.db)
+        self.project: Project = Project(settings, self.db)
+        self.storage = Storage(settings, self.db, self.project)
         self.weights = WeightsStore(settings.weights_dir)
         self.jobs = TuningJobs(self)
         self.custom_jobs = CustomJobs(self)
@@ -71,6 +74,7 @@ class Emulator:
         self.record: dict[str, Any] = {}
         """What `run.json` holds; filled once the port is open."""
         self._guard = guard.Guard(settings.token)
+        provision.settle(self)
         self._resetting = asyncio.Lock()
 
     @property
@@ -110,6 +114,7 @@ class Emulator:
                 sql.execute("DELETE FROM resources")
                 sql.execute("DELETE FROM events")
             await asyncio.to_thread(self.storage.reset)
+            await asyncio.to_thread(provision.settle, self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; of a fault of ours the wire is told nothing but an incident id."""
@@ -163,11 +168,13 @@ class Emulator:
         version = _VERSIONS.get(root, "")
         host = guard.without_port(_header(scope, b"host").lower())
         served = guard.SERVED_HOSTS.fullmatch(host)
-        name = "" if served is None else "identity" if served["identity"] else "vertex"
+        name = "" if served is None else "project" if served["project"] else "vertex"
         route, match = _TABLES[name].find(scope["method"], unquote(rest if version else path[1:]), version)
         if served is not None and name == "vertex" and "location" in match:
             place = served["location"] or served["multi"] or served["dedicated"]
             _check_location(host, place, match["location"])
+        if "project" in match and route.service:
+            self.project.check_on(match["project"], route.service)
         request = Request(scope, receive)
         call = Call(self, request, version, match, _query(scope["query_string"]))
         if route.request is not None:
@@ -224,7 +231,7 @@ class _NoSuchUrl(ApiError):
 _TABLES = {
     "": _Table(routes.ALL),
     "vertex": _Table(routes.VERTEX),
-    "identity": _Table(routes.IDENTITY),
+    "project": _Table(routes.PROJECT),
 }
 """What a host answers: the plain address everything, a Google host what is Google's there."""
 

@@ -25,7 +25,9 @@ SERVED_HOSTS = re.compile(
         (?:autopush-)? aiplatform                      # Google's own client tests name its `autopush` hosts
         (?: \.(?P<multi>us|eu)\.rep )? (?:\.sandbox)?
       | (?P<storage> (?:[a-z0-9][a-z0-9._-]*\.)? storage | www )
-      | (?P<identity> oauth2 | iamcredentials | cloudresourcemanager )
+      | (?P<project> oauth2 | iamcredentials | cloudresourcemanager | iam | serviceusage | cloudquotas
+          | (?: cloudkms | artifactregistry | compute | run ) (?: \.[a-z]+(?:-[a-z]+[0-9]+)\.rep )?
+          | [a-z]+(?:-[a-z]+[0-9]+)-run )
     )\.googleapis\.com
     | [a-z0-9-]+ \. (?P<dedicated>[a-z]+(?:-[a-z]+[0-9]+)?) - [a-z0-9]+ \.prediction\.vertexai\.goog
     """

@@ -7,8 +7,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vertex_tuning.config import home
+
+if TYPE_CHECKING:
+    from vertex_tuning.emulator.project.given import Given
 
 DEFAULT_PORT = 8085
 DEFAULT_PROJECT = "vertex-tuning-local"
@@ -58,6 +62,9 @@ class Settings:
 
     maps: Mapping[str, str] = field(default_factory=dict)
     """Hosts of rewards in the cloud, and the addresses on this machine that stand in for them; see `rewards.maps`."""
+
+    given: Given | None = None
+    """What its project is provisioned with; None: any project exists, and all is welcome in it."""
 
     strict: bool = False
     """Hold every answer against Google's schema; one that does not fit is an internal error. For tests."""

@@ -1,5 +1,7 @@
 """One file per resource, the same shape in each."""
 
+from dataclasses import replace
+
 from vertex_tuning.emulator.api import Route
 from vertex_tuning.emulator.routes import (
     admin,
@@ -9,18 +11,26 @@ from vertex_tuning.emulator.routes import (
     endpoints,
     generation,
     identity,
+    kms,
     kubeflow,
     model_garden,
     models,
+    network_attachments,
     operations,
     pipeline_jobs,
     prediction,
     publisher_models,
+    quotas,
+    repositories,
+    resource_manager,
+    run,
     schedules,
+    service_accounts,
+    services,
     tuning_jobs,
 )
 
-VERTEX: tuple[Route, ...] = (
+_VERTEX: tuple[Route, ...] = (
     *tuning_jobs.routes.all,
     *batch_prediction_jobs.routes.all,
     *generation.routes.all,
@@ -35,10 +45,22 @@ VERTEX: tuple[Route, ...] = (
     *operations.routes.all,
     *publisher_models.routes.all,
 )
+
+VERTEX = tuple(replace(route, service="aiplatform.googleapis.com") for route in _VERTEX)
 """What the hosts of Vertex AI answer."""
 
-IDENTITY: tuple[Route, ...] = tuple(identity.routes.all)
-"""What the hosts of tokens, IAM credentials and Resource Manager answer."""
+PROJECT: tuple[Route, ...] = (
+    *identity.routes.all,
+    *resource_manager.routes.all,
+    *service_accounts.routes.all,
+    *services.routes.all,
+    *quotas.routes.all,
+    *kms.routes.all,
+    *repositories.routes.all,
+    *run.routes.all,
+    *network_attachments.routes.all,
+)
+"""What the hosts of tokens, and of all that a project consists of beside, answer."""
 
-ALL: tuple[Route, ...] = (*VERTEX, *IDENTITY, *kubeflow.routes.all, *admin.routes.all)
+ALL: tuple[Route, ...] = (*VERTEX, *PROJECT, *kubeflow.routes.all, *admin.routes.all)
 """What the plain address answers."""

@@ -1,4 +1,4 @@
-"""What Google's clients ask about who they are: tokens, IAM credentials, projects. Everybody is welcome."""
+"""What Google's clients ask about who they are: tokens, IAM credentials. Everybody is welcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ TOKEN = "emulator"
 """The access token that everybody gets; any other, or none, is as good."""
 
 _LIFETIME = 3600
-_CREATED = "2020-01-01T00:00:00Z"
 _ACCOUNT = "projects/-/serviceAccounts/{account}"
 
 
@@ -48,41 +47,18 @@ async def generate_access_token(_: Call) -> dict[str, Any]:
 @routes.post(f"{_ACCOUNT}:generateIdToken")
 async def generate_id_token(call: Call) -> dict[str, Any]:
     """Impersonation, for an audience."""
-    return {"token": _identity_token(str((await _body(call)).get("audience", "")))}
+    return {"token": _identity_token(str((await call.json()).get("audience", "")))}
 
 
 @routes.post(f"{_ACCOUNT}:signBlob")
 async def sign_blob(call: Call) -> dict[str, Any]:
     """A signature, as clients without a key of their own ask for a signed URL's."""
     try:
-        payload = base64.b64decode(str((await _body(call)).get("payload", "")), validate=True)
+        payload = base64.b64decode(str((await call.json()).get("payload", "")), validate=True)
     except binascii.Error as error:
         raise ApiError(Code.INVALID_ARGUMENT, "payload is not base64.") from error
     signature = await call.emulator.keys.sign(payload)
     return {"keyId": "emulator", "signedBlob": base64.b64encode(signature).decode("ascii")}
-
-
-@routes.get("projects/{project}", versions=("v1", "v3"))
-async def project(call: Call) -> dict[str, Any]:
-    """Resource Manager: any project exists; v1 tells its number apart, v3 in its name."""
-    settings = call.emulator.settings
-    given = call.path["project"]
-    number = settings.number_of(given)
-    project_id = settings.project if number == settings.project_number else given
-    common = {"projectId": project_id, "createTime": _CREATED}
-    if call.version == "v1":
-        return {"projectNumber": number, "name": project_id, "lifecycleState": "ACTIVE", **common}
-    return {"name": f"projects/{number}", "displayName": project_id, "state": "ACTIVE", **common}
-
-
-async def _body(call: Call) -> dict[str, Any]:
-    try:
-        body = json.loads(await call.request.body() or b"{}")
-    except ValueError as error:
-        raise ApiError(Code.INVALID_ARGUMENT, "The request is not JSON.") from error
-    if not isinstance(body, dict):
-        raise ApiError(Code.INVALID_ARGUMENT, "The request is not a JSON object.")
-    return body
 
 
 def _identity_token(audience: str) -> str:

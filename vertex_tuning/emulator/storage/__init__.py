@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from vertex_tuning.emulator.project import Project
 from vertex_tuning.emulator.status import ApiError, Code, not_found
 from vertex_tuning.emulator.storage import names, seeds, tables
 from vertex_tuning.emulator.storage.app import StorageApp
@@ -69,9 +70,10 @@ class Storage:
     long as the disk does: call them from a thread (`asyncio.to_thread`) where a loop must not wait.
     """
 
-    def __init__(self, settings: Settings, db: Database) -> None:
+    def __init__(self, settings: Settings, db: Database, project: Project | None = None) -> None:
         self.settings = settings
         self.db = db
+        self.project = project or Project(settings, db)
         self.blobs = BlobStore(settings.data_dir / "objects")
         self.executor = ThreadPoolExecutor(_THREADS, "storage")
         """Threads for disk and hashes; started when the first big body comes."""

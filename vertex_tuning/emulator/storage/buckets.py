@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vertex_tuning.emulator.project.given import PUBLIC
+from vertex_tuning.emulator.project.policies import Bindings, merged
 from vertex_tuning.emulator.state import Database, now
 from vertex_tuning.emulator.storage import resources, tables
-from vertex_tuning.emulator.storage.errors import StorageError, invalid, no_bucket
+from vertex_tuning.emulator.storage.errors import StorageError, no_bucket
 from vertex_tuning.emulator.storage.names import check_bucket
 from vertex_tuning.emulator.storage.preconditions import Preconditions
 from vertex_tuning.emulator.storage.resources import Json
@@ -44,6 +46,11 @@ class Bucket:
     def versioned(self) -> bool:
         """Whether overwritten and deleted objects are kept as noncurrent versions."""
         return bool(self.body.get("versioning", {}).get("enabled"))
+
+    @property
+    def is_kept_private(self) -> bool:
+        """Whether public access prevention is enforced."""
+        return bool(self.body["iamConfiguration"].get("publicAccessPrevention") == "enforced")
 
     def check_writable(self) -> None:
         """403 for the buckets of samples."""
@@ -101,23 +108,7 @@ class Buckets:
 
     def insert(self, project: str, given: object, *, frozen: bool = False) -> Bucket:
         """Make a bucket of a caller's resource."""
-        body = resources.written(given, resources.BUCKET_MEMBERS | resources.BUCKET_BIRTH_MEMBERS)
-        assert isinstance(given, dict)
-        name = check_bucket(given.get("name"))
-        location, location_type = resources.location(given.get("location"))
-        time = now()
-        full: Json = {
-            "storageClass": "STANDARD",
-            **body,
-            "location": location,
-            "locationType": location_type,
-            "iamConfiguration": _access(body.get("iamConfiguration", {})),
-            "metageneration": "1",
-            "timeCreated": time,
-            "updated": time,
-        }
-        if location_type != "region":
-            full.setdefault("rpo", "DEFAULT")
+        name, full = _made(given)
         bucket = Bucket(name, project, full, frozen)
         with self._db.transaction() as sql:
             if self.find(name):
@@ -132,6 +123,23 @@ class Buckets:
                 (name, project, json.dumps(full), int(frozen)),
             )
         return bucket
+
+    def provide(self, project: str, given: Json) -> None:
+        """Let a bucket be as it is said to be, even where it is, which no caller can change; what is in it stays."""
+        name, full = _made(given)
+        with self._db.transaction() as sql:
+            found = self.find(name)
+            if found is None:
+                self.insert(project, given)
+            elif not found.frozen:
+                kept = {
+                    "timeCreated": found.body["timeCreated"],
+                    "metageneration": str(found.metageneration + 1),
+                }
+                body = json.dumps({**full, **kept})
+                sql.execute(
+                    "UPDATE storage_buckets SET body = ?, project = ? WHERE name = ?", (body, project, name)
+                )
 
     def change(self, name: str, edit: Callable[[Json], Json], conditions: Preconditions = ANY) -> Bucket:
         """Change it: `edit` gets the members that may be written, and returns the new ones."""
@@ -152,12 +160,18 @@ class Buckets:
             sql.execute("UPDATE storage_buckets SET body = ? WHERE name = ?", (json.dumps(body), name))
         return replace(found, body=body)
 
+    def is_empty(self, name: str) -> bool:
+        """Whether it holds no object; noncurrent versions count."""
+        with self._db.transaction() as sql:
+            found = sql.execute("SELECT 1 FROM storage_objects WHERE bucket = ? LIMIT 1", (name,)).fetchone()
+        return found is None
+
     def delete(self, name: str, conditions: Preconditions = ANY) -> None:
         """Delete an empty bucket; noncurrent versions count."""
         with self._db.transaction() as sql:
             found = self.get(name, conditions)
             found.check_writable()
-            if sql.execute("SELECT 1 FROM storage_objects WHERE bucket = ? LIMIT 1", (name,)).fetchone():
+            if not self.is_empty(name):
                 raise StorageError(409, "conflict", "The bucket you tried to delete is not empty.")
             sql.execute("DELETE FROM storage_buckets WHERE name = ?", (name,))
 
@@ -176,28 +190,65 @@ class Buckets:
             **stored,
         }
 
-    def set_policy(self, name: str, given: object) -> Json:
-        """Replace the IAM policy. A stale etag is refused, as it would hide somebody else's change."""
-        if not isinstance(given, dict) or not isinstance(given.get("bindings", []), list):
-            raise invalid("The policy must be an object with a list of bindings.", location="bindings")
-        version = given.get("version") or 1
-        if version not in (1, 3):
-            raise invalid("The version of a policy must be 1 or 3.", location="version")
-        with self._db.transaction() as sql:
-            self.get(name).check_writable()
-            current = self.policy(name)
-            if given.get("etag") not in (None, "", current["etag"]):
+    def set_policy(self, name: str, given: object, check: Callable[[object], Bindings]) -> Json:
+        """Replace the IAM policy. A stale etag is refused, as it would hide somebody else's change.
+
+        Args:
+            name: The bucket.
+            given: The policy, as a caller words it.
+            check: Gives its bindings, or refuses it.
+        """
+        with self._db.transaction():
+            bucket = self.get(name)
+            bucket.check_writable()
+            bindings = check(given)
+            assert isinstance(given, dict)
+            if given.get("etag") not in (None, "", self.policy(name)["etag"]):
                 raise StorageError(
                     412, "conditionNotMet", "The policy was changed since it was read.", location="etag"
                 )
-            stored = {
-                "version": version,
-                "bindings": given.get("bindings", []),
-                "etag": resources.etag(tables.new_generation(self._db)),
-            }
-            row = json.dumps(stored)
-            sql.execute("UPDATE storage_buckets SET policy = ? WHERE name = ?", (row, name))
+            if bucket.is_kept_private and any({*PUBLIC} & set(one.get("members", [])) for one in bindings):
+                raise StorageError(
+                    412,
+                    "conditionNotMet",
+                    "The member bindings allUsers and allAuthenticatedUsers are not allowed since public access "
+                    "prevention is enforced.",
+                )
+            self.keep_policy(name, bindings)
         return self.policy(name)
+
+    def keep_policy(self, name: str, bindings: Bindings) -> None:
+        """Keep a policy that nobody has to check."""
+        kept = merged(bindings)
+        stored = {
+            "version": 3 if any("condition" in one for one in kept) else 1,
+            "bindings": kept,
+            "etag": resources.etag(tables.new_generation(self._db)),
+        }
+        with self._db.transaction() as sql:
+            sql.execute("UPDATE storage_buckets SET policy = ? WHERE name = ?", (json.dumps(stored), name))
+
+
+def _made(given: object) -> tuple[str, Json]:
+    """Name and whole resource of a bucket, of what its maker words."""
+    body = resources.written(given, resources.BUCKET_MEMBERS | resources.BUCKET_BIRTH_MEMBERS)
+    assert isinstance(given, dict)
+    name = check_bucket(given.get("name"))
+    location, location_type = resources.location(given.get("location"))
+    time = now()
+    full: Json = {
+        "storageClass": "STANDARD",
+        **body,
+        "location": location,
+        "locationType": location_type,
+        "iamConfiguration": _access(body.get("iamConfiguration", {})),
+        "metageneration": "1",
+        "timeCreated": time,
+        "updated": time,
+    }
+    if location_type != "region":
+        full.setdefault("rpo", "DEFAULT")
+    return name, full
 
 
 def _access(given: Json) -> Json:

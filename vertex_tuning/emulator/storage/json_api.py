@@ -9,6 +9,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from vertex_tuning.emulator.project.policies import shown
+from vertex_tuning.emulator.status import ApiError
 from vertex_tuning.emulator.storage import listing, resources
 from vertex_tuning.emulator.storage.call import Call, as_generation, refuse_customer_keys
 from vertex_tuning.emulator.storage.errors import StorageError, invalid, not_emulated
@@ -102,13 +104,22 @@ async def delete_bucket(call: Call) -> Response:
 async def get_policy(call: Call) -> Response:
     """The IAM policy."""
     (name,) = call.names
-    return call.reply(call.storage.buckets.policy(name))
+    version = call.query.get("optionsRequestedPolicyVersion", "1")
+    return call.reply(shown(call.storage.buckets.policy(name), int(version) if version.isdecimal() else 1))
 
 
 async def set_policy(call: Call) -> Response:
     """Replace the IAM policy."""
     (name,) = call.names
-    return call.reply(call.storage.buckets.set_policy(name, await call.json()))
+    policies = call.storage.project.policies
+
+    def check(given: object) -> list[Json]:
+        try:
+            return policies.checked(given)
+        except ApiError as error:
+            raise invalid(error.message, location="bindings") from error
+
+    return call.reply(call.storage.buckets.set_policy(name, await call.json(), check))
 
 
 async def storage_layout(call: Call) -> Response:
@@ -322,9 +333,13 @@ def _component(call: Call, bucket: str, item: object) -> Version:
 
 
 async def test_permissions(call: Call) -> Response:
-    """Everything that is asked for is granted: the emulator has no identities."""
+    """What whoever calls may do of what they ask about."""
     (name,) = call.names
-    call.storage.buckets.get(name)
-    return call.reply(
-        {"kind": "storage#testIamPermissionsResponse", "permissions": call.query_all("permissions")}
+    project = call.storage.project
+    own, above = (
+        call.storage.buckets.policy(name),
+        project.policies.get(project.name_of(project.settings.project)),
     )
+    allowed = project.policies.allowed(call.query_all("permissions"), own, above)
+    answer: Json = {"kind": "storage#testIamPermissionsResponse"}
+    return call.reply({**answer, "permissions": allowed} if allowed else answer)

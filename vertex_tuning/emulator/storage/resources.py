@@ -150,6 +150,12 @@ def _check_values(members: Json) -> None:
             raise invalid("The total metadata size exceeds the 8 KiB limit.", location="metadata")
 
 
+def is_location(name: str) -> bool:
+    """Whether buckets can lie there."""
+    name = name.upper()
+    return name in (*_MULTI_REGIONS, *_DUAL_REGIONS) or _REGION.fullmatch(name) is not None
+
+
 def location(given: object) -> tuple[str, str]:
     """A bucket's location and its type, or 400."""
     if given is None or given == "":
