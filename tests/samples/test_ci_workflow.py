@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.running import RunningEmulator
+from vertex_tuning import config
 from vertex_tuning.config import SDK_CONFIG
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -42,9 +44,7 @@ class Repository:
 
     folder: Path
 
-    def run(
-        self, job: str, changes: Mapping[str, str], variables: Mapping[str, str] | None = None
-    ) -> list[Step]:
+    def run(self, job: str, **changes: str) -> list[Step]:
         """Run the `run:` steps of a job, each in a shell as GitHub starts it, until one fails; some run all the same."""
         held: dict[str, str] = {**WORKFLOW["env"], **JOBS[job].get("env", {})}
         done: list[Step] = []
@@ -60,7 +60,7 @@ class Repository:
                 "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
                 "PIP_NO_INDEX": "1",  # what is to be installed is there, and nothing may be fetched here
                 "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-                **{name: filled(value, variables or {}) for name, value in held.items()},
+                **held,
                 **step.get("env", {}),
                 **changes,
             }
@@ -87,11 +87,6 @@ class Repository:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def filled(value: str, variables: Mapping[str, str]) -> str:
-    """A value with the repository's variables in it; nothing else is asked of GitHub."""
-    return re.sub(r"\$\{\{ vars\.(\w+) \}\}", lambda match: variables[match[1]], value)
-
-
 def statuses(steps: list[Step]) -> dict[str, int]:
     return {step.name: step.status for step in steps}
 
@@ -112,19 +107,14 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def place(emulator, tmp_path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """The emulator in the place of Vertex AI, with a bucket: what is changed for it, and the repository's variables."""
-    project, bucket = emulator.record["project"], f"ci-{tmp_path.name.replace('_', '-')}"[:60].rstrip("-")
-    emulator.call("POST", f"/storage/v1/b?project={project}", {"name": bucket, "location": "us-central1"})
-    changes = {"VERTEX_TUNING_TARGET": "local", "VERTEX_TUNING_EMULATOR": emulator.address}
-    return changes, {"PROJECT": project, "LOCATION": "us-central1", "BUCKET": bucket}
+def vertex(start_emulator, repository) -> RunningEmulator:
+    """An emulator in the place of Vertex AI: the project of the sample's settings."""
+    return start_emulator("--config", str(repository.folder / "vertex-tuning.toml"))
 
 
-def jobs_of_the_commit(emulator, variables: Mapping[str, str]) -> list[str]:
-    path = f"/v1/projects/{variables['PROJECT']}/locations/{variables['LOCATION']}/tuningJobs?pageSize=100"
-    found = emulator.call("GET", path).get("tuningJobs", [])
-    bucket = f"gs://{variables['BUCKET']}/"
-    return [job["name"] for job in found if bucket in json.dumps(job) and job["labels"].get("commit") == SHA]
+def jobs(emulator: RunningEmulator) -> list[dict[str, Any]]:
+    found: dict[str, Any] = emulator.call("GET", "/v1/projects/demo-tuning/locations/us-central1/tuningJobs")
+    return found.get("tuningJobs", [])
 
 
 def test_a_pull_request_may_read_the_repository_and_nothing_else():
@@ -134,7 +124,7 @@ def test_a_pull_request_may_read_the_repository_and_nothing_else():
     assert job["if"] == "github.event_name == 'pull_request'"
     assert job["env"]["VERTEX_TUNING_TARGET"] == "local"
     assert "secrets." not in TEXT
-    assert "vars." not in json.dumps(job), "it knows of no project, and so can spend nothing"
+    assert "vars." not in json.dumps(job), "nobody lets it in anywhere"
     assert not any("google-github-actions" in step.get("uses", "") for step in job["steps"])
     assert "pull_request_target" not in EVENTS, "that would hand a stranger's code the repository's rights"
 
@@ -144,7 +134,7 @@ def test_only_a_merge_to_main_gets_a_token_of_googles():
     assert job["permissions"] == {"contents": "read", "id-token": "write"}
     assert job["if"] == "github.event_name == 'push' && github.ref == 'refs/heads/main'"
     assert EVENTS["push"]["branches"] == ["main"]
-    assert "environment" not in job, "the token's subject would name it, not the branch that the pool lets in"
+    assert "environment" not in job, "the token's subject would name it, where the pool lets in a branch"
     auth = next(step for step in job["steps"] if "google-github-actions/auth@" in step.get("uses", ""))
     assert set(auth["with"]) == {"workload_identity_provider", "service_account"}
 
@@ -177,13 +167,20 @@ def test_what_a_change_can_break_starts_the_workflow():
 
 def test_what_the_pages_take_from_terraform_is_there():
     page = (SAMPLES / "ci" / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"jq -r \.([\w.]+) sdk_config", page)) <= set(SDK_CONFIG)
+    assert set(re.findall(r"-json sdk_config \| jq -r \.([\w.]+)", page)) <= set(SDK_CONFIG)
     assert set(re.findall(r"gh variable set (\w+)", page)) == set(re.findall(r"vars\.(\w+)", TEXT))
+
+
+def test_the_settings_are_as_init_writes_them():
+    path = SAMPLES / "ci" / "vertex-tuning.toml"
+    comment, _, settings = path.read_text(encoding="utf-8").partition("\n")
+    assert comment.startswith("# ")
+    assert tomllib.loads(config.read(path).to_toml()) == tomllib.loads(settings)
 
 
 @pytest.mark.slow
 def test_a_pull_request_is_rehearsed_to_the_gate(repository):
-    done = repository.run("rehearse", {"STAND_IN": "tiny-0.9m", "EPOCHS": "8", "MAX_OUTPUT_TOKENS": "8"})
+    done = repository.run("rehearse", STAND_IN="tiny-0.9m", EPOCHS="6", MAX_OUTPUT_TOKENS="8")
     assert set(statuses(done).values()) == {0}, told(done)
     assert [step.name for step in done] == [
         *("Install", "Check the data", "Fetch the model that stands in", "Rehearse", "Report")
@@ -195,16 +192,20 @@ def test_a_pull_request_is_rehearsed_to_the_gate(repository):
 def test_data_with_a_fault_is_stopped_before_anything_else(repository):
     with (repository.folder / "data" / "train.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"contents": [{"role": "assistant", "parts": [{"text": "Hello."}]}]}\n')
-    done = repository.run("rehearse", {"STAND_IN": "tiny-0.9m"})
+    done = repository.run("rehearse", STAND_IN="tiny-0.9m")
     assert statuses(done) == {"Install": 0, "Check the data": 1, "Report": 0}, told(done)
     assert "line 121" in told(done)
     assert repository.summary == ""
 
 
 @pytest.mark.slow
-def test_after_a_merge_one_job_is_started_however_often_the_run_is(repository, emulator, place):
-    changes, variables = place
-    first = repository.run("tune", {**changes, "MARGIN": "-1", "MAX_OUTPUT_TOKENS": "8"}, variables)
+def test_after_a_merge_one_job_is_started_however_often_the_run_is(repository, vertex):
+    place = {
+        "VERTEX_TUNING_TARGET": "local",
+        "VERTEX_TUNING_EMULATOR": vertex.address,
+        "MAX_OUTPUT_TOKENS": "8",
+    }
+    first = repository.run("tune", **place, MARGIN="-1")
     assert set(statuses(first).values()) == {0}, told(first)
     assert [step.name for step in first] == ["Install", "Estimate", "Tune", "Report"]
     assert "## The gate is open" in repository.summary
@@ -213,17 +214,17 @@ def test_after_a_merge_one_job_is_started_however_often_the_run_is(repository, e
 
     # GitHub starts it again, on another machine; and this time the model has to be much better.
     shutil.rmtree(repository.folder / "home")
-    second = repository.run("tune", {**changes, "MARGIN": "0.99", "MAX_OUTPUT_TOKENS": "8"}, variables)
+    second = repository.run("tune", **place, MARGIN="0.99")
     assert statuses(second) == {"Install": 0, "Estimate": 0, "Tune": 3, "Report": 0}, told(second)
     assert "## The gate is closed" in repository.summary
-    (job,) = jobs_of_the_commit(emulator, variables)
-    assert f"Job: {job}" in told(first)
-    assert f"Job: {job}" in told(second)
+    (job,) = jobs(vertex)
+    assert job["labels"]["commit"] == SHA
+    assert all(f"Job: {job['name']}\n" in told(steps) for steps in (first, second))
 
 
-def test_what_may_cost_too_much_is_not_started(repository, emulator, place):
-    changes, variables = place
-    done = repository.run("tune", {**changes, "AT_MOST_USD": "0.01"}, variables)
+def test_what_may_cost_too_much_is_not_started(repository, vertex):
+    place = {"VERTEX_TUNING_TARGET": "local", "VERTEX_TUNING_EMULATOR": vertex.address}
+    done = repository.run("tune", **place, AT_MOST_USD="0.01")
     assert statuses(done) == {"Install": 0, "Estimate": 1, "Report": 0}, told(done)
     assert "VT180" in told(done)
-    assert jobs_of_the_commit(emulator, variables) == []
+    assert jobs(vertex) == []
