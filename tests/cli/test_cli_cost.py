@@ -98,10 +98,11 @@ def test_a_project_at_rest_is_priced_by_what_its_settings_say_it_has(cli, tmp_pa
 
 
 def test_a_project_is_priced_for_sizes_of_ones_own(cli):
+    usual = cli("cost", "project", "--all", "--json").json["usd"]
     said = cli("cost", "project", "--size", "artifacts_gb=550", "--size", "schedules=5", "--all")
     assert said.status == 0
-    assert "580 GB" in said.out, "500 GB more than a small team"
-    assert "US$14.28 a month in us-central1, at rest" in said.out
+    assert "580 GB" in said.out, "500 GB more than a small team, and two schedules that are not free"
+    assert f"US${usual + 500 * 0.02 + 2 * 0.10:.2f} a month in us-central1, at rest" in said.out
     assert "Without: alert on failed jobs" in said.err, "what is unknown is not passed over"
 
 

@@ -107,9 +107,9 @@ def answers(
 )
 @_common.json_option
 def project(given: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Say what a project made by terraform/ costs a month while nobody works in it.
+    """Say what a project costs while nobody works in it.
 
-    Tuning, answers, requests and traffic come on top.
+    That is a month of what terraform/ makes; tuning, answers, requests and traffic come on top.
 
     \b
     Example:
