@@ -1,4 +1,4 @@
-"""Rebuild what is generated in the docs: the command reference, the rules, the catalog, and tables between markers.
+"""Rebuild what is generated: the command reference, the rules, the catalog, and tables between markers in docs and terraform/.
 
 python scripts/docs.py            write
 python scripts/docs.py --check    exit status 1 where something is stale
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from scripts import terraform_docs
 from vertex_tuning import catalog, cli
 from vertex_tuning.catalog.upkeep import HOURS
 
@@ -321,11 +322,13 @@ def fresh() -> Iterator[tuple[Path, str]]:
     """Every file that has generated parts, as it should be."""
     for name, make in PAGES.items():
         yield ROOT / name, make()
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        if str(path.relative_to(ROOT)) in PAGES:
-            continue
-        text = path.read_text(encoding="utf-8")
-        yield path, _BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match['name']]()}{match[3]}", text)
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *terraform_docs.readmes()]:
+        if str(path.relative_to(ROOT)) not in PAGES:
+            yield path, _filled(path.read_text(encoding="utf-8"), BLOCKS | terraform_docs.blocks(path.parent))
+
+
+def _filled(text: str, blocks: Mapping[str, Callable[[], str]]) -> str:
+    return _BLOCK.sub(lambda match: f"{match[1]}{blocks[match['name']]()}{match[3]}", text)
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from vertex_tuning import catalog
 from vertex_tuning.config import NAMES
 
 FILE = tomllib.loads((Path(catalog.__file__).parent / "upkeep.toml").read_text(encoding="utf-8"))
+TERRAFORM = Path(__file__).parents[2] / "terraform"
 TEAM = {name: cell.value for name, cell in catalog.upkeep_sizes().items()}
 ITEMS = {item.name: item for item in catalog.upkeep()}
 
@@ -29,6 +31,12 @@ def test_every_price_of_a_month_has_a_date_and_a_source_or_is_unknown(item):
     assert set(item.sizes) <= set(TEAM)
     assert item.input or not item.setting
     assert not item.setting or item.setting in NAMES
+
+
+def test_what_is_paid_for_by_an_input_is_an_input_of_terraform():
+    variables = (TERRAFORM / "variables.tf").read_text(encoding="utf-8")
+    inputs = {item.input for item in ITEMS.values() if item.input}
+    assert inputs <= set(re.findall(r'^variable "(\w+)"', variables, re.MULTILINE))
 
 
 def test_every_size_is_of_something():

@@ -168,6 +168,9 @@ def test_what_a_change_can_break_starts_the_workflow():
 def test_what_the_pages_take_from_terraform_is_there():
     page = (SAMPLES / "ci" / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"-json sdk_config \| jq -r \.([\w.]+)", page)) <= set(SDK_CONFIG)
+    outputs = (SAMPLES.parent / "terraform" / "outputs.tf").read_text(encoding="utf-8")
+    taken = set(re.findall(r"output -(?:raw|json) (\w+)", page))
+    assert {"sdk_config"} < taken <= set(re.findall(r'^output "(\w+)"', outputs, re.MULTILINE))
     assert set(re.findall(r"gh variable set (\w+)", page)) == set(re.findall(r"vars\.(\w+)", TEXT))
 
 
