@@ -39,15 +39,23 @@ def test_what_is_paid_for_by_an_input_is_an_input_of_terraform():
     assert inputs <= set(re.findall(r'^variable "(\w+)"', variables, re.MULTILINE))
 
 
+def test_nothing_that_terraform_makes_is_left_out():
+    sources = "".join(path.read_text(encoding="utf-8") for path in TERRAFORM.rglob("*.tf"))
+    made = set(re.findall(r'^resource "(\w+)"', sources, re.MULTILINE))
+    told = [*FILE["unpaid"]["of"], *(name for row in FILE["items"].values() for name in row.get("of", ()))]
+    assert len(told) == len(set(told))
+    assert made == set(told)
+
+
 def test_every_size_is_of_something():
     assert {name for item in ITEMS.values() for name in item.sizes} == set(TEAM)
 
 
 def test_nothing_in_the_file_is_passed_over():
-    known = {"title", "unit", "usd", "per", "free", "sizes", "input", "setting", "source", "note"}
+    known = {"title", "unit", "usd", "per", "free", "sizes", "input", "setting", "of", "source", "note"}
     assert all(set(row) <= known for row in FILE["items"].values())
     assert all(set(row) <= known for row in FILE["machines"].values())
-    assert known - {"usd", "source", "note"} <= {field.name for field in fields(catalog.Upkeep)}
+    assert known - {"of", "usd", "source", "note"} <= {field.name for field in fields(catalog.Upkeep)}
 
 
 def test_what_is_free_is_taken_off_before_anything_is_paid_for():

@@ -28,7 +28,9 @@ def test_a_readme_names_every_input_and_output(folder):
 
 def test_every_readme_is_fresh():
     fresh = dict(docs.fresh())
-    assert [path for path in terraform_docs.readmes() if fresh[path] != path.read_text(encoding="utf-8")] == []
+    assert [
+        path for path in terraform_docs.readmes() if fresh[path] != path.read_text(encoding="utf-8")
+    ] == []
 
 
 @pytest.mark.parametrize("path", terraform_docs.readmes(), ids=relative)
