@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Tunes, follows the job, and holds the result against the model that it was tuned from. Exit status 3: it is not better enough.
 #
-# What a pull request rehearses in the emulator is what runs on Vertex AI after the merge: this file, word for word.
+# What a pull request (GitLab: a merge request) rehearses in the emulator is what runs on Vertex AI after the merge: this file, word for word.
 set -euo pipefail
 
-commit=${GITHUB_SHA:-$(git rev-parse HEAD)}
+commit=${GITHUB_SHA:-${CI_COMMIT_SHA:-$(git rev-parse HEAD)}}
 
 # A run that is started again follows the job of the first one; only what has failed is asked for anew.
 job=$(vertex-tuning jobs list --filter "labels.commit=\"$commit\"" --json | python -c '
