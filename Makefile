@@ -4,16 +4,22 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test setup lint format docs bench clean help
+.PHONY: demo test terraform-test terraform-checkov setup lint format docs bench clean help
 
 help:  ## show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
 
 demo: $(READY)  ## tune a real small model on a real data set, and show that it got better
 	@$(BIN)/vertex-tuning demo
 
 test: $(READY)  ## everything that CI runs: lint, types, tests, generated docs
 	@$(BIN)/python scripts/check.py
+
+terraform-test: $(READY)  ## terraform/ by Terraform itself, without a cloud: plan, apply, policy, mistakes
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/terraform
+
+terraform-checkov: $(READY)  ## what checkov says of the plan, in an environment of its own
+	@$(BIN)/python scripts/terraform_checkov.py
 
 setup: $(READY)  ## build the virtual environment
 
@@ -30,7 +36,7 @@ bench: $(READY)  ## measure what the README quotes
 	@$(BIN)/python benchmarks/run.py
 
 clean:  ## remove the virtual environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .venv-checkov .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 
 $(READY): pyproject.toml scripts/setup.sh
 	@PYTHON=$(PYTHON) VENV=$(VENV) sh scripts/setup.sh

@@ -17,6 +17,7 @@ import click
 from scripts import terraform_docs
 from vertex_tuning import catalog, cli, doctor
 from vertex_tuning.catalog import requirements
+from vertex_tuning.catalog.upkeep import HOURS
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
@@ -171,10 +172,7 @@ class _Offers:
 
     def sources(self) -> Iterator[str]:
         yield from _head(["", "source", "date", "kind", "note"])
-        for name, number in self.numbers.items():
-            source = catalog.sources()[name]
-            title = f"[{source.title}]({source.page})" if source.page else source.title
-            yield _row([f"{number}", title, str(source.date), source.kind, source.note])
+        yield from _source_rows(self.numbers)
 
     def notes(self) -> Iterator[str]:
         for (field, note), of in self.noted.items():
@@ -193,6 +191,13 @@ class _Offers:
         for name, cell in cells.items():
             if cell.note:
                 self.noted.setdefault((name.replace("_", " "), cell.note), []).append(of)
+
+
+def _source_rows(numbers: dict[str, int]) -> Iterator[str]:
+    for name, number in numbers.items():
+        source = catalog.sources()[name]
+        title = f"[{source.title}]({source.page})" if source.page else source.title
+        yield _row([f"{number}", title, str(source.date), source.kind, source.note])
 
 
 def _head(columns: Sequence[str]) -> Iterator[str]:
@@ -223,6 +228,29 @@ def stand_ins() -> str:
         licence = f"[{item.licence}]({item.licence_url})" if item.licence_url else item.licence
         lines.append(f"| `{item.name}` | {item.title} | {item.parameters:,} | {licence} | {source} |")
     return "\n".join(lines) + "\n"
+
+
+def seeds() -> str:
+    """What a seed of the emulator can say of each kind of resource."""
+    from vertex_tuning.emulator.project.given import KINDS, SETTINGS
+
+    lines = [
+        "| table | of a | named by a setting, or as | entries, and what holds without them |",
+        "|---|---|---|---|",
+    ]
+    for name, kind in KINDS.items():
+        settings = ", ".join(f"`{setting}`" for setting, of in SETTINGS.items() if of == name)
+        entries = ["`exists`: true", *(f"`{field}`: {_entry(value)}" for field, value in kind.fields.items())]
+        lines.append(_row([f"`{name}`", kind.title, f"{settings}; `{kind.example}`", "; ".join(entries)]))
+    return "\n".join(lines) + "\n"
+
+
+def _entry(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"{value[0]}, or {', '.join(value[1:])}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if value else "none"
 
 
 def benchmarks() -> str:
@@ -265,6 +293,66 @@ def looking() -> str:
     return "\n".join(lines) + "\n"
 
 
+def terraform_costs() -> str:
+    """What a project that terraform/ made costs at rest, for a small team: with what is always there, and with everything."""
+    return "\n".join([*_Upkeep().block(), ""])
+
+
+class _Upkeep:
+    """The table of what a project costs at rest. Sources are numbered as they are met."""
+
+    def __init__(self) -> None:
+        self.cells = catalog.upkeep_sizes()
+        self.sizes = {name: float(cell.value) for name, cell in self.cells.items()}
+        self.numbers: dict[str, int] = {}
+
+    def block(self) -> Iterator[str]:
+        items = catalog.upkeep()
+        yield from _head(
+            ["what is paid for", "input", "assumed", "price of a month, USD", "by default", "all on"]
+        )
+        yield from map(self.row, items)
+        by_default = self.total(item for item in items if not item.input)
+        yield _row(["**in all**, but for what is unknown", "", "", "", by_default, self.total(items)])
+        yield ""
+        yield f"Prices of {catalog.upkeep_region()}. Tuning, answers, requests and traffic come on top."
+        yield ""
+        for item in items:
+            notes = [item.price.note, *(self.cells[name].note for name in item.sizes)]
+            if any(notes):
+                yield f"- {item.title}: {' '.join(filter(None, notes))}"
+        yield ""
+        yield "A model that is left on an endpoint is not at rest, and costs most of all that is forgotten:"
+        yield ""
+        yield from map(self.machine, catalog.machine_hours(), catalog.machine_hours().values())
+        yield ""
+        yield from _head(["", "source", "date", "kind", "note"])
+        yield from _source_rows(self.numbers)
+
+    def row(self, item: catalog.Upkeep) -> str:
+        each = {None: "unknown", 0: "nothing"}.get(
+            item.price.value, f"{item.price.value or 0:.2f} for {item.measure}"
+        )
+        free = f", {item.free:g} free" if item.free else ""
+        usd = item.usd(self.sizes)
+        cost = "unknown" if usd is None else f"{usd:,.2f}"
+        name = f"`{item.input}`" if item.input else ""
+        price = f"{each}{free} {self.number(item.price)}"
+        return _row([item.title, name, item.amount(self.sizes), price, "" if item.input else cost, cost])
+
+    def total(self, items: Iterable[catalog.Upkeep]) -> str:
+        return f"**{sum(item.usd(self.sizes) or 0 for item in items):,.2f}**"
+
+    def machine(self, name: str, hour: catalog.Cell) -> str:
+        cost = "no price was found"
+        if hour.value is not None:
+            cost = f"US${hour.value:.2f} an hour, US${hour.value * HOURS:,.0f} a month"
+        return f"- {name}: {cost} {self.number(hour)}{f'. {hour.note}' if hour.note else ''}"
+
+    def number(self, cell: catalog.Cell) -> str:
+        return f"[{self.numbers.setdefault(cell.source.name, len(self.numbers) + 1)}]"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/catalog.md": offers,
     "docs/commands.md": commands,
@@ -275,8 +363,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "doctor-checks": checks,
     "doctor-roles": looking,
     "learning": learning,
+    "seeds": seeds,
     "stand-ins": stand_ins,
     "step-by-step": step_by_step,
+    "terraform-costs": terraform_costs,
 }
 
 

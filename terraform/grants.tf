@@ -68,10 +68,12 @@ locals {
     }
     tuning = {
       datasets  = [local.write]
+      pipelines = [local.read]
       artifacts = [local.write]
     }
     open_tuning = {
       datasets  = [local.look, local.write]
+      pipelines = [local.look, local.read]
       artifacts = [local.look, local.write]
     }
   }

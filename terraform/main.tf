@@ -206,6 +206,7 @@ module "network" {
   prefix     = var.prefix
   region     = var.region
   cidr       = var.network.cidr
+  agent      = local.agents["aiplatform"]
   api_access = var.perimeter == null ? "private" : "restricted"
   labels     = local.labels
 }

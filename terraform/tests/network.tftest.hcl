@@ -9,6 +9,7 @@ variables {
   prefix     = "vt"
   region     = "us-central1"
   cidr       = "10.20.0.0/24"
+  agent      = "serviceAccount:service-123456789012@gcp-sa-aiplatform.iam.gserviceaccount.com"
 }
 
 run "nothing_leaves_but_to_googles_services" {
@@ -35,6 +36,14 @@ run "nothing_leaves_but_to_googles_services" {
   assert {
     condition     = one(google_compute_network_attachment.this.subnetworks) == google_compute_subnetwork.this.id
     error_message = "Jobs join another subnet."
+  }
+  assert {
+    condition     = google_project_iam_member.attacher.role == google_project_iam_custom_role.attacher.id && google_project_iam_member.attacher.member == var.agent
+    error_message = "Vertex AI may not let machines join."
+  }
+  assert {
+    condition     = google_project_iam_custom_role.attacher.role_id == "vt_network_attacher" && !contains([for name in google_project_iam_custom_role.attacher.permissions : endswith(name, ".get") || name == "compute.networkAttachments.update"], false)
+    error_message = "Vertex AI may do more than let machines join."
   }
 }
 

@@ -13,7 +13,9 @@ import vertex_tuning
 from vertex_tuning import SpecError, WeightsError, catalog
 
 FOLDER = Path(catalog.__file__).parent
-CELLS = ["models.toml", "limits.toml", "prices.toml", "hosts.toml", "tokens.toml", "sources.toml"]
+CELLS = [
+    *("models.toml", "limits.toml", "prices.toml", "hosts.toml", "tokens.toml", "upkeep.toml", "sources.toml")
+]
 """Every cell of these has a source of its own (test_cells.py)."""
 DATED = [*CELLS, "stand_ins.toml", "datasets.toml"]
 TINY = Path(vertex_tuning.__file__).parent / "training" / "tiny"

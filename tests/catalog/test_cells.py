@@ -122,6 +122,8 @@ def used() -> set[str]:
     cells += [cell for model in MODELS for cell in catalog.answer_prices(model)]
     cells += [*catalog.text_tokens().values(), *catalog.assumed().values()]
     cells += [cell for model in MODELS.values() for cell in catalog.media_tokens(model.group).values()]
+    cells += [item.price for item in catalog.upkeep()]
+    cells += [*catalog.upkeep_sizes().values(), *catalog.machine_hours().values()]
     chips = [row["source"] for row in tomllib.loads((FOLDER / "hosts.toml").read_text())["chips"].values()]
     return (
         {cell.source.name for cell in cells}
@@ -149,7 +151,7 @@ def test_a_field_or_a_note_that_belongs_to_nothing_is_found():
     fields = {name for model in MODELS for name in catalog.cells(model)}
     for name, row in [*data["groups"].items(), *data["models"].items()]:
         assert set(row.get("sources", {})) | set(row.get("notes", {})) <= fields, name
-    for file in ("limits.toml", "prices.toml"):
+    for file in ("limits.toml", "prices.toml", "upkeep.toml"):
         found = tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))
         tables = [table for table in found.values() if isinstance(table, dict)]
         tables += [inner for table in tables for inner in table.values() if isinstance(inner, dict)]

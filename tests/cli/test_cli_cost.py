@@ -78,3 +78,79 @@ def test_an_unknown_price_is_no_price(cli):
     )
     assert done.status == 1
     assert json.loads(done.out)["error"]["rule"] == "VT795"
+
+
+def test_a_project_at_rest_is_priced_by_what_its_settings_say_it_has(cli, tmp_path):
+    bare = cli("cost", "project", "--json").json
+    assert bare["usd"] == pytest.approx(sum(item["usd"] or 0 for item in bare["items"]))
+    assert bare["unknown"] == ["alert on failed jobs"]
+    (tmp_path / "vertex-tuning.toml").write_text(
+        'kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k"\n'
+    )
+    with_key = cli("cost", "project", "--json").json
+    assert {item["name"] for item in with_key["items"]} - {item["name"] for item in bare["items"]} == {
+        "key",
+        "key_use",
+    }
+    everything = cli("cost", "project", "--all", "--json").json
+    assert {item["input"] for item in everything["items"]} > {"cmek", "schedules", "network", "budget"}
+    assert everything["usd"] > with_key["usd"] > bare["usd"]
+
+
+def test_a_project_is_priced_for_sizes_of_ones_own(cli):
+    usual = cli("cost", "project", "--all", "--json").json["usd"]
+    said = cli("cost", "project", "--size", "artifacts_gb=550", "--size", "schedules=5", "--all")
+    assert said.status == 0
+    assert "580 GB" in said.out, "500 GB more than a small team, and two schedules that are not free"
+    assert f"US${usual + 500 * 0.02 + 2 * 0.10:.2f} a month in us-central1, at rest" in said.out
+    assert "Without: alert on failed jobs" in said.err, "what is unknown is not passed over"
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ("artefacts_gb=3", "'artefacts_gb' is none of: datasets_gb, "),
+        ("artifacts_gb", "--size artifacts_gb"),
+        ("artifacts_gb=-1", "range"),
+    ],
+)
+def test_a_size_that_cannot_be_read_is_told_so(cli, size, words):
+    done = cli("cost", "project", "--size", size)
+    assert done.status == 2
+    assert words in done.err
+
+
+def test_answers_are_what_is_priced_where_nothing_else_is_named(cli):
+    asked = (BASE, "--prompt-tokens", "400", "--answer-tokens", "50", "--json")
+    assert cli("cost", *asked).json == cli("cost", "answers", *asked).json
+    assert cli("cost", "--json", *asked).json == cli("cost", *asked).json
+
+
+def test_a_job_that_may_cost_too_much_is_not_started(cli, train):
+    asked = (
+        "tune",
+        "supervised",
+        str(train),
+        "--base-model",
+        BASE,
+        "--epochs",
+        "100",
+        "--label",
+        "limit=low",
+    )
+    before = cli("jobs", "list", "--filter", 'labels.limit="low"', "--json").json
+    refused = cli(*asked, "--at-most", "0.05", "--no-wait", "--json")
+    assert refused.status == 1
+    assert refused.json["error"]["rule"] == "VT180"
+    assert "at most US$0.05 are allowed" in refused.json["error"]["what"]
+    assert cli("jobs", "list", "--filter", 'labels.limit="low"', "--json").json == before == []
+    estimate = cli(*asked, "--estimate", "--at-most", "0.05")
+    assert (estimate.status, "VT180" in estimate.err) == (1, True)
+    assert "what is paid for" in estimate.out, "what it would cost is said first"
+    assert cli(*asked, "--estimate", "--at-most", "100").status == 0
+
+
+def test_with_a_limit_an_unknown_price_is_too_much(cli, train):
+    asked = ("tune", "supervised", str(train), "--base-model", "gemini-3.5-flash", "--epochs", "2")
+    refused = cli(*asked, "--at-most", "1000", "--no-wait", "--json")
+    assert (refused.status, refused.json["error"]["rule"]) == (1, "VT795")

@@ -56,7 +56,8 @@ def test_the_examples_of_a_page_run(emulator, tmp_path, page):
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, "CONTRIBUTING.md", "samples/README.md", "tests/conformance/README.md"]
+    "page",
+    [*PAGES, "CONTRIBUTING.md", "samples/README.md", "samples/ci/README.md", "tests/conformance/README.md"],
 )
 def test_every_link_leads_somewhere(page):
     for path, _ in LINK.findall((ROOT / page).read_text(encoding="utf-8")):

@@ -5,6 +5,7 @@ limits.toml     how much of what a data set may hold
 prices.toml     what tuning costs, and what answers cost, as far as that is known
 tokens.toml     how many tokens there are in what is not counted yet
 hosts.toml      the machines on which our container trains
+upkeep.toml     what a project costs while nobody works in it
 sources.toml    where each cell of these comes from, and of which day it is
 stand_ins.toml  open models that the emulator trains and serves in their place
 datasets.toml   labelled data for the demo and the benchmarks
@@ -36,6 +37,14 @@ from vertex_tuning.catalog.figures import (
 from vertex_tuning.catalog.hosts import Host, host, hosts
 from vertex_tuning.catalog.offers import METHODS, MODES, BaseModel, base_model, cell, cells, models, newest
 from vertex_tuning.catalog.sourced import KINDS, Cell, Source, read, sources
+from vertex_tuning.catalog.upkeep import (
+    Upkeep,
+    machine_hours,
+    upkeep,
+    upkeep_of,
+    upkeep_region,
+    upkeep_sizes,
+)
 from vertex_tuning.errors import WeightsError
 
 __all__ = [
@@ -50,6 +59,7 @@ __all__ = [
     "LabelledData",
     "Source",
     "StandIn",
+    "Upkeep",
     "WeightPackage",
     "answer_prices",
     "assumed",
@@ -66,6 +76,7 @@ __all__ = [
     "labelled_data",
     "limit_cells",
     "limits",
+    "machine_hours",
     "media_tokens",
     "models",
     "newest",
@@ -78,6 +89,10 @@ __all__ = [
     "text_tokens",
     "training_prices",
     "tuning",
+    "upkeep",
+    "upkeep_of",
+    "upkeep_region",
+    "upkeep_sizes",
 ]
 
 

@@ -41,7 +41,7 @@ _COMMANDS = {
     "data": ("vertex_tuning.cli.data:data", "Look at data sets before they cost anything."),
     "reward": ("vertex_tuning.cli.reward:reward", "Try rewards for reinforcement tuning."),
     "tune": ("vertex_tuning.cli.tune:tune", "Tune a model."),
-    "cost": ("vertex_tuning.cli.cost:cost", "What answers cost, before they are asked for."),
+    "cost": ("vertex_tuning.cli.cost:cost", "What answers cost, and a project in which nobody works."),
     "train": (
         "vertex_tuning.cli.train:train",
         "Train in a container of ours, on machines that you choose.",

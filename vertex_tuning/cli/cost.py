@@ -1,4 +1,4 @@
-"""`vertex-tuning cost`: what answers cost, before they are asked for."""
+"""`vertex-tuning cost`: what answers cost, before they are asked for, and what a project costs at rest."""
 
 from __future__ import annotations
 
@@ -7,9 +7,33 @@ from typing import Any
 import click
 
 from vertex_tuning.cli import _common
+from vertex_tuning.cli._lazy import Group
 
 
-@click.command()
+class _Cost(Group):
+    """`cost MODEL` is short for `cost answers MODEL`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in that goes without saying."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["answers", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Cost)
+def cost() -> None:
+    """Say what answers cost, or a project in which nobody works; what tuning costs, `tune --estimate` says.
+
+    Nobody is asked: prices are dated data that comes with this package. `cost MODEL` is short for `cost answers MODEL`.
+
+    \b
+    Example:
+      vertex-tuning cost gemini-2.5-flash --prompt-tokens 400 --answer-tokens 50
+      vertex-tuning cost project
+    """
+
+
+@cost.command()
 @click.argument("model")
 @click.option(
     "--prompts", type=click.Path(exists=True, dir_okay=False), help="JSONL file of what is to be asked."
@@ -20,7 +44,7 @@ from vertex_tuning.cli import _common
 @click.option("--tuned", is_flag=True, help="A model tuned from MODEL answers.")
 @click.option("--batch", is_flag=True, help="They are asked in a batch.")
 @_common.json_option
-def cost(
+def answers(
     model: str,
     prompts: str | None,
     prompt_tokens: float | None,
@@ -30,13 +54,11 @@ def cost(
     batch: bool,
     as_json: bool,
 ) -> None:
-    """Say what answers of MODEL cost; what tuning costs, `tune --estimate` says.
-
-    Nobody is asked: prices are dated data that comes with this package.
+    """Say what answers of MODEL cost.
 
     \b
     Example:
-      vertex-tuning cost gemini-2.5-flash --prompt-tokens 400 --answer-tokens 50 --tuned
+      vertex-tuning cost answers gemini-2.5-flash --prompt-tokens 400 --answer-tokens 50 --tuned
     """
     from vertex_tuning import catalog
     from vertex_tuning import cost as costs
@@ -70,3 +92,72 @@ def cost(
     click.echo(f"{number:,} answers of {who}{how}: {costs.dollars(usd)} on Vertex AI")
     for cell in catalog.answer_prices(model):
         _common.say(f"US${cell.value:.2f} per million tokens, {cell.source}")
+
+
+@cost.command()
+@click.option(
+    "--size",
+    "given",
+    multiple=True,
+    metavar="NAME=AMOUNT",
+    help="How much there is of something: artifacts_gb=200. May be given again. [default: a small team's]",
+)
+@click.option(
+    "--all", "everything", is_flag=True, help="With all that terraform/ can make. [default: as configured]"
+)
+@_common.json_option
+def project(given: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Say what a project costs while nobody works in it.
+
+    That is a month of what terraform/ makes; tuning, answers, requests and traffic come on top.
+
+    \b
+    Example:
+      vertex-tuning cost project --size artifacts_gb=200 --size schedules=5
+    """
+    from dataclasses import asdict
+
+    from vertex_tuning import catalog, config
+
+    sizes = _sizes(given)
+    items = catalog.upkeep() if everything else catalog.upkeep_of(asdict(config.load()))
+    costs = [item.usd(sizes) for item in items]
+    total = sum(usd for usd in costs if usd is not None)
+    unknown = [item.title for item, usd in zip(items, costs, strict=True) if usd is None]
+    if as_json:
+        found = {"region": catalog.upkeep_region(), "sizes": sizes, "usd": total, "unknown": unknown}
+        _common.print_json({**found, "items": [item.to_json(sizes) for item in items]})
+        return
+    _common.print_table(
+        ["what is paid for", "of that", "free", "USD a month", "by whom"],
+        (
+            (
+                item.title,
+                item.amount(sizes),
+                f"{item.free:,g}" if item.free else "",
+                "unknown" if usd is None else f"{usd:,.2f}",
+                str(item.price.source),
+            )
+            for item, usd in zip(items, costs, strict=True)
+        ),
+        empty="Nothing.",
+    )
+    click.echo(f"\nUS${total:,.2f} a month in {catalog.upkeep_region()}, at rest")
+    if unknown:
+        _common.say(f"Without: {', '.join(unknown)}. Nobody here knows the price.")
+
+
+def _sizes(given: tuple[str, ...]) -> dict[str, float]:
+    """How much there is of everything: what is given, else what a small team has."""
+    from vertex_tuning import catalog
+
+    sizes = {name: float(cell.value) for name, cell in catalog.upkeep_sizes().items()}
+    for text in given:
+        name, _, amount = text.partition("=")
+        if name not in sizes:
+            raise click.BadParameter(f"{name!r} is none of: {', '.join(sizes)}", param_hint="--size")
+        try:
+            sizes[name] = _common.Number(min=0).convert(amount, None, None)
+        except click.BadParameter as error:
+            raise click.BadParameter(error.message, param_hint=f"--size {name}") from error
+    return sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,12 @@ _LAST = (
     click.option("--again", is_flag=True, help="Start another job even where an identical one runs."),
     click.option(
         "--estimate", "only_estimate", is_flag=True, help="Say what it would cost, and start nothing."
+    ),
+    click.option(
+        "--at-most",
+        type=_common.Number(min=0, min_open=True),
+        metavar="USD",
+        help="Start nothing that may cost more, or whose price nobody knows.",
     ),
     _common.target_options,
 )
@@ -219,6 +226,7 @@ def _tune(
     wait: bool,
     again: bool,
     only_estimate: bool,
+    at_most: float | None,
     where: dict[str, str],
     as_json: bool,
     **fields: Any,
@@ -232,9 +240,11 @@ def _tune(
     )
     with _common.open_client(where) as client:
         if only_estimate:
-            _print_estimate(client.estimate(spec), as_json=as_json)
+            estimate = client.estimate(spec)
+            _print_estimate(estimate, as_json=as_json)
+            _hold_to(at_most, estimate)
             return
-        cost = _told_cost(client, spec, as_json=as_json)
+        cost = _told_cost(client, spec, at_most, as_json=as_json)
         with _follow.upload_progress() as progress:
             job = client.tune(spec, again=again, progress=progress)
         if not wait:
@@ -273,21 +283,40 @@ def _print_evaluations(job: TuningJob) -> None:
         _common.say(f"Checkpoint {one.checkpoint_id or 'at the end'}: {scores or one.error}")
 
 
-def _told_cost(client: TuningClient, spec: Spec, *, as_json: bool) -> dict[str, Any]:
-    """Say what a job will cost, before it starts: it starts all the same, whether that is known or not."""
+def _told_cost(client: TuningClient, spec: Spec, at_most: float | None, *, as_json: bool) -> dict[str, Any]:
+    """Say what a job will cost, before it starts. Without a limit it starts all the same, whether that is known or not."""
     from vertex_tuning.data import in_cloud_storage
     from vertex_tuning.errors import UnknownPriceError
 
-    if in_cloud_storage(spec.training):
+    if at_most is None and in_cloud_storage(spec.training):
         return {}
     try:
         estimate = client.estimate(spec)
     except UnknownPriceError as error:
+        if at_most is not None:
+            raise
         if (estimate := error.estimate) is None:
             return {}
+    _hold_to(at_most, estimate)
     if not as_json:
         _common.say(str(estimate))
     return {"estimate": estimate.to_json()}
+
+
+def _hold_to(at_most: float | None, estimate: Estimate) -> None:
+    """Refuse what may cost more than it may."""
+    from vertex_tuning.cost import dollars
+    from vertex_tuning.errors import ConfigurationError
+
+    if at_most is None or estimate.usd is None or estimate.usd[1] <= at_most:
+        return
+    raise ConfigurationError(
+        "VT180",
+        f"the job may cost {dollars(estimate.usd)}, and at most {dollars((at_most, at_most))} are allowed",
+        where="--at-most",
+        why="It is held to the most that it may cost.",
+        fix=f"fewer epochs or rows, or --at-most {math.ceil(estimate.usd[1])}",
+    )
 
 
 def _print_estimate(estimate: Estimate, *, as_json: bool) -> None:

@@ -156,3 +156,23 @@ resource "google_compute_network_attachment" "this" {
     ignore_changes = [producer_accept_lists]
   }
 }
+
+# Vertex AI's own account enters a project of its own into the attachment when a job uses it, and usually may not: the narrowest
+# predefined role that lets it is one that administers networks.
+resource "google_project_iam_custom_role" "attacher" {
+  project     = var.project_id
+  role_id     = "${replace(var.prefix, "-", "_")}_network_attacher"
+  title       = "Attaches training machines (${var.prefix})"
+  description = "What Vertex AI needs to let training machines join the network."
+  permissions = [
+    "compute.networkAttachments.get",
+    "compute.networkAttachments.update",
+    "compute.regionOperations.get",
+  ]
+}
+
+resource "google_project_iam_member" "attacher" {
+  project = var.project_id
+  role    = google_project_iam_custom_role.attacher.id
+  member  = var.agent
+}

@@ -1,3 +1,9 @@
+variable "agent" {
+  description = "Vertex AI's own account in the project, which lets training machines join the network: `serviceAccount:service-...`."
+  type        = string
+  nullable    = false
+}
+
 variable "api_access" {
   description = "Which of Google's addresses lead to its APIs: `private` (every API), or `restricted` (only those that a perimeter of VPC Service Controls guards)."
   type        = string
