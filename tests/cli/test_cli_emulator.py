@@ -71,6 +71,39 @@ def test_a_map_does_not_lead_to_the_emulator_itself(command, alone):
     assert (done.status, done.json["error"]["rule"]) == (1, "VT942")
 
 
+@pytest.mark.parametrize("how", [["start", "--detach"], ["start"], ["exec", "--", "true"]], ids=" ".join)
+def test_seeds_that_make_no_sense_are_told_before_anything_starts(command, alone, tmp_path, how):
+    (tmp_path / "seed.toml").write_text("[services]\na = 1\n[agents]\nb = true\n", encoding="utf-8")
+    wrong = ["--seed", str(tmp_path / "seed.toml")]
+    done = command("emulator", how[0], "--json", *wrong, *how[1:])
+    assert done.status == 1
+    assert [fault["rule"] for fault in done.json["faults"]] == ["VT414", "VT414"]
+    (tmp_path / "settings.toml").write_text('projekt = "p"\n', encoding="utf-8")
+    done = command("emulator", how[0], "--json", "--config", str(tmp_path / "settings.toml"), *how[1:])
+    assert (done.status, done.json["error"]["rule"]) == (1, "VT102")
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_emulator_is_the_project_of_its_settings(cli, alone, tmp_path):
+    (tmp_path / "settings.toml").write_text(
+        'project = "demo"\nproject_number = "77"\nlocation = "europe-west1"\nbucket = "demo-data"\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "seed.toml").write_text("[buckets.bucket]\nlocation = 'EU'\n", encoding="utf-8")
+    files = ["--config", str(tmp_path / "settings.toml"), "--seed", str(tmp_path / "seed.toml")]
+    address = cli("emulator", "start", "--port", "0", "--detach", "--json", *files).json["address"]
+    try:
+        status = cli("emulator", "status", "--json").json
+        assert (status["project"], status["location"]) == ("demo", "europe-west1")
+        ask = ["curl", "-sf", f"{address}/storage/v1/b/demo-data"]
+        bucket = json.loads(subprocess.run(ask, check=True, capture_output=True).stdout)
+        assert (bucket["location"], bucket["projectNumber"]) == ("EU", "77")
+        assert cli("emulator", "reset", "--json").status == 0
+        assert subprocess.run(ask, check=True, capture_output=True).stdout
+    finally:
+        cli("emulator", "stop")
+
+
 def test_status_counts_jobs_by_their_state(cli, job):
     assert cli("emulator", "status", "--json").json["jobs"]["JOB_STATE_SUCCEEDED"] >= 1
     assert " succeeded" in cli("emulator", "status").out
