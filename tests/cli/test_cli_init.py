@@ -202,6 +202,16 @@ def test_no_money_is_spent_where_nobody_agreed(command, fresh):
     assert command("jobs", "list", "--json").json == []
 
 
+@pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 1)])
+def test_on_a_terminal_it_asks_before_money_is_spent(terminal, command, fresh, tmp_path, answer, status):
+    shown = terminal("init", "--make-agents", cwd=tmp_path)
+    shown.until("Start them?")
+    assert "US$" in shown.text
+    shown.type(f"{answer}\n")
+    assert shown.end() == status
+    assert len(command("jobs", "list", "--json").json) == (2 if status == 0 else 0)
+
+
 def test_where_all_agents_exist_nothing_is_started(command, start_emulator, tmp_path, env):
     env["VERTEX_TUNING_EMULATOR"] = settle(tmp_path, start_emulator).address
     done = command("init", "--make-agents", "--yes")

@@ -43,6 +43,11 @@ def added(**row: str) -> str:
     return removed(**row).replace("remove", "add")
 
 
+def made(registry: str, form: str) -> str:
+    where = f"--location=us-central1 --project={PROJECT}"
+    return f"gcloud artifacts repositories create {registry} --repository-format={form} {where}"
+
+
 SET_UPS = [
     Broken(
         "a bucket in another region",
@@ -258,15 +263,30 @@ SET_UPS = [
         "a registry that is not there",
         "VT156",
         SETTINGS.images,
-        f"gcloud artifacts repositories create vt-images --repository-format=docker --location=us-central1 --project={PROJECT}",
+        made("vt-images", "docker"),
         "[repositories.images]\nexists = false",
     ),
     Broken(
         "a registry of another format",
         "VT157",
         SETTINGS.templates,
-        f"gcloud artifacts repositories create vt-pipelines --repository-format=kfp --location=us-central1 --project={PROJECT}",
+        made("vt-pipelines", "kfp"),
         '[repositories.templates]\nformat = "PYTHON"',
+    ),
+    Broken(
+        "a registry in another region",
+        "VT158",
+        SETTINGS.images.replace("us-central1", "europe-west4"),
+        made("vt-images", "docker"),
+        there={"images": SETTINGS.images.replace("us-central1", "europe-west4")},
+        warning=True,
+    ),
+    Broken(
+        "a registry for something else",
+        "VT157",
+        SETTINGS.templates,
+        made("vt-pipelines", "docker"),
+        settings={"images": SETTINGS.templates},
     ),
     Broken(
         "no reward at its address",

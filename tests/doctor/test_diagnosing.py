@@ -121,6 +121,10 @@ def test_a_bucket_in_the_multi_region_that_holds_the_location_is_well(diagnose):
     assert ill(diagnose('[buckets.bucket]\nlocation = "US"')) == []
 
 
+def test_a_registry_in_the_multi_region_that_holds_the_location_is_well(diagnose):
+    assert ill(diagnose(there={"images": f"us-docker.pkg.dev/{PROJECT}/vt-images"})) == []
+
+
 @pytest.mark.parametrize(
     ("place", "location", "held"),
     [

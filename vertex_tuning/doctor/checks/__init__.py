@@ -74,9 +74,9 @@ CHECKS = (
     ),
     Check(
         "Registries",
-        "Those for images and compiled pipelines are there, in the location, of the right format.",
+        "Those for images and compiled pipelines are there, of the right format, near the jobs.",
         keeping.registries,
-        ("VT156", "VT157"),
+        ("VT156", "VT157", "VT158"),
     ),
     Check(
         "Reward",

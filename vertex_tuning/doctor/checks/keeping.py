@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vertex_tuning.catalog import requirements
 from vertex_tuning.doctor import cures, resources
 from vertex_tuning.doctor.cures import gcloud
 from vertex_tuning.doctor.findings import Cure, Finding, fault, ok, unset, warning
@@ -90,9 +91,8 @@ def _registry(project: Project, setting: str, address: str, form: str, holds: st
     if found is None:
         yield fault("VT157", address, f"is no address of a registry ({setting} of the settings)", cure)
         return
-    if resources.registry_format(address) != form or found.location != project.location:
-        what = f"is not one for {holds} in {project.location} ({setting} of the settings)"
-        yield fault("VT157", address, what, cure)
+    if resources.registry_format(address) != form:
+        yield fault("VT157", address, f"is not one for {holds} ({setting} of the settings)", cure)
         return
     seen = project.get(found)
     if seen.missing:
@@ -101,5 +101,8 @@ def _registry(project: Project, setting: str, address: str, form: str, holds: st
         yield project.unseen(address, seen)
     elif (has := str(seen.value.get("format", form))) != form:
         yield fault("VT157", address, f"is of format {has}, and {holds} need {form}", cure)
+    elif not requirements.holds(found.location, project.location):
+        what = f"lies in {found.location}, and jobs run in {project.location}"
+        yield warning("VT158", address, what, cure)
     else:
         yield ok(address, f"is there, for {holds}")
