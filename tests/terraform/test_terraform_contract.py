@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +15,10 @@ from google.protobuf import json_format
 
 from tests.terraform import checks, core, policy
 from tests.terraform.checks import COMPLETE, MINIMAL
-from tests.terraform.core import Workspace
+from tests.terraform.conftest import Made
 from vertex_tuning import config
 from vertex_tuning.catalog import requirements
 from vertex_tuning.config import Config
-
-
-@dataclass(frozen=True)
-class Made:
-    """A project that has been made."""
-
-    space: Workspace
-    example: str
-
-    def outputs(self) -> str:
-        return self.space.run("output", "-json", at=self.example).out
-
-    def resources(self) -> list[policy.Planned]:
-        return policy.resources(self.space.show(self.example))
-
-    def settings(self, folder: Path) -> Config:
-        file = folder / "outputs.json"
-        file.write_text(self.outputs(), encoding="utf-8")
-        return config.from_terraform(file)
-
-
-@pytest.fixture(scope="session")
-def made(open_workspace: Callable[..., Workspace], schema: Mapping[str, Any]) -> Callable[..., Made]:
-    """Makes an example once, and gives the same again: `made(COMPLETE, "-var=...")`."""
-    known: dict[tuple[str, ...], Made] = {}
-
-    def make(example: str, *variables: str) -> Made:
-        if (example, *variables) not in known:
-            space = open_workspace(schema)
-            space.init(example)
-            space.run("apply", "-auto-approve", "-input=false", *variables, at=example)
-            known[example, *variables] = Made(space, example)
-        return known[example, *variables]
-
-    return make
-
 
 # Settings
 
