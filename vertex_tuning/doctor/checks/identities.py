@@ -145,7 +145,8 @@ def _held(
         if lacking:
             well = False
             found = _lacking(project, resource, who, member, lacking, [policy, inherited], agent)
-            if agent and not agent.late and not agent.role and not any(policy.of(member)):
+            may_not_exist = agent and not agent.late and not agent.role and not any(policy.of(member))
+            if agent and may_not_exist and found.status is Status.FAULT:
                 # Nothing shows whether it exists; no role can be given to one that does not.
                 lines = (cures.make_agent(agent, project.id), *found.cure.commands)
                 found = replace(found, cure=replace(found.cure, commands=lines))
