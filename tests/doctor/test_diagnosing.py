@@ -35,6 +35,7 @@ def test_what_is_broken_is_named_with_its_cure_and_nothing_else(diagnose, broken
     found = diagnose(broken.seed, there=broken.there, **broken.settings)
     assert [(finding.rule, finding.where) for finding in ill(found)] == [(broken.rule, broken.where)]
     (finding,) = ill(found)
+    assert finding.rule in next(check.rules for check in CHECKS if check.name == finding.check)
     assert finding.status is (Status.WARNING if broken.warning else Status.FAULT)
     assert found.ok == broken.warning
     assert any(broken.command in line for line in finding.cure.commands), finding.cure.commands
@@ -208,11 +209,11 @@ def test_what_is_found_is_json_and_text(diagnose):
     assert str(found).endswith(found.summary())
 
 
-def test_every_rule_of_a_check_is_explained_and_no_finding_is_of_another(diagnose):
-    rules = {check.name: set(check.rules) for check in CHECKS}
-    assert set().union(*rules.values()) <= set(catalog.rules())
-    for broken in SET_UPS:
-        assert any(broken.rule in known for known in rules.values()), broken.name
+def test_every_rule_of_a_check_is_explained_and_tried():
+    """But for those of whoever asks, and of who may not look, which other tests try."""
+    rules = {rule for check in CHECKS for rule in check.rules}
+    assert rules <= set(catalog.rules())
+    assert rules - {broken.rule for broken in SET_UPS} == {"VT120", "VT121", "VT124", "VT125"}
 
 
 def test_nothing_is_changed_by_looking(place):
