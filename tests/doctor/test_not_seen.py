@@ -80,8 +80,12 @@ def test_service_usage_itself_may_be_off(gate):
 
 
 def test_a_project_that_may_not_be_seen_may_not_be_there(gate):
-    gate(lambda path: 403 if path.endswith(f"/v3/projects/{PROJECT}") else 200)
-    assert [(finding.rule, finding.where) for finding in look().faults] == [("VT123", f"project {PROJECT}")]
+    """Google says as much of all that is in it; it is told once."""
+    gate(lambda path: 403)
+    found = look()
+    assert [(finding.rule, finding.where) for finding in found.faults] == [("VT123", f"project {PROJECT}")]
+    assert {finding.check for finding in found.findings} == {"Credentials", "Project"}
+    assert (found.warnings, found.unseen) == ((), ())
 
 
 def test_credentials_that_are_not_taken_are_told_once(gate):

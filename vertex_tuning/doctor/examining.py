@@ -18,6 +18,8 @@ from vertex_tuning.doctor.seeing import Project, Seen
 T = TypeVar("T")
 
 _AT_ONCE = 8
+_ALONE = CHECKS[:2]
+"""What can be looked at where there is no project."""
 
 
 def diagnose(connection: Connection, *, progress: Callable[[int, int], None] | None = None) -> Diagnosis:
@@ -32,19 +34,20 @@ def diagnose(connection: Connection, *, progress: Callable[[int, int], None] | N
     """
     began = time.monotonic()
     project = Project(connection)
+    # Alone, and first: it gets the token that all others use, and where nobody answers it is said once.
+    first = project.get(project.itself)
+    checks = _ALONE if first.trouble in ("missing", "hidden") else CHECKS
 
     def told(done: int) -> None:
         if progress:
-            progress(done, len(CHECKS))
+            progress(done, len(checks))
 
     told(0)
-    # Alone, and first: it gets the token that all others use, and where nobody answers it is said once.
-    first = project.get(project.itself)
     if first.trouble in ("unknown", "silent"):
         findings = [replace(_nobody(project, first), check=CHECKS[0].name)]
-        told(len(CHECKS))
+        told(len(checks))
     else:
-        found = _at_once([_bound(check, project) for check in CHECKS], told)
+        found = _at_once([_bound(check, project) for check in checks], told)
         late = [replace(finding, check="APIs") for finding in access.refused(project)]
         findings = [finding for some in found for finding in some] + late
     return Diagnosis(project.id, project.location, tuple(findings), time.monotonic() - began)

@@ -91,7 +91,7 @@ def services(project: Project) -> Iterator[Finding]:
 
 def refused(project: Project) -> Iterator[Finding]:
     """APIs that turned out to be off where their list could not be seen."""
-    listed = project.services()
-    for name in sorted(project.off) if listed.trouble else ():
-        if name != listed.service:
-            yield fault("VT122", name, "is off", cures.enable(name, project.id))
+    if not project.off or not (listed := project.services()).trouble:
+        return
+    for name in sorted(project.off - {listed.service}):
+        yield fault("VT122", name, "is off", cures.enable(name, project.id))
