@@ -19,7 +19,7 @@ terraform-test: $(READY)  ## terraform/ by Terraform itself, without a cloud: pl
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/terraform
 
 terraform-checkov: $(READY)  ## what checkov says of the plan, in an environment of its own
-	@$(BIN)/python scripts/terraform_checkov.py
+	@$(BIN)/python -m scripts.terraform_checkov
 
 setup: $(READY)  ## build the virtual environment
 

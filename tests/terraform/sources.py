@@ -79,14 +79,14 @@ def locate(root: Path, at: Path, address: str) -> tuple[str, int]:
     Args:
         root: terraform/, or a copy of it.
         at: The folder that was planned.
-        address: Such as `module.platform.module.storage.google_storage_bucket.this["datasets"]`.
+        address: Of a resource, such as `module.platform.module.storage.google_storage_bucket.this["datasets"]`.
     """
-    *path, kind, name = re.sub(r"\[[^]]*]", "", address).removeprefix("data.").split(".")
-    folder = at
+    *path, kind, name = re.sub(r"\[[^]]*]", "", address).split(".")
+    folder = at.resolve()
     for called in path[1::2]:
         folder = (folder / _source(folder, called)).resolve()
     for block in blocks(folder):
-        if block.kind in ("resource", "data") and block.labels == (kind, name):
+        if block.kind == "resource" and block.labels == (kind, name):
             return str(block.path.relative_to(root.resolve())), block.line
     raise LookupError(f"{address} has no block below {folder}")
 
@@ -101,11 +101,11 @@ def findings(root: Path) -> list[Finding]:
     return [
         Finding(rule, words, str(block.path.relative_to(root)), line)
         for folder in modules(root)
-        for rule, words, block, line in _faults(root, folder)
+        for rule, words, block, line in _faults(folder)
     ]
 
 
-def _faults(root: Path, folder: Path) -> Iterator[tuple[str, str, Block, int]]:
+def _faults(folder: Path) -> Iterator[tuple[str, str, Block, int]]:
     is_example = folder.parent.name == "examples"
     named: dict[str, list[Block]] = {"variable": [], "output": []}
     for block in blocks(folder):

@@ -81,11 +81,11 @@ def test_folder_whole_output_and_output_alone_give_the_same(
 def test_a_project_can_be_provisioned_for_tests_of_what_comes_after(
     tmp_path: Path, terraform: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    found = core.provision(tmp_path / "terraform")
+    found = core.provision(tmp_path / "terraform", ".", "-var-file=environments/prod.tfvars")
     monkeypatch.setenv("PATH", str(terraform.parent), prepend=":")
-    settings = config.from_terraform(tmp_path / "terraform" / COMPLETE)
-    assert settings.project_number == found["project_number"]
-    assert set(settings.given()) == set(config.NAMES)
+    settings = config.from_terraform(tmp_path / "terraform")
+    assert (settings.project, settings.kms_key) == (found["project"], found["kms_key"])
+    assert settings.project == "acme-tuning-prod"
 
 
 # Roles

@@ -24,10 +24,7 @@ VARIANTS = {
 def test_the_plan_keeps_to_the_policy(variant: str, open_workspace: Any, schema: Mapping[str, Any]):
     at, variables, asked = VARIANTS[variant]
     space = open_workspace(schema)
-    if at == ".":  # the state of the root lies at Google; here it lies beside
-        override = 'terraform {\n  backend "local" {}\n}\n'
-        (space.folder / "backend_override.tf").write_text(override, encoding="utf-8")
-    space.run("init", "-input=false", at=at)
+    space.init(at)
     assert checks.planning(space, at, *variables) == []
     found = checks.policies(space, at, schema, asked)
     assert "\n".join(map(str, found)) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,40 @@ def test_root_modules_and_examples_are_all_there():
 
 def test_everything_is_described_and_sorted_and_no_module_has_a_provider_of_its_own():
     assert said(sources.findings(core.SOURCES)) == ""
+
+
+UNRULY = """\
+terraform {
+  required_providers {
+    random = { source = "hashicorp/random" }
+  }
+}
+
+provider "google" {}
+
+variable "b" {
+  description = "The second."
+}
+
+variable "a" {}
+
+resource "random_id" "this" {}
+"""
+
+
+def test_what_breaks_the_rules_of_the_house_is_found(tmp_path: Path):
+    module = tmp_path / "modules" / "unruly"
+    module.mkdir(parents=True)
+    (module / "main.tf").write_text(UNRULY, encoding="utf-8")
+    found = sources.findings(tmp_path)
+    assert {one.file for one in found} == {"modules/unruly/main.tf"}
+    assert sorted((one.line, one.rule) for one in found) == [
+        (3, "one-provider"),
+        (7, "no-provider"),
+        (13, "alphabetical"),
+        (13, "description"),
+        (15, "one-provider"),
+    ]
 
 
 @pytest.mark.parametrize("example", checks.EXAMPLES)
