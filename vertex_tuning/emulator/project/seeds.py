@@ -124,9 +124,7 @@ class Seed:
                     else known.name(self._given.place, key)
                 )
                 if not name:
-                    self._fault(
-                        path, f"it is not the name of a {known.title}", fix=f"such as {known.example}"
-                    )
+                    self._fault(path, f"it names no {known.title}", fix=f"such as {known.example}")
                 elif self._value(path, entry, {}):
                     self._resource(kind, name, path, entry)
 
@@ -135,6 +133,13 @@ class Seed:
     def _resource(self, kind: str, name: str, path: str, entry: dict[str, Any]) -> None:
         faults = len(self.faults)
         found = self._fields(path, entry, {"exists": True, **KINDS[kind].fields})
+        if kind == "buckets" and found.get("location"):
+            from vertex_tuning.emulator.storage.resources import (
+                is_location,
+            )  # the server's part: not for every command
+
+            if not is_location(found["location"]):
+                self._fault(f"{path}.location", "no bucket can lie there", fix="a region, EU, US or ASIA")
         if len(self.faults) > faults:
             return
         if found.pop("exists", True):
