@@ -392,6 +392,10 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
             '[buckets.bucket]\nexists = false\n[[grants.add]]\nrole = "roles/viewer"\nmember = "submitter"\non = "bucket"\n',
             "there is no such bucket",
         ),
+        (
+            '[accounts.submitter]\nexists = false\n[[grants.add]]\nrole = "roles/viewer"\nmember = "submitter"\non = "project"\n',
+            "there is no such account",
+        ),
     ],
 )
 def test_what_is_not_there_can_neither_be_given_nor_taken(settings, tmp_path, seed, words):

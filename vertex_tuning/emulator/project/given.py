@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from vertex_tuning.config import Config
 
 PUBLIC = ("allUsers", "allAuthenticatedUsers")
+"""Members that are everybody."""
+_TYPES = (
+    "user|group|domain|serviceAccount|deleted|principal|principalSet|projectOwner|projectEditor|projectViewer"
+)
+MEMBER = re.compile(rf"(?:{_TYPES}):\S+|{'|'.join(PUBLIC)}")
+ROLE = re.compile(r"roles/[\w.]+|(?:projects|organizations)/[^/]+/roles/[\w.]+")
+SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.googleapis\.com")
 
 _ACCOUNT = re.compile(r"[a-z0-9.-]+@(?:(?P<project>[a-z0-9-]+)\.iam|[a-z0-9.-]+)\.gserviceaccount\.com")
 _REGISTRY = re.compile(

@@ -153,9 +153,9 @@ class _Writer:
             ):
                 self._db.delete(row.name)
         for name, fields in wanted.items():
-            row, time = self._db.get(name), now()
-            if row is None or row.private.get("provisioned"):
-                kept = row.body if row else {"name": name, "createTime": time}
+            before, time = self._db.get(name), now()
+            if before is None or before.private.get("provisioned"):
+                kept = before.body if before else {"name": name, "createTime": time}
                 body = {**kept, **resources.endpoint(fields), "updateTime": time}
                 self._put(name, "endpoints", name.partition("/endpoints/")[0], body, {"provisioned": True})
 
