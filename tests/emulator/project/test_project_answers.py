@@ -17,6 +17,7 @@ from tests.emulator.project.settings import (
     RING,
     RUNNER,
     SETTINGS,
+    TUNING_AGENT,
     holders,
     policy,
 )
@@ -163,6 +164,7 @@ def test_quotas_tell_what_jobs_and_chips_may_run_at_once(healthy):
             f"/v1/projects/{PROJECT}/serviceAccounts/nobody@{PROJECT}.iam.gserviceaccount.com",
             "Unknown service account",
         ),
+        (f"/v1/projects/-/serviceAccounts/{TUNING_AGENT}", "Unknown service account"),
         (f"/v1/{RING}/cryptoKeys/none", f"CryptoKey {RING}/cryptoKeys/none not found."),
         (f"/v1/projects/{PROJECT}/locations/us-east1/keyRings/none/cryptoKeys", "KeyRing"),
         (f"/v1/{IMAGES}-none", "Requested entity was not found."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,8 @@ locatio = "EUROPE-WEST4"
 uniform_access = "no"
 [buckets."Not a bucket"]
 exists = false
+[buckets.another-bucket]
+location = "MARS"
 [accounts.someone]
 disabled = true
 [keys.kms_key]
@@ -244,8 +247,13 @@ def test_an_agent_that_does_not_exist_yet_holds_nothing_anywhere(start_project):
 
 
 def test_seeds_are_applied_one_after_the_other(start_project):
-    running = start_project("[buckets.bucket]\nlocation = 'EU'\n", "[buckets.bucket]\nlocation = 'US'\n")
+    first = "[buckets.bucket]\nlocation = 'EU'\n[accounts.submitter]\nexists = false\n"
+    second = "[buckets.bucket]\nlocation = 'US'\n[accounts.submitter]\ntitle = 'Back'\n"
+    running = start_project(first, second)
     assert running.call("GET", f"/storage/v1/b/{DATASETS}")["location"] == "US"
+    account = running.call("GET", f"/v1/projects/{PROJECT}/serviceAccounts/{SUBMITTER}")
+    assert account["displayName"] == "Back"
+    assert SUBMITTER not in json.dumps(policy(running))  # its roles went with the first of that name
 
 
 def test_a_seed_works_without_settings_too(start_emulator, tmp_path):
@@ -348,6 +356,7 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         'buckets."bucket".locatio',
         'buckets."bucket".uniform_access',
         'buckets."Not a bucket"',
+        'buckets."another-bucket".location',
         'accounts."someone"',
         'keys."kms_key".state',
         'keys."data"',
@@ -367,7 +376,7 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         "grants.revoke",
     ):
         assert sum(line.startswith(f"VT414  {seed}: {place}: ") for line in told) == 1, place
-    assert len(told) == 24
+    assert len(told) == 25
     assert not (tmp_path / "data").exists()
 
 
@@ -382,6 +391,10 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         (
             '[buckets.bucket]\nexists = false\n[[grants.add]]\nrole = "roles/viewer"\nmember = "submitter"\non = "bucket"\n',
             "there is no such bucket",
+        ),
+        (
+            '[accounts.submitter]\nexists = false\n[[grants.add]]\nrole = "roles/viewer"\nmember = "submitter"\non = "project"\n',
+            "there is no such account",
         ),
     ],
 )
@@ -419,3 +432,28 @@ def test_settings_that_name_nothing_are_refused(tmp_path):
     assert said.startswith("VT417  kms_key, images, endpoint: 3 settings name nothing")
     assert said.count("VT417") == 4
     assert refused("--config", str(tmp_path / "none.toml")).startswith("VT101")
+
+
+def test_a_bucket_that_cloud_storage_would_not_make_is_told(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text('project = "p"\nbucket = "google-data"\nartifacts_bucket = "compute"\n', encoding="utf-8")
+    said = refused("--config", str(path), "--data-dir", str(tmp_path / "data"))
+    assert said.startswith("VT417  gs://google-data, gs://compute: 2 buckets")
+    assert "Invalid bucket name: 'google-data'" in said
+
+
+def test_people_who_submit_have_their_roles_and_no_account(start_emulator, tmp_path):
+    path = tmp_path / "settings.toml"
+    submitters = replace(SETTINGS, submitter="group:tuners@example.com", scheduler="ada@example.com")
+    path.write_text(submitters.to_toml(), encoding="utf-8")
+    running = start_emulator("--config", str(path))
+    assert {"group:tuners@example.com", "user:ada@example.com"} <= holders(
+        policy(running), "roles/aiplatform.user"
+    )
+    listed = running.call("GET", f"/v1/projects/{PROJECT}/serviceAccounts")["accounts"]
+    assert len(listed) == 2
+
+
+def test_the_number_of_the_settings_is_not_that_of_another_project(start_project):
+    running = start_project(options=("--project", "another-project"))
+    assert running.call("GET", "/v1/projects/another-project")["projectNumber"] != NUMBER

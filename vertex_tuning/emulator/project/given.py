@@ -17,15 +17,22 @@ if TYPE_CHECKING:
     from vertex_tuning.config import Config
 
 PUBLIC = ("allUsers", "allAuthenticatedUsers")
+"""Members that are everybody."""
+_TYPES = (
+    "user|group|domain|serviceAccount|deleted|principal|principalSet|projectOwner|projectEditor|projectViewer"
+)
+MEMBER = re.compile(rf"(?:{_TYPES}):\S+|{'|'.join(PUBLIC)}")
+ROLE = re.compile(r"roles/[\w.]+|(?:projects|organizations)/[^/]+/roles/[\w.]+")
+SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.googleapis\.com")
 
 _ACCOUNT = re.compile(r"[a-z0-9.-]+@(?:(?P<project>[a-z0-9-]+)\.iam|[a-z0-9.-]+)\.gserviceaccount\.com")
 _REGISTRY = re.compile(
     r"(?:https://)?(?P<location>[a-z0-9-]+)-(?P<format>docker|kfp)\.pkg\.dev/(?P<project>[^/]+)/(?P<id>[^/]+)/?"
 )
 _RUN = re.compile(
-    r"https://(?:(?P<id>[a-z0-9-]+)-(?:[0-9]+\.(?P<location>[a-z0-9-]+)|[a-z0-9]+-[a-z]+\.a)|(?P<host>[a-z0-9-]+))\.run\.app/?"
+    r"https://(?:(?P<id>[a-z0-9-]+)-(?:[0-9]+\.(?P<location>[a-z0-9-]+)|[a-z0-9]+-[a-z]+\.a)|(?P<host>[a-z0-9-]+))\.run\.app(?:/.*)?"
 )
-_BUCKET = re.compile(r"(?:gs://|buckets/)?(?P<name>[a-z0-9][a-z0-9._-]+)/?")
+_BUCKET = re.compile(r"(?:gs://|buckets/)?(?P<name>[a-z0-9][a-z0-9._-]+[a-z0-9])/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +273,11 @@ class Given:
         """Who a setting's name or an agent's stands for; anything else stands for itself."""
         if agent := requirements.agents().get(text):
             return agent.member(self.place.number)
-        if SETTINGS.get(text) == "accounts":
-            return f"serviceAccount:{self.settings.get(text, '')}"
-        return text
+        if SETTINGS.get(text) != "accounts":
+            return text
+        name = self.settings.get(text, "")
+        kind = "serviceAccount" if _ACCOUNT.fullmatch(name) else "user"
+        return name if ":" in name else f"{kind}:{name}"
 
     def drop(self, kind: str, name: str) -> None:
         """Take a resource away, and all roles on it and of it."""
@@ -297,6 +306,7 @@ class Given:
     def put(self, kind: str, name: str, **fields: Any) -> None:
         """Let a resource exist; fields that are not said are as usual."""
         known = KINDS[kind]
+        self.absent = [one for one in self.absent if one != name]
         usual = {field: known.default(field) for field in known.fields}
         before = self.resources[kind].get(name, usual)
         self.resources[kind][name] = {**before, **fields}
@@ -350,13 +360,18 @@ def _nameless(found: Given) -> list[Fault]:
     return [
         Fault(
             "VT417",
-            f'"{value}" is not the name of a {KINDS[SETTINGS[setting]].title}',
+            f'"{value}" names no {KINDS[SETTINGS[setting]].title}',
             setting,
             fix=f"such as {KINDS[SETTINGS[setting]].example}",
         )
         for setting, value in found.settings.items()
-        if not found.resolve(setting)[1]
+        if not (found.resolve(setting)[1] or _is_person(setting, value))
     ]
+
+
+def _is_person(setting: str, value: str) -> bool:
+    """Whether it is somebody who can be given a role and is no account of the project: people, or a group of them."""
+    return SETTINGS[setting] == "accounts" and "@" in value and not value.endswith("gserviceaccount.com")
 
 
 def _put_all(found: Given, config: Config) -> None:
@@ -366,7 +381,7 @@ def _put_all(found: Given, config: Config) -> None:
         "keys": {"labels": labels},
         "repositories": {"kms_key": key, "labels": labels},
         "run": {
-            "uri": config.reward_uri or "",
+            "uri": "/".join((config.reward_uri or "").split("/")[:3]),
             "account": config.reward_account or "",
             "kms_key": key,
             "labels": labels,
@@ -375,6 +390,8 @@ def _put_all(found: Given, config: Config) -> None:
     }
     for setting in found.settings:
         kind, name = found.resolve(setting)
+        if not name:
+            continue
         fields = {**more.get(kind, {})}
         if kind == "accounts":
             fields["title"] = setting.replace("_", " ").capitalize()

@@ -6,12 +6,11 @@ import base64
 import fnmatch
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.catalog import requirements
-from vertex_tuning.emulator.project.given import PUBLIC
+from vertex_tuning.emulator.project.given import MEMBER, PUBLIC, ROLE
 from vertex_tuning.emulator.state import Resource
 from vertex_tuning.emulator.status import ApiError, Code
 
@@ -26,11 +25,6 @@ KIND = "iamPolicies"
 _EMPTY = "ACAB"
 """The etag of a policy that nobody has ever set, as Google spells it."""
 _UNSET = "BwAAAAAAAAAA"
-_TYPES = (
-    "user|group|domain|serviceAccount|deleted|principal|principalSet|projectOwner|projectEditor|projectViewer"
-)
-_MEMBER = re.compile(rf"(?:{_TYPES}):\S+")
-_ROLE = re.compile(r"roles/[\w.]+|(?:projects|organizations)/[^/]+/roles/[\w.]+")
 _CONDITIONAL = 3
 """The version of policies with conditions."""
 _MAX_MEMBERS = 1500
@@ -88,7 +82,7 @@ class Policies:
         found = [dict(one) for one in bindings]
         members = 0
         for binding in found:
-            if not _ROLE.fullmatch(str(binding.get("role", ""))):
+            if not ROLE.fullmatch(str(binding.get("role", ""))):
                 raise ApiError(
                     Code.INVALID_ARGUMENT,
                     f"Role ({binding.get('role')}) does not exist in the resource's hierarchy.",
@@ -105,9 +99,7 @@ class Policies:
         return found
 
     def _check_member(self, member: str) -> None:
-        if member in PUBLIC:
-            return
-        if not _MEMBER.fullmatch(member):
+        if not MEMBER.fullmatch(member):
             raise ApiError(
                 Code.INVALID_ARGUMENT,
                 f"The member {member} is of an unknown type. Please set a valid type prefix for the member.",

@@ -33,13 +33,12 @@ class Project:
         self.settings = settings
         self.db = db
         self.policies = Policies(self)
-        self._off: set[tuple[str, str]] = set()
+        self._off: set[str] = set()
         self.refresh()
 
     def refresh(self) -> None:
         """Read again which services are off, after all was written anew."""
-        rows = self.db.list(SERVICES)
-        self._off = {(row.parent, row.name) for row in rows if row.body["state"] == "DISABLED"}
+        self._off = {row.name for row in self.db.list(SERVICES) if row.body["state"] == "DISABLED"}
 
     def id_of(self, project: str) -> str:
         """A project's id, of either of its names."""
@@ -83,7 +82,7 @@ class Project:
             for agent in requirements.agents().values():
                 if on and agent.needs == service and not agent.late:
                     self.make_agent(number, agent.name)
-        (self._off.discard if on else self._off.add)((f"projects/{number}", name))
+        (self._off.discard if on else self._off.add)(name)
 
     def check_on(self, project: str, service: str) -> None:
         """Refuse what a service that is off cannot do.
@@ -91,11 +90,8 @@ class Project:
         Raises:
             ApiError: 403, in the words of all of Google's services.
         """
-        if not self._off:
-            return
-        number = self.settings.number_of(project)
-        if (f"projects/{number}", self._service(project, service)) in self._off:
-            raise _off(service, number)
+        if self._off and self._service(project, service) in self._off:
+            raise _off(service, self.settings.number_of(project))
 
     def _service(self, project: str, service: str) -> str:
         return f"projects/{self.settings.number_of(project)}/services/{service}"
@@ -130,6 +126,8 @@ class Project:
         if key.isdigit():
             rows = self.db.list(ACCOUNTS)
             return next((row.body for row in rows if row.body.get("uniqueId") == key), None)
+        if _agent_of(key):
+            return None  # it is of a project of Google's, which nobody may look into
         own = _OWN.fullmatch(key)
         home = self.id_of(own[1] if own else project)
         if project == "-":
@@ -148,12 +146,18 @@ class Project:
 
     def account_exists(self, email: str) -> bool:
         """Whether roles can be given to an account. Of other projects, and of agents that are not known here, it is believed."""
-        for agent in requirements.agents().values():
-            start, _, end = agent.email.partition("{number}")
-            if email.startswith(start) and email.endswith(end):
-                number = email[len(start) : -len(end)]
-                return self.agent_exists(number, agent.name)
+        if agent := _agent_of(email):
+            return self.agent_exists(*agent)
         return not _OWN.fullmatch(email) or self.account("-", email) is not None
+
+
+def _agent_of(email: str) -> tuple[str, str] | None:
+    """The number of its project and the name of an agent that has this email; None where none has."""
+    for agent in requirements.agents().values():
+        start, _, end = agent.email.partition("{number}")
+        if email.startswith(start) and email.endswith(end):
+            return email[len(start) : -len(end)], agent.name
+    return None
 
 
 def _off(service: str, number: str) -> ApiError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from vertex_tuning.emulator.project import policies, project, resources
 from vertex_tuning.emulator.project.given import Given, error_of
 from vertex_tuning.emulator.state import Resource, now
+from vertex_tuning.emulator.storage.errors import StorageError
 from vertex_tuning.emulator.storage.resources import is_location
 from vertex_tuning.errors import Fault
 
@@ -128,14 +129,17 @@ class _Writer:
             else:
                 what = "the bucket is said not to be there, and holds objects"
                 faults.append(Fault("VT416", what, f"gs://{name}", fix="another folder: --data-dir DIR"))
-        if faults:
-            where = ", ".join(one.where for one in faults)
-            raise error_of(faults, f"{len(faults)} buckets are said not to be there, and hold objects", where)
         for name, fields in self._given.resources["buckets"].items():
             place = fields["location"] or self._place.location
             # Where there are no buckets, as in `global`, they lie where Google puts those of whoever says nothing.
             wanted = {**fields, "location": place if is_location(place) else ""}
-            buckets.provide(self._place.number, resources.bucket(name.partition("/")[2], wanted))
+            try:
+                buckets.provide(self._place.number, resources.bucket(name.partition("/")[2], wanted))
+            except StorageError as error:
+                faults.append(Fault("VT417", error.message, f"gs://{name.partition('/')[2]}"))
+        if faults:
+            where = ", ".join(one.where for one in faults)
+            raise error_of(faults, f"{len(faults)} buckets cannot be as they are said to be", where)
 
     def _endpoints(self) -> None:
         wanted = {
@@ -149,14 +153,10 @@ class _Writer:
             ):
                 self._db.delete(row.name)
         for name, fields in wanted.items():
-            if self._db.get(name) is None:
-                created = now()
-                body = {
-                    **resources.endpoint(fields),
-                    "name": name,
-                    "createTime": created,
-                    "updateTime": created,
-                }
+            before, time = self._db.get(name), now()
+            if before is None or before.private.get("provisioned"):
+                kept = before.body if before else {"name": name, "createTime": time}
+                body = {**kept, **resources.endpoint(fields), "updateTime": time}
                 self._put(name, "endpoints", name.partition("/endpoints/")[0], body, {"provisioned": True})
 
     def _policies(self) -> None:

@@ -46,7 +46,8 @@ def configured(
     changed = replace(
         settings,
         project=project or found.project or settings.project,
-        project_number=found.project_number or settings.project_number,
+        # The number is that of the file's project.
+        project_number=(project in (None, found.project) and found.project_number) or settings.project_number,
         location=location or found.location or settings.location,
     )
     if config is None and not seeds:

@@ -15,17 +15,13 @@ Everything that a seed can say is in `given.KINDS` and here; all that is wrong w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from vertex_tuning.catalog import requirements
-from vertex_tuning.emulator.project.given import KINDS, PUBLIC, SETTINGS, Given, Held
+from vertex_tuning.emulator.project.given import KINDS, MEMBER, ROLE, SERVICE, SETTINGS, Given, Held
 from vertex_tuning.errors import Fault
 
-_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.googleapis\.com")
-_ROLE = re.compile(r"roles/[\w.]+|(projects|organizations)/[^/]+/roles/[\w.]+")
-_MEMBER = re.compile(r"(user|group|serviceAccount|domain|deleted|principal|principalSet):.+|projectOwner:.+")
 _STATES = ("ACTIVE", "DELETE_REQUESTED")
 _GRANT = ("role", "member", "on")
 
@@ -107,7 +103,7 @@ class Seed:
     def _services(self, table: dict[str, Any]) -> None:
         for name, state in table.items():
             path = f'services."{name}"'
-            if not _SERVICE.fullmatch(name):
+            if not SERVICE.fullmatch(name):
                 self._fault(path, "it is not the name of a service", fix="such as aiplatform.googleapis.com")
             elif self._value(path, state, ("ENABLED", "DISABLED")):
                 self._given.services[name] = state == "ENABLED"
@@ -124,9 +120,7 @@ class Seed:
                     else known.name(self._given.place, key)
                 )
                 if not name:
-                    self._fault(
-                        path, f"it is not the name of a {known.title}", fix=f"such as {known.example}"
-                    )
+                    self._fault(path, f"it names no {known.title}", fix=f"such as {known.example}")
                 elif self._value(path, entry, {}):
                     self._resource(kind, name, path, entry)
 
@@ -135,6 +129,12 @@ class Seed:
     def _resource(self, kind: str, name: str, path: str, entry: dict[str, Any]) -> None:
         faults = len(self.faults)
         found = self._fields(path, entry, {"exists": True, **KINDS[kind].fields})
+        if kind == "buckets" and found.get("location"):
+            # Of the server, which a command that only starts one need not load.
+            from vertex_tuning.emulator.storage.resources import is_location
+
+            if not is_location(found["location"]):
+                self._fault(f"{path}.location", "no bucket can lie there", fix="a region, EU, US or ASIA")
         if len(self.faults) > faults:
             return
         if found.pop("exists", True):
@@ -168,7 +168,7 @@ class Seed:
     def _caller(self, table: dict[str, Any]) -> None:
         found = self._fields("caller", table, {"member": "", "missing": []})
         member = self._given.member(found.get("member", ""))
-        if member and not _MEMBER.fullmatch(member):
+        if member and not MEMBER.fullmatch(member):
             self._fault("caller.member", f'"{member}" is no member', fix=_MEMBERS)
         else:
             self._given.caller = member or self._given.caller
@@ -215,11 +215,15 @@ class Seed:
         for key in (key for key in _GRANT if key not in row):
             self._fault(f"{path}.{key}", "it is missing")
         role, member = found.get("role", ""), self._given.member(found.get("member", ""))
-        if member and not (_MEMBER.fullmatch(member) or member in PUBLIC):
+        if member and not MEMBER.fullmatch(member):
             self._fault(f"{path}.member", f'"{member}" is no member', fix=_MEMBERS)
-        if role and not _ROLE.fullmatch(role):
+        if role and not ROLE.fullmatch(role):
             self._fault(f"{path}.role", f'"{role}" is no role', fix="such as roles/storage.objectUser")
         on = self._resource_of(path, found["on"]) if "on" in found else ""
+        kind, account = self._given.resolve(member.removeprefix("serviceAccount:"))
+        own = account.startswith(f"{self._given.place.name}/")
+        if kind == "accounts" and self._given.closed and own and account not in self._given.resources[kind]:
+            self._fault(f"{path}.member", f"there is no such account: {member}", rule="VT415")
         for agent, exists in self._given.agents.items():
             if not exists and member == self._given.member(agent):
                 what = f"the agent does not exist: {agent}"

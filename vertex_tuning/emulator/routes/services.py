@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Any
 
 from vertex_tuning.catalog import requirements
 from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.listing import page_of
+from vertex_tuning.emulator.project.given import SERVICE
 from vertex_tuning.emulator.project.project import SERVICES
 from vertex_tuning.emulator.status import ApiError, Code
 
@@ -17,14 +17,13 @@ routes = Routes("serviceusage.googleapis.com")
 _SERVICES = "projects/{project}/services"
 _SERVICE = f"{_SERVICES}/{{service}}"
 _TYPES = "type.googleapis.com/google.api.serviceusage.v1"
-_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.googleapis\.com")
 _MOST_READ, _MOST_TURNED = 30, 20
 _USUAL_PAGE = "50"
 
 
 def _body(call: Call, service: str) -> dict[str, Any]:
     """A service, as Service Usage words it; what is no service at all is refused like one that nobody may see."""
-    if not _NAME.fullmatch(service):
+    if not SERVICE.fullmatch(service):
         raise ApiError(
             Code.PERMISSION_DENIED,
             f"Not found or permission denied for service(s): {service}.",

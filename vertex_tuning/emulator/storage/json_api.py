@@ -335,11 +335,8 @@ def _component(call: Call, bucket: str, item: object) -> Version:
 async def test_permissions(call: Call) -> Response:
     """What whoever calls may do of what they ask about."""
     (name,) = call.names
-    project = call.storage.project
-    own, above = (
-        call.storage.buckets.policy(name),
-        project.policies.get(project.name_of(project.settings.project)),
-    )
+    project, bucket = call.storage.project, call.storage.buckets.get(name)
+    own, above = call.storage.buckets.policy(name), project.policies.get(project.name_of(bucket.project))
     allowed = project.policies.allowed(call.query_all("permissions"), own, above)
     answer: Json = {"kind": "storage#testIamPermissionsResponse"}
     return call.reply({**answer, "permissions": allowed} if allowed else answer)

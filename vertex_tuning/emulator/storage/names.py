@@ -10,8 +10,21 @@ import re
 from vertex_tuning.emulator.storage.errors import StorageError, invalid
 
 RESERVED = frozenset(
-    {"storage", "upload", "download", "batch", "resumable", "v1", "v1beta1", "v3", "ui", "emulator", "token"}
-    | {"favicon.ico"}
+    {
+        "storage",
+        "upload",
+        "download",
+        "batch",
+        "resumable",
+        "v1",
+        "v1beta1",
+        "v2",
+        "v3",
+        "ui",
+        "emulator",
+        "token",
+    }
+    | {"apis", "compute", "favicon.ico"}
 )
 """First segments of routes on the plain address: a bucket of this name could never be reached there."""
 
