@@ -103,6 +103,7 @@ location = "MARS"
 disabled = true
 [keys.kms_key]
 state = "BROKEN"
+rotation = "90d"
 [keys.data]
 exists = false
 [repositories."docker.io/library"]
@@ -359,6 +360,7 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         'buckets."another-bucket".location',
         'accounts."someone"',
         'keys."kms_key".state',
+        'keys."kms_key".rotation',
         'keys."data"',
         'repositories."docker.io/library"',
         'run."http://localhost"',
@@ -376,7 +378,7 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         "grants.revoke",
     ):
         assert sum(line.startswith(f"VT414  {seed}: {place}: ") for line in told) == 1, place
-    assert len(told) == 25
+    assert len(told) == 26
     assert not (tmp_path / "data").exists()
 
 

@@ -23,6 +23,7 @@ _TYPES = (
 )
 MEMBER = re.compile(rf"(?:{_TYPES}):\S+|{'|'.join(PUBLIC)}")
 ROLE = re.compile(r"roles/[\w.]+|(?:projects|organizations)/[^/]+/roles/[\w.]+")
+PERIOD = re.compile(r"([1-9][0-9]{0,9}s)?")
 SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.googleapis\.com")
 
 _ACCOUNT = re.compile(r"[a-z0-9.-]+@(?:(?P<project>[a-z0-9-]+)\.iam|[a-z0-9.-]+)\.gserviceaccount\.com")

@@ -63,7 +63,7 @@ def key_ring(name: str) -> Body:
 def key(name: str, fields: Fields) -> Body:
     """A key, in its first version. Only keys that encrypt and decrypt have a primary version, and turn over."""
     created, protection = now(), fields["protection"]
-    template = {"protectionLevel": protection, "algorithm": _ALGORITHMS[fields["purpose"]]}
+    template = _given({"protectionLevel": protection, "algorithm": _ALGORITHMS.get(fields["purpose"])})
     body: Body = {
         "name": name,
         "purpose": fields["purpose"],

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vertex_tuning.catalog import requirements
-from vertex_tuning.emulator.project.given import KINDS, MEMBER, ROLE, SERVICE, SETTINGS, Given, Held
+from vertex_tuning.emulator.project.given import KINDS, MEMBER, PERIOD, ROLE, SERVICE, SETTINGS, Given, Held
 from vertex_tuning.errors import Fault
 
 _STATES = ("ACTIVE", "DELETE_REQUESTED")
@@ -129,6 +129,8 @@ class Seed:
     def _resource(self, kind: str, name: str, path: str, entry: dict[str, Any]) -> None:
         faults = len(self.faults)
         found = self._fields(path, entry, {"exists": True, **KINDS[kind].fields})
+        if not PERIOD.fullmatch(found.get("rotation", "")):
+            self._fault(f"{path}.rotation", f'"{found["rotation"]}" is no period', fix="such as 7776000s")
         if kind == "buckets" and found.get("location"):
             # Of the server, which a command that only starts one need not load.
             from vertex_tuning.emulator.storage.resources import is_location
