@@ -38,7 +38,7 @@ def test_a_price_that_nobody_knows_is_told_with_the_tokens_and_stops_no_job(cli,
 
 
 def test_answers_are_priced_by_the_thousand_or_for_a_file(cli, tmp_path):
-    said = cli("cost", BASE, "--prompt-tokens", "400", "--answer-tokens", "50")
+    said = cli("cost", "answers", BASE, "--prompt-tokens", "400", "--answer-tokens", "50")
     assert said.out == "1,000 answers of gemini-2.5-flash: US$0.24 on Vertex AI\n"
     assert "third party" in said.err, "whose figures these are"
     prompts = write_rows(tmp_path / "prompts.jsonl", [{"prompt": "q" * 300}] * 7)
@@ -67,7 +67,7 @@ def test_answers_are_priced_by_the_thousand_or_for_a_file(cli, tmp_path):
     ],
 )
 def test_what_cannot_be_priced_is_told_so(cli, arguments, words):
-    done = cli("cost", BASE, *arguments)
+    done = cli("cost", "answers", BASE, *arguments)
     assert done.status == 2
     assert words in done.err
 
@@ -118,12 +118,6 @@ def test_a_size_that_cannot_be_read_is_told_so(cli, size, words):
     done = cli("cost", "project", "--size", size)
     assert done.status == 2
     assert words in done.err
-
-
-def test_answers_are_what_is_priced_where_nothing_else_is_named(cli):
-    asked = (BASE, "--prompt-tokens", "400", "--answer-tokens", "50", "--json")
-    assert cli("cost", *asked).json == cli("cost", "answers", *asked).json
-    assert cli("cost", "--json", *asked).json == cli("cost", *asked).json
 
 
 def test_a_job_that_may_cost_too_much_is_not_started(cli, train):

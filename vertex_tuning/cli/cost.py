@@ -10,25 +10,15 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
 
 
-class _Cost(Group):
-    """`cost MODEL` is short for `cost answers MODEL`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the command in that goes without saying."""
-        if args and args[0] not in (*self.commands, *ctx.help_option_names):
-            args = ["answers", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_Cost)
+@click.group(cls=Group)
 def cost() -> None:
     """Say what answers cost, or a project in which nobody works; what tuning costs, `tune --estimate` says.
 
-    Nobody is asked: prices are dated data that comes with this package. `cost MODEL` is short for `cost answers MODEL`.
+    Nobody is asked: prices are dated data that comes with this package.
 
     \b
     Example:
-      vertex-tuning cost gemini-2.5-flash --prompt-tokens 400 --answer-tokens 50
+      vertex-tuning cost answers gemini-2.5-flash --prompt-tokens 400 --answer-tokens 50
       vertex-tuning cost project
     """
 
