@@ -44,6 +44,7 @@ def test_answers_are_priced_by_the_thousand_or_for_a_file(cli, tmp_path):
     prompts = write_rows(tmp_path / "prompts.jsonl", [{"prompt": "q" * 300}] * 7)
     found = cli(
         "cost",
+        "answers",
         "gemini-3.5-flash",
         "--prompts",
         str(prompts),
@@ -74,7 +75,14 @@ def test_what_cannot_be_priced_is_told_so(cli, arguments, words):
 
 def test_an_unknown_price_is_no_price(cli):
     done = cli(
-        "cost", "google/gemma3@gemma-3-4b-it", "--prompt-tokens", "1", "--answer-tokens", "1", "--json"
+        "cost",
+        "answers",
+        "google/gemma3@gemma-3-4b-it",
+        "--prompt-tokens",
+        "1",
+        "--answer-tokens",
+        "1",
+        "--json",
     )
     assert done.status == 1
     assert json.loads(done.out)["error"]["rule"] == "VT795"
