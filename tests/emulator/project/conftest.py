@@ -13,7 +13,7 @@ from tests.running import RunningEmulator
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    """The project as it should be; nothing is changed in it."""
+    """The project as it should be, for the tests of one file."""
     folder = tmp_path_factory.mktemp("healthy")
     (folder / "settings.toml").write_text(SETTINGS.to_toml(), encoding="utf-8")
     running = RunningEmulator(folder / "data", "--config", str(folder / "settings.toml"))

@@ -77,18 +77,21 @@ class Policies:
             ApiError: 400 as of `set`.
         """
         bindings = given.get("bindings", []) if isinstance(given, Mapping) else None
-        if not (isinstance(bindings, list) and all(isinstance(one, Mapping) for one in bindings)):
-            raise ApiError(Code.INVALID_ARGUMENT, "The policy must be an object with a list of bindings.")
+        if not (isinstance(bindings, list) and all(map(_is_binding, bindings))):
+            raise ApiError(
+                Code.INVALID_ARGUMENT,
+                "The policy must be an object with a list of bindings, each with a role, members and perhaps a condition.",
+            )
         found = [dict(one) for one in bindings]
         members = 0
         for binding in found:
-            if not ROLE.fullmatch(str(binding.get("role", ""))):
+            if not ROLE.fullmatch(binding["role"]):
                 raise ApiError(
                     Code.INVALID_ARGUMENT,
-                    f"Role ({binding.get('role')}) does not exist in the resource's hierarchy.",
+                    f"Role ({binding['role']}) does not exist in the resource's hierarchy.",
                 )
             for member in binding.get("members", []):
-                self._check_member(str(member))
+                self._check_member(member)
                 members += 1
         if members > _MAX_MEMBERS:
             raise ApiError(Code.INVALID_ARGUMENT, f"A policy holds {_MAX_MEMBERS} members at most.")
@@ -139,6 +142,19 @@ class Policies:
     def _etag(self) -> str:
         """Another for every change; they look like Google's."""
         return base64.b64encode(b"\x07" + int(self._db.new_id("iam")).to_bytes(8)).decode()
+
+
+def _is_binding(found: Any) -> bool:
+    if not isinstance(found, Mapping):
+        return False
+    members, condition = found.get("members", []), found.get("condition") or {}
+    return (
+        isinstance(found.get("role"), str)
+        and isinstance(members, list)
+        and all(isinstance(one, str) for one in members)
+        and isinstance(condition, Mapping)
+        and all(isinstance(one, str) for one in condition.values())
+    )
 
 
 def shown(policy: Body, version: int) -> Body:
