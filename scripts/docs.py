@@ -227,7 +227,10 @@ def seeds() -> str:
     """What a seed of the emulator can say of each kind of resource."""
     from vertex_tuning.emulator.project.given import KINDS, SETTINGS
 
-    lines = ["| table | of a | named by a setting, or as | entries, and what holds without them |", "|---|---|---|---|"]
+    lines = [
+        "| table | of a | named by a setting, or as | entries, and what holds without them |",
+        "|---|---|---|---|",
+    ]
     for name, kind in KINDS.items():
         settings = ", ".join(f"`{setting}`" for setting, of in SETTINGS.items() if of == name)
         entries = ["`exists`: true", *(f"`{field}`: {_entry(value)}" for field, value in kind.fields.items())]
