@@ -227,6 +227,20 @@ SET_UPS = [
         '[keys.kms_key]\nstate = "DESTROY_SCHEDULED"',
     ),
     Broken(
+        "a key that was destroyed",
+        "VT151",
+        KEY,
+        f"gcloud kms keys versions create --primary --key=vt-data {OF_KEY}",
+        '[keys.kms_key]\nstate = "DESTROYED"',
+    ),
+    Broken(
+        "a key that is still being made",
+        "VT151",
+        KEY,
+        f"gcloud kms keys versions list --key=vt-data {OF_KEY}",
+        '[keys.kms_key]\nstate = "PENDING_GENERATION"',
+    ),
+    Broken(
         "a key in another region",
         "VT152",
         KEY.replace("us-central1", "europe-west4"),

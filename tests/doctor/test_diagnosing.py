@@ -92,6 +92,12 @@ def test_an_agent_that_has_nothing_is_told_once_with_all_that_it_needs(diagnose)
         assert f"--role=roles/{role}" in commands
 
 
+def test_a_key_version_that_is_restored_is_enabled_too(diagnose):
+    """Cloud KMS leaves it disabled."""
+    lines = diagnose('[keys.kms_key]\nstate = "DESTROY_SCHEDULED"').commands()
+    assert [line.split()[4:6] for line in lines] == [["restore", "1"], ["enable", "1"]]
+
+
 def test_what_runs_out_of_one_cause_is_told_once(diagnose):
     """Nothing can be held by an account that is not there, nor on a bucket that is not."""
     found = diagnose("[accounts.submitter]\nexists = false\n[buckets.artifacts_bucket]\nexists = false")
