@@ -71,7 +71,6 @@ SET_UPS = [
         BUCKET,
         f"gcloud storage buckets update {BUCKET} --default-encryption-key={KEY}",
         '[buckets.bucket]\ndefault_kms_key = ""',
-        f'cmek = {{ key_id = "{KEY}" }}',
     ),
     Broken(
         "a bucket with rules for each object",
