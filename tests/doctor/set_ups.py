@@ -71,7 +71,6 @@ SET_UPS = [
         BUCKET,
         f"gcloud storage buckets update {BUCKET} --default-encryption-key={KEY}",
         '[buckets.bucket]\ndefault_kms_key = ""',
-        f'cmek = {{ key_id = "{KEY}" }}',
     ),
     Broken(
         "a bucket with rules for each object",
@@ -225,6 +224,20 @@ SET_UPS = [
         KEY,
         f"gcloud kms keys versions restore 1 --key=vt-data {OF_KEY}",
         '[keys.kms_key]\nstate = "DESTROY_SCHEDULED"',
+    ),
+    Broken(
+        "a key that was destroyed",
+        "VT151",
+        KEY,
+        f"gcloud kms keys versions create --primary --key=vt-data {OF_KEY}",
+        '[keys.kms_key]\nstate = "DESTROYED"',
+    ),
+    Broken(
+        "a key that is still being made",
+        "VT151",
+        KEY,
+        f"gcloud kms keys versions list --key=vt-data {OF_KEY}",
+        '[keys.kms_key]\nstate = "PENDING_GENERATION"',
     ),
     Broken(
         "a key in another region",

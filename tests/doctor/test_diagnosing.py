@@ -92,6 +92,26 @@ def test_an_agent_that_has_nothing_is_told_once_with_all_that_it_needs(diagnose)
         assert f"--role=roles/{role}" in commands
 
 
+def test_a_basic_role_is_taken_away_only_after_the_roles_that_it_stood_for_are_given(diagnose):
+    """Else the script that mends the project would leave its runner without access."""
+    role = "roles/aiplatform.user"
+    seed = removed(role=role, member="service_account", on="project")
+    lines = diagnose(seed + added(role="roles/editor", member="service_account", on="project")).commands()
+    assert [line.split("--role=")[1].split()[0] for line in lines] == [role, "roles/editor"]
+    assert [line.split()[2] for line in lines] == ["add-iam-policy-binding", "remove-iam-policy-binding"]
+
+
+def test_people_may_own_a_project(diagnose):
+    seed = added(role="roles/owner", member="user:ann@example.com", on="project")
+    assert ill(diagnose(seed, submitter="ann@example.com")) == []
+
+
+def test_a_key_version_that_is_restored_is_enabled_too(diagnose):
+    """Cloud KMS leaves it disabled."""
+    lines = diagnose('[keys.kms_key]\nstate = "DESTROY_SCHEDULED"').commands()
+    assert [line.split()[4:6] for line in lines] == [["restore", "1"], ["enable", "1"]]
+
+
 def test_what_runs_out_of_one_cause_is_told_once(diagnose):
     """Nothing can be held by an account that is not there, nor on a bucket that is not."""
     found = diagnose("[accounts.submitter]\nexists = false\n[buckets.artifacts_bucket]\nexists = false")
@@ -135,6 +155,10 @@ def test_a_registry_in_the_multi_region_that_holds_the_location_is_well(diagnose
         ("nam4", "us-central1", True),
         ("nam4", "us-west1", False),
         ("us-east1", "us-east4", False),
+        ("eu", "europe-west2", False),
+        ("eur5", "europe-west2", True),
+        ("us", "northamerica-northeast1", False),
+        ("asia-east1", "global", True),
     ],
 )
 def test_a_place_holds_a_location(place, location, held):

@@ -155,4 +155,5 @@ def test_which_agents_are_missing_cannot_be_told_without_the_policy(gate):
     gate(lambda path: 403 if f"projects/{PROJECT}:getIamPolicy" in path else 200)
     with connect() as client, pytest.raises(ServiceError, match="cannot be seen") as caught:
         missing_agents(client.connection)
-    assert "roles/iam.securityReviewer" in caught.value.fault.fix
+    assert "add-iam-policy-binding" in caught.value.fault.fix
+    assert "--role=roles/iam.securityReviewer" in caught.value.fault.fix

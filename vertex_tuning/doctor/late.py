@@ -48,5 +48,6 @@ def missing_agents(connection: Connection) -> list[Agent]:
         from vertex_tuning.errors import ServiceError
 
         what = f"whether Google's agents exist cannot be seen: {policy.seen.words}"
-        raise ServiceError("VT501", what, where=project.itself.label, fix=requirements.looking("policies"))
+        looks = project.unseen(project.itself.label, policy.seen, policies=True).cure.commands
+        raise ServiceError("VT501", what, where=project.itself.label, fix="; ".join(looks))
     return [agent for agent in wanted(project) if not exists(project, agent)]

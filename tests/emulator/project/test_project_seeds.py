@@ -110,6 +110,8 @@ exists = false
 exists = false
 [run."http://localhost"]
 ready = false
+[run.reward_uri]
+timeout = "soon"
 [endpoints."7"]
 exists = false
 [attachments.vt-psc]
@@ -320,6 +322,28 @@ def test_with_another_seed_the_project_is_as_that_one_says_and_objects_stay(star
     assert running.call("GET", f"/v1/{SETTINGS.endpoint}")[0] == 404
 
 
+def test_without_settings_a_folder_that_was_a_project_is_any_project_again(start_emulator, tmp_path):
+    """Else accounts would be missing, and services off, for no reason that shows."""
+    (tmp_path / "settings.toml").write_text(
+        replace(SETTINGS, project_number=None).to_toml(), encoding="utf-8"
+    )
+    (tmp_path / "seed.toml").write_text(
+        '[services]\n"aiplatform.googleapis.com" = "DISABLED"\n', encoding="utf-8"
+    )
+    running = start_emulator(
+        "--config", str(tmp_path / "settings.toml"), "--seed", str(tmp_path / "seed.toml")
+    )
+    running.call("POST", f"/upload/storage/v1/b/{DATASETS}/o?uploadType=media&name=rows", "rows")
+    running.stop()
+    running = start_emulator()
+    own = running.record["project"]
+    assert own != PROJECT
+    email = f"anybody@{own}.iam.gserviceaccount.com"
+    assert running.call("GET", f"/v1/projects/{own}/serviceAccounts/{email}")["email"] == email
+    assert running.call("GET", f"/v1/projects/{own}/locations/{LOCATION}/tuningJobs") == {}
+    assert running.call("GET", f"/storage/v1/b/{DATASETS}/o/rows")["size"] == "6"
+
+
 def test_objects_are_not_deleted_because_a_seed_says_that_their_bucket_is_not_there(
     start_project, settings, tmp_path
 ):
@@ -364,6 +388,7 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         'keys."data"',
         'repositories."docker.io/library"',
         'run."http://localhost"',
+        'run."reward_uri".timeout',
         'endpoints."7"',
         'attachments."vt-psc"',
         "agents.tunning",
@@ -378,7 +403,7 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         "grants.revoke",
     ):
         assert sum(line.startswith(f"VT414  {seed}: {place}: ") for line in told) == 1, place
-    assert len(told) == 26
+    assert len(told) == 27
     assert not (tmp_path / "data").exists()
 
 

@@ -53,7 +53,12 @@ def _place(project: Project, setting: str, bucket: Resource, seen: Seen) -> Iter
     if requirements.holds(place, project.location) or project.location.upper() in chosen:
         return
     line = cures.on(bucket, "relocate", f"--location={project.location}")
-    cure = Cure((line,), f'buckets = {{ {_PARTS[setting]} = {{ location = "{project.location}" }} }}')
+    words = (
+        "relocating takes Storage Intelligence (or copy it: gcloud storage rsync); tell Terraform afterwards, "
+        "as by itself it would replace the bucket"
+    )
+    terraform = f'buckets = {{ {_PARTS[setting]} = {{ location = "{project.location}" }} }}'
+    cure = Cure((line,), terraform, words)
     yield fault("VT131", bucket.label, f"lies in {place}, and jobs run in {project.location}", cure)
 
 
@@ -63,8 +68,7 @@ def _encryption(bucket: Resource, seen: Seen, key: str) -> Iterator[Finding]:
         return
     what = f"is encrypted with {used or 'a key of Google'}, and the settings name {key}"
     line = cures.on(bucket, "update", f"--default-encryption-key={key}")
-    cure = Cure((line,), f'cmek = {{ key_id = "{key}" }}')
-    yield fault("VT132", bucket.label, what, cure)
+    yield fault("VT132", bucket.label, what, Cure((line,), apply=True))
 
 
 def _openness(bucket: Resource, seen: Seen) -> Iterator[Finding]:

@@ -202,7 +202,8 @@ def policy(project: Project) -> Iterator[Finding]:
     if found.seen.trouble:
         yield project.unseen(where, found.seen, policies=True)
         return
-    ours = {resources.member(email) for setting in ACCOUNTS if (email := project.configured.get(setting))}
+    members = (resources.member(email) for name in ACCOUNTS if (email := project.configured.get(name)))
+    ours = {member for member in members if member.startswith("serviceAccount:")}  # people may own a project
     ill = [
         (member, held.role)
         for held in found.bindings
@@ -210,11 +211,25 @@ def policy(project: Project) -> Iterator[Finding]:
         if held.role in _BASIC and member in ours
     ]
     for member, role in ill:
-        words = "but see first that it has roles of its own: terraform apply"
-        cure = Cure((cures.revoke(project.itself, member, role),), words=words)
-        yield warning("VT171", member.partition(":")[2], f"has {role} on the project", cure)
+        lines = (*_instead(project, found, member), cures.revoke(project.itself, member, role))
+        yield warning("VT171", member.partition(":")[2], f"has {role} on the project", Cure(lines))
     for member, role in found.public():
         cure = Cure((cures.revoke(project.itself, member, role),))
         yield warning("VT172", project.itself.label, f"{member} has {role}", cure)
     if not ill and not any(found.public()):
         yield ok(where, "no basic role of an account of yours, nothing that everybody has")
+
+
+def _instead(project: Project, found: Policy, member: str) -> list[str]:
+    """What gives an account the roles that it has by basic ones alone: it needs them before those are taken away."""
+    narrow = replace(found, bindings=tuple(held for held in found.bindings if held.role not in _BASIC))
+    lines: dict[str, None] = {}
+    for grant in requirements.grants(project.configured):
+        resource = project.resource(grant.on)
+        named = project.configured.get(grant.to)
+        if not named or resources.member(named) != member or resource is None:
+            continue
+        policy = narrow if resource.kind == "project" else project.policy(resource)
+        if not (policy.seen.trouble or policy.gives(member, grant.role) or narrow.gives(member, grant.role)):
+            lines[cures.grant(resource, member, grant.role)] = None
+    return list(lines)

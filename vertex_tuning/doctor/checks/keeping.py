@@ -51,13 +51,26 @@ def _at_work(project: Project, found: Resource, seen: Seen, name: str) -> Iterat
         yield fault("VT153", name, what, cures.make_key(project.id, project.location))
         return
     primary = seen.value.get("primary") or {}
-    state = str(primary.get("state", "")) or "without a primary version"
-    if state == "ENABLED":
-        return
-    version = str(primary.get("name", "")).rpartition("/")[2] or "1"
-    verb = "restore" if state == "DESTROY_SCHEDULED" else "enable"
-    line = gcloud("kms", "keys", "versions", verb, version, f"--key={found.id}", *found.flags)
-    yield fault("VT151", name, f"its primary version is {state}", Cure((line,)))
+    state = str(primary.get("state", "")) or "not there"
+    if state != "ENABLED":
+        version = str(primary.get("name", "")).rpartition("/")[2]
+        yield fault("VT151", name, f"its primary version is {state}", _enable(found, state, version))
+
+
+def _enable(found: Resource, state: str, version: str) -> Cure:
+    def versions(verb: str, *words: str) -> str:
+        return gcloud("kms", "keys", "versions", verb, *words, f"--key={found.id}", *found.flags)
+
+    if state == "DISABLED":
+        return Cure((versions("enable", version),))
+    if state == "DESTROY_SCHEDULED":
+        # What is restored is disabled at first.
+        return Cure((versions("restore", version), versions("enable", version)))
+    if state == "PENDING_GENERATION":
+        return Cure((versions("list"),), words="it is still being made: wait, and ask doctor again")
+    return Cure(
+        (versions("create", "--primary"),), words="what a destroyed version encrypted cannot be read any more"
+    )
 
 
 def _renewed(found: Resource, seen: Seen, name: str) -> Iterator[Finding]:

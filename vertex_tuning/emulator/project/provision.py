@@ -42,14 +42,19 @@ _OURS = (
 def settle(emulator: Emulator) -> None:
     """Let the project be as it was given, unless it was made of just that before: then it is as it was left.
 
+    Given nothing, it is any project: of one that was made in the same folder only buckets and endpoints are left.
+
     Raises:
-        EmulatorError: VT416, buckets are said not to be there, and hold objects.
+        EmulatorError: VT416, buckets are said not to be there, and hold objects; VT417, buckets cannot be as they are said to be.
     """
-    given = emulator.settings.given
-    if given is not None:
-        row = emulator.db.get(f"projects/{given.place.number}")
-        if row is None or row.private["fingerprint"] != given.fingerprint:
-            with emulator.db.transaction():
+    given, db = emulator.settings.given, emulator.db
+    made_of = [row.private["fingerprint"] for row in db.list(project.PROJECTS)]
+    if made_of != ([given.fingerprint] if given else []):
+        with db.transaction():
+            for kind in _OURS:
+                for row in db.list(kind):
+                    db.delete(row.name, "provisioned anew")
+            if given:
                 _Writer(emulator, given).write()
     emulator.project.refresh()
 
@@ -62,7 +67,6 @@ class _Writer:
         self._place = given.place
 
     def write(self) -> None:
-        self._forget()
         given, place = self._given, self._place
         number = f"projects/{place.number}"
         private = {
@@ -84,11 +88,6 @@ class _Writer:
         self._buckets()
         self._endpoints()
         self._policies()
-
-    def _forget(self) -> None:
-        for kind in _OURS:
-            for row in self._db.list(kind):
-                self._db.delete(row.name, "provisioned anew")
 
     def _put(self, name: str, kind: str, parent: str, body: Body, private: Body | None = None) -> None:
         self._db.put(Resource(name, kind, parent, body, private or {}), "provisioned")
