@@ -130,22 +130,44 @@ def test_a_file_that_may_not_be_read_is_named():
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "what", "fix"),
     [
-        "projekt = 'p'",
-        "bucket = 1",
-        "[vertex]\nproject = 'p'",
-        "location = ['us-east1']",
-        "target = true",
-        "labels = 'team=search'",
-        "[labels]\nteam = 1",
+        ("projekt = 'p'", '"projekt" is not a setting', '"project"'),
+        (
+            "[cloud]\nproject = 'p'",
+            '"cloud" is not a setting',
+            f"settings are: {', '.join(NAMES)}",
+        ),
+        ("bucket = 1", '"bucket" is not a string', 'bucket = "..."'),
+        ("location = ['us-east1']", '"location" is not a string', 'location = "..."'),
+        ("target = true", '"target" is not a string', 'target = "..."'),
+        (
+            "labels = 'team=search'",
+            '"labels" is not a table of strings',
+            '[labels], and below it team = "search"',
+        ),
+        (
+            "[labels]\nteam = 1",
+            '"labels" is not a table of strings',
+            '[labels], and below it team = "search"',
+        ),
     ],
 )
-def test_a_setting_that_there_is_none_of_is_named_with_those_there_are(folder, text):
+def test_a_setting_that_cannot_be_taken_is_told_with_what_is_wrong_and_what_was_meant(
+    folder, text, what, fix
+):
     path = write(folder, text)
     error = refused()
     assert (error.rule, error.fault.where) == ("VT102", str(path))
-    assert error.fault.fix == f"settings are: {', '.join(NAMES)}"
+    assert (error.fault.what, error.fault.fix) == (what, fix)
+
+
+def test_a_settings_file_that_is_not_there_is_told_with_what_writes_one(folder):
+    with pytest.raises(ConfigurationError) as caught:
+        read(folder / "vertex-tuning.toml")
+    told = caught.value.fault
+    assert (told.rule, told.fix) == ("VT101", "vertex-tuning init writes one")
+    assert str(caught.value).count("vertex-tuning.toml") == 1
 
 
 def test_all_settings_that_are_wrong_are_named_at_once(folder):
@@ -275,8 +297,19 @@ def test_what_is_no_output_of_terraform_is_told_with_a_way_out(folder, text, rul
     assert error.fault.where == str(path)
 
 
-def test_a_file_that_is_not_there_is_named(folder):
-    assert not_taken(folder / "nothing.json").rule == "VT112"
+def test_a_folder_or_file_that_is_not_there_is_named(folder):
+    error = not_taken(folder / "terafrom")
+    assert (error.rule, error.fault.what) == ("VT112", "there is no such folder or file")
+    assert "the folder in which terraform/ was applied" in error.fault.fix
+
+
+def test_a_folder_in_which_terraform_was_not_initialised_is_told_in_a_sentence():
+    """The folder of this repository: its state would be in a bucket that was never named."""
+    error = not_taken(Path(__file__).parents[1] / "terraform")
+    assert error.rule == "VT112"
+    assert error.fault.what.startswith("terraform output failed: Error: ")
+    assert len(error.fault.what) < 200
+    assert error.fault.fix == "terraform init, then terraform apply, in that folder"
 
 
 def test_labels_of_the_environment_are_pairs(folder, monkeypatch):

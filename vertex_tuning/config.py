@@ -147,6 +147,7 @@ class Config:
         if self.target == "vertex" and not self.project:
             fix = "--project my-project, or --from-terraform terraform/"
             raise ConfigurationError("VT116", "there is no project to write", where="project", fix=fix)
+        fix = "another file: --output FILE"
         try:
             before = file.read_text(encoding="utf-8") if file.exists() else ""
             if before and _says(before, self):
@@ -161,7 +162,7 @@ class Config:
             file.write_text(self.to_toml(), encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(
-                "VT117", f"it cannot be written: {error}", where=str(file), fix="another file: --output FILE"
+                "VT117", f"it cannot be written: {_words(error)}", where=str(file), fix=fix
             ) from error
         return True
 
@@ -281,21 +282,37 @@ def _from_file(path: Path) -> dict[str, Any]:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            "VT101", f"the settings file cannot be read: {error}", where=str(path)
-        ) from error
-    fix = f"settings are: {', '.join(NAMES)}"
+        what = f"the settings file cannot be read: {_words(error)}"
+        fix = "vertex-tuning init writes one" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigurationError("VT101", what, where=str(path), fix=fix) from error
     faults = [
-        Fault("VT102", f'"{name}" is not a setting, or not {_form(name)}', str(path), fix=fix)
+        Fault("VT102", f'"{name}" is not {_form(name)}', str(path), fix=_example(name))
+        if name in NAMES
+        else Fault("VT102", f'"{name}" is not a setting', str(path), fix=_nearest(name))
         for name, value in found.items()
         if name not in NAMES or not _is_form(name, value)
     ]
     if len(faults) == 1:
-        raise ConfigurationError("VT102", faults[0].what, where=str(path), fix=fix)
+        raise ConfigurationError("VT102", faults[0].what, where=str(path), fix=faults[0].fix)
     if faults:
         what = f"{len(faults)} settings cannot be taken"
         raise ConfigurationError("VT102", what, where=str(path), faults=faults)
     return found
+
+
+def _words(error: OSError | ValueError) -> str:
+    """Why a file cannot be read or written, without its name a second time."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _nearest(name: str) -> str:
+    """What somebody meant who wrote a setting that there is none of."""
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    return f'"{near[0]}"' if near else f"settings are: {', '.join(NAMES)}"
+
+
+def _example(name: str) -> str:
+    return '[labels], and below it team = "search"' if name == "labels" else f'{name} = "..."'
 
 
 def _form(name: str) -> str:
@@ -322,26 +339,28 @@ def from_terraform(source: Path) -> Config:
         ConfigurationError: VT112 there is nothing to read, VT113 it is of another version, VT114 something is missing, unknown or
             misshapen: everything that is.
     """
+    where = "standard input" if str(source) == "-" else str(source)
     text = _terraform_output(source) if source.is_dir() else _text_of(source)
     try:
         document = json.loads(text)
     except ValueError as error:
-        what = f"that is not JSON: {error}"
-        raise ConfigurationError("VT112", what, where=str(source), fix=_OUTPUT) from error
+        what = f"that is not JSON: {error}" if text.strip() else "there is nothing in it"
+        raise ConfigurationError("VT112", what, where=where, fix=_OUTPUT) from error
     found = _sdk_config(document)
     if found is None:
         what = "there is no output `sdk_config`"
-        raise ConfigurationError("VT112", what, where=str(source), fix=_OUTPUT)
+        fix = "terraform apply, in the folder with vertex-tuning's terraform/" if source.is_dir() else _OUTPUT
+        raise ConfigurationError("VT112", what, where=where, fix=fix)
     version = found.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ConfigurationError(
             "VT113",
             f"sdk_config is of version {version}, and this package reads {SCHEMA_VERSION}",
-            where=str(source),
+            where=where,
             fix="take terraform/ and the package of one release",
         )
-    settings = _settings(found, str(source))
-    return _checked(Config(target="vertex", **settings), str(source))
+    settings = _settings(found, where)
+    return _checked(Config(target="vertex", **settings), where)
 
 
 _OUTPUT = "terraform output -json sdk_config > sdk_config.json"
@@ -356,20 +375,29 @@ def _terraform_output(folder: Path) -> str:
     command = [program, f"-chdir={folder}", "output", "-no-color", "-json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        words = " ".join(done.stderr.replace("│", " ").replace("╷", " ").replace("╵", " ").split())
-        what = f"terraform output failed: {words}"
+        what = f"terraform output failed: {_complaint(done.stderr)}"
         raise ConfigurationError(
             "VT112", what, where=str(folder), fix="terraform init, then terraform apply, in that folder"
         )
     return done.stdout
 
 
+def _complaint(text: str) -> str:
+    """What Terraform complains of, without its frame and the explanations below."""
+    lines = [line.strip("│╷╵ ") for line in text.splitlines()]
+    return next((line for line in lines if line.startswith("Error: ")), " ".join(" ".join(lines).split()))
+
+
 def _text_of(path: Path) -> str:
     try:
         return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        fix = f"the folder in which terraform/ was applied, or a file: {_OUTPUT}"
+        what = "there is no such folder or file"
+        raise ConfigurationError("VT112", what, where=str(path), fix=fix) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            "VT112", f"it cannot be read: {error}", where=str(path), fix=_OUTPUT
+            "VT112", f"it cannot be read: {_words(error)}", where=str(path), fix=_OUTPUT
         ) from error
 
 

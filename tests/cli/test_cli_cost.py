@@ -144,7 +144,7 @@ def test_a_job_that_may_cost_too_much_is_not_started(cli, train):
     refused = cli(*asked, "--at-most", "0.05", "--no-wait", "--json")
     assert refused.status == 1
     assert refused.json["error"]["rule"] == "VT180"
-    assert "at most US$0.05 are allowed" in refused.json["error"]["what"]
+    assert "no more than US$0.05 is allowed" in refused.json["error"]["what"]
     assert cli("jobs", "list", "--filter", 'labels.limit="low"', "--json").json == before == []
     estimate = cli(*asked, "--estimate", "--at-most", "0.05")
     assert (estimate.status, "VT180" in estimate.err) == (1, True)

@@ -71,6 +71,19 @@ def test_what_terraform_is_to_be_told_can_be_had_alone(doctor):
     assert (done.status, done.out) == (0, "tuning_agents = { exist = true }\n")
 
 
+def test_what_no_input_of_terraform_mends_is_remarked_where_inputs_are_asked_for(doctor):
+    done = doctor("[accounts.scheduler]\ndisabled = true\n[buckets.bucket]\nexists = false\n", "--terraform")
+    assert done.status == 1
+    assert all(line.startswith("#") for line in done.out.splitlines())
+    assert done.out.count("# An apply without changes mends:\n#   VT130 gs://demo-tuning-vt-datasets: ") == 1
+    assert done.out.count("# terraform/ does not mend:\n#   VT141 vt-scheduler@") == 1
+
+
+def test_a_sound_project_asks_for_no_input_of_terraform(doctor):
+    done = doctor("", "--terraform")
+    assert (done.status, done.out) == (0, "# nothing\n")
+
+
 def test_warnings_are_an_exit_status_only_where_that_is_asked_for(command, start_emulator, tmp_path, env):
     seed = "[agents]\ntuning = false\n"
     env["VERTEX_TUNING_EMULATOR"] = settle(tmp_path, start_emulator, seed).address

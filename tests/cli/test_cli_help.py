@@ -42,6 +42,7 @@ def test_help_shows_an_example_and_cuts_nothing_off(cli, path, columns):
         assert not [line for line in done.out.splitlines() if line.rstrip().endswith(" ...")]
         listed = done.out.partition("Commands:\n")[2]
         assert "..." not in listed
+        assert not [line for line in done.out.splitlines() if len(line) > 80]
 
 
 @pytest.mark.parametrize("path", leaves(), ids=" ".join)

@@ -128,6 +128,15 @@ def test_a_place_that_cannot_be_written_to_is_help(command, tmp_path, where):
 def test_what_is_no_output_of_terraform_is_help(command, tmp_path):
     done = command("init", "--from-terraform", "-", input="{}")
     assert (done.status, done.rule) == (1, "VT112")
+    empty = command("init", "--from-terraform", "-", input="")
+    assert "VT112  standard input: there is nothing in it" in empty.err
+
+
+def test_a_file_of_another_name_is_told_to_be_found_by_no_command(command, tmp_path):
+    done = command("init", "--project", "p", "--output", "other.toml")
+    assert (done.status, done.out) == (0, "other.toml\n")
+    assert f"once its name is {FILE}" in done.err
+    assert "doctor" not in done.err
 
 
 def test_commands_find_what_it_wrote(command, emulator, tmp_path):

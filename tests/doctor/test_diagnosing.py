@@ -255,3 +255,11 @@ async def test_it_can_be_awaited(place):
     place()
     async with await aconnect() as client:
         assert (await client.doctor()).ok
+
+
+def test_the_submitter_itself_is_not_sent_to_work_as_the_submitter(diagnose):
+    seed = '[caller]\nmember = "submitter"\n[[grants.remove]]\nmember = "submitter"\non = "service_account"\n'
+    told = {finding.rule: finding.cure.commands for finding in ill(diagnose(seed))}
+    assert set(told) == {"VT136", "VT143"}
+    assert told["VT136"] == told["VT143"]
+    assert "iam service-accounts add-iam-policy-binding" in told["VT136"][0]

@@ -81,7 +81,8 @@ def run(
 
     \b
     Example:
-      vertex-tuning batch run prompts.jsonl --model gemini-2.5-flash --output answers.jsonl
+      vertex-tuning batch run prompts.jsonl --model gemini-2.5-flash \\
+          --output answers.jsonl
     """
     from vertex_tuning.cli import _follow
 

@@ -18,7 +18,8 @@ def cost() -> None:
 
     \b
     Example:
-      vertex-tuning cost answers gemini-2.5-flash --prompt-tokens 400 --answer-tokens 50
+      vertex-tuning cost answers gemini-2.5-flash \\
+          --prompt-tokens 400 --answer-tokens 50
       vertex-tuning cost project
     """
 
@@ -48,7 +49,8 @@ def answers(
 
     \b
     Example:
-      vertex-tuning cost answers gemini-2.5-flash --prompt-tokens 400 --answer-tokens 50 --tuned
+      vertex-tuning cost answers gemini-2.5-flash \\
+          --prompt-tokens 400 --answer-tokens 50 --tuned
     """
     from vertex_tuning import catalog
     from vertex_tuning import cost as costs
@@ -119,7 +121,7 @@ def project(given: tuple[str, ...], everything: bool, as_json: bool) -> None:
         _common.print_json({**found, "items": [item.to_json(sizes) for item in items]})
         return
     _common.print_table(
-        ["what is paid for", "of that", "free", "USD a month", "by whom"],
+        ["what is paid for", "how much", "free", "USD a month", "by whom"],
         (
             (
                 item.title,

@@ -22,7 +22,8 @@ def distill() -> None:
 
     \b
     Example:
-      vertex-tuning distill label notes.jsonl --teacher gemini-2.5-pro --prompt teacher.toml --output labelled.jsonl
+      vertex-tuning distill label notes.jsonl --teacher gemini-2.5-pro \\
+          --prompt teacher.toml --output labelled.jsonl
       vertex-tuning distill mix labelled.jsonl --output train.jsonl
     """
 
@@ -95,7 +96,8 @@ def label(
 
     \b
     Example:
-      vertex-tuning distill label notes.jsonl --teacher gemini-2.5-pro --prompt teacher.toml --output labelled.jsonl
+      vertex-tuning distill label notes.jsonl --teacher gemini-2.5-pro \\
+          --prompt teacher.toml --output labelled.jsonl
     """
     from vertex_tuning import distill
     from vertex_tuning.cli import _follow

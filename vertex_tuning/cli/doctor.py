@@ -27,7 +27,9 @@ _SHORT = ("ok", "not configured")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each thing that is well, not for each check.")
 @click.option("--fix-script", is_flag=True, help="Print the commands that mend it, and nothing else.")
 @click.option(
-    "--terraform", is_flag=True, help="Print the inputs of terraform/ that mend it, and nothing else."
+    "--terraform",
+    is_flag=True,
+    help="Print the inputs of terraform/ that mend it; what they do not is a remark.",
 )
 @_common.target_options
 def doctor(
@@ -50,7 +52,7 @@ def doctor(
     elif fix_script:
         _print_script(found)
     elif terraform:
-        click.echo("\n".join(found.inputs()) or "# nothing", nl=True)
+        _print_inputs(found)
     else:
         _print(found, verbose=verbose)
     ill = not found.ok or (strict and (found.warnings or found.unseen))
@@ -120,6 +122,22 @@ def _print_script(found: Diagnosis) -> None:
             if finding.cure.words:
                 click.echo(f"# {finding.cure.words}")
             click.echo("".join(f"{line}\n" for line in lines), nl=False)
+
+
+def _print_inputs(found: Diagnosis) -> None:
+    """As a file of inputs has it; what no input mends is a remark, so that nothing looks mended that is not."""
+    ill = [finding for finding in (*found.faults, *found.warnings) if not finding.cure.terraform]
+    for line in found.inputs():
+        click.echo(line)
+    for words, some in (
+        ("An apply without changes mends", [finding for finding in ill if finding.cure.apply]),
+        ("terraform/ does not mend", [finding for finding in ill if not finding.cure.apply]),
+    ):
+        for number, finding in enumerate(some):
+            click.echo(f"# {words}:\n" if number == 0 else "", nl=False)
+            click.echo(f"#   {finding.rule} {finding.where}: {finding.what}")
+    if not found.inputs() and not ill:
+        click.echo("# nothing")
 
 
 def _is_plain() -> bool:

@@ -104,7 +104,8 @@ def evaluate(
 
     \b
     Example:
-      vertex-tuning evaluate projects/P/locations/us-central1/models/123@1 test.jsonl --gate exact_match --report report.html
+      vertex-tuning evaluate projects/P/locations/L/models/123@1 test.jsonl \\
+          --gate exact_match --report report.html
     """
     gate = _gate(fields)
     asked: dict[str, Any] = {

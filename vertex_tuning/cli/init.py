@@ -100,17 +100,24 @@ def _default_project(target: str) -> str:
 
 
 def _write(found: Config, path: Path, *, force: bool, as_json: bool) -> None:
-    from vertex_tuning.config import find_file
+    from vertex_tuning.config import FILE, find_file
 
     above = find_file()
     changed = found.write(path, force=force)
     if as_json:
         _common.print_json({"file": str(path), "written": changed, "settings": found.given()})
         return
-    _common.say(f"Wrote {len(found.given())} settings." if changed else "The file says that already.")
+    number = len(found.given())
+    wrote = f"Wrote {number} setting{'' if number == 1 else 's'}."
+    _common.say(wrote if changed else "The file says that already.")
     click.echo(path)
     if above and above.parent != path.absolute().parent and path.name == above.name:
         _common.say(f"From here, it counts instead of {above}.")
     if found.target == "local":
         _common.say("Commands work in the local emulator; with --target vertex, in the cloud.")
-    _common.say("Is the project ready? vertex-tuning doctor")
+    if path.name == FILE:
+        _common.say("Is the project ready? vertex-tuning doctor")
+    else:
+        _common.say(
+            f"Commands find it once its name is {FILE}; an emulator takes it as it is: --config {path}"
+        )

@@ -141,7 +141,8 @@ def generate(
 
     \b
     Example:
-      vertex-tuning models generate gemini-2.5-flash "What is the capital of France?"
+      vertex-tuning models generate gemini-2.5-flash \\
+          "What is the capital of France?"
     """
     given = {key: value for key, value in options.items() if value is not None}
     if labels:

@@ -168,7 +168,8 @@ def compile_pipeline(
 
     \b
     Example:
-      vertex-tuning pipeline compile supervised --image us-docker.pkg.dev/p/r/vertex-tuning:1 --project p --bucket b
+      vertex-tuning pipeline compile supervised \\
+          --image us-docker.pkg.dev/p/r/vertex-tuning:1 --project p --bucket b
       vertex-tuning pipeline compile my_pipeline.py
     """
     from vertex_tuning.cli._compiling import from_python, written
@@ -253,7 +254,8 @@ def run(
 
     \b
     Example:
-      vertex-tuning pipeline run supervised -p training_data=train.jsonl -p epochs=4
+      vertex-tuning pipeline run supervised \\
+          -p training_data=train.jsonl -p epochs=4
     """
     from vertex_tuning.cli import _steps
 
@@ -352,7 +354,8 @@ def schedule(
 
     \b
     Example:
-      vertex-tuning pipeline schedule supervised -p training_data=gs://b/train.jsonl --cron "0 3 * * 1"
+      vertex-tuning pipeline schedule supervised \\
+          -p training_data=gs://b/train.jsonl --cron "0 3 * * 1"
     """
     values = _values(pairs, file)
     _check_image(_check(pipeline, values), image, where)

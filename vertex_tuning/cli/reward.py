@@ -69,7 +69,8 @@ def test(
 
     \b
     Example:
-      vertex-tuning reward test reward.json prompts.jsonl --model gemini-2.5-flash --rows 20
+      vertex-tuning reward test reward.json prompts.jsonl \\
+          --model gemini-2.5-flash --rows 20
     """
     from vertex_tuning.rewards import maps, service
 

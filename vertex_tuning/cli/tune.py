@@ -131,7 +131,8 @@ def supervised(metrics: tuple[str, ...], **fields: Any) -> None:
 
     \b
     Example:
-      vertex-tuning tune supervised train.jsonl --base-model gemini-2.5-flash --epochs 3
+      vertex-tuning tune supervised train.jsonl \\
+          --base-model gemini-2.5-flash --epochs 3
     """
     from vertex_tuning.specs import SupervisedTuning
 
@@ -154,7 +155,8 @@ def preference(**fields: Any) -> None:
 
     \b
     Example:
-      vertex-tuning tune preference pairs.jsonl --base-model gemini-2.5-flash --beta 0.1
+      vertex-tuning tune preference pairs.jsonl \\
+          --base-model gemini-2.5-flash --beta 0.1
     """
     from vertex_tuning.specs import PreferenceTuning
 
@@ -185,7 +187,8 @@ def reinforcement(reward_file: Path, **fields: Any) -> None:
 
     \b
     Example:
-      vertex-tuning tune reinforcement prompts.jsonl --base-model gemini-3.5-flash --reward reward.json
+      vertex-tuning tune reinforcement prompts.jsonl \\
+          --base-model gemini-3.5-flash --reward reward.json
     """
     from vertex_tuning.cli.reward import read_reward
     from vertex_tuning.specs import ReinforcementTuning
@@ -211,7 +214,8 @@ def distillation(**fields: Any) -> None:
 
     \b
     Example:
-      vertex-tuning tune distillation prompts.jsonl --base-model gemini-2.5-flash --teacher gemini-3.1-pro
+      vertex-tuning tune distillation prompts.jsonl \\
+          --base-model gemini-2.5-flash --teacher gemini-3.1-pro
     """
     from vertex_tuning.specs import Distillation
 
@@ -312,7 +316,7 @@ def _hold_to(at_most: float | None, estimate: Estimate) -> None:
         return
     raise ConfigurationError(
         "VT180",
-        f"the job may cost {dollars(estimate.usd)}, and at most {dollars((at_most, at_most))} are allowed",
+        f"the job may cost {dollars(estimate.usd)}, and no more than US${at_most:,g} is allowed",
         where="--at-most",
         why="It is held to the most that it may cost.",
         fix=f"fewer epochs or rows, or --at-most {math.ceil(estimate.usd[1])}",

@@ -120,7 +120,7 @@ class Diagnosis:
         return _once(finding.cure.terraform for finding in self.findings if finding.cure.terraform)
 
     def summary(self) -> str:
-        """One line: `2 faults, 1 warning; 31 things are well`."""
+        """One line: `2 faults, 1 warning, 31 ok (0.4 s)`."""
         counts = [
             _count(len(self.faults), "fault"),
             _count(len(self.warnings), "warning"),

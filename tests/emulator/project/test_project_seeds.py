@@ -432,6 +432,13 @@ def test_what_is_not_there_can_neither_be_given_nor_taken(settings, tmp_path, se
     assert words in said
 
 
+def test_an_account_that_no_setting_names_is_told_as_it_was_written(tmp_path):
+    (tmp_path / "seed.toml").write_text('[caller]\nmember = "submitter"\n', encoding="utf-8")
+    said = refused("--seed", str(tmp_path / "seed.toml"))
+    assert said.startswith("VT414")
+    assert '"submitter" is no member' in said
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

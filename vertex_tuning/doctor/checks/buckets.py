@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vertex_tuning.catalog import requirements
 from vertex_tuning.doctor import cures
 from vertex_tuning.doctor.findings import Cure, Finding, fault, ok, unset, warning
-from vertex_tuning.doctor.resources import Resource
+from vertex_tuning.doctor.resources import Resource, member
 from vertex_tuning.doctor.seeing import Project, Seen
 
 _PARTS = {"bucket": "datasets", "pipelines_bucket": "pipelines", "artifacts_bucket": "artifacts"}
@@ -86,9 +86,9 @@ def _members(project: Project, bucket: Resource) -> Iterator[Finding]:
     policy = project.policy(bucket)
     if policy.seen.trouble:
         yield project.unseen(f"policy of {bucket.label}", policy.seen, policies=True)
-    for member, role in policy.public():
-        cure = Cure((cures.revoke(bucket, member, role),))
-        yield fault("VT135", bucket.label, f"{member} has {role}", cure)
+    for whoever, role in policy.public():
+        cure = Cure((cures.revoke(bucket, whoever, role),))
+        yield fault("VT135", bucket.label, f"{whoever} has {role}", cure)
 
 
 def _caller(project: Project, setting: str, bucket: Resource) -> Iterator[Finding]:
@@ -106,8 +106,8 @@ def not_yours(project: Project, setting: str, resource: Resource, lacking: list[
     """That whoever asks may not do what running jobs takes."""
     submitter = project.configured.get("submitter")
     who = project.caller() or "user:YOU"
-    if submitter:
-        words = "to work as the account that submits, which may"
+    if submitter and who != member(submitter):
+        words = "to work as the account that submits"
         line = cures.gcloud(
             "auth", "application-default", "login", f"--impersonate-service-account={submitter}"
         )

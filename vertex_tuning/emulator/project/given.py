@@ -276,7 +276,9 @@ class Given:
             return agent.member(self.place.number)
         if SETTINGS.get(text) != "accounts":
             return text
-        name = self.settings.get(text, "")
+        name = self.settings.get(text)
+        if not name:
+            return text
         kind = "serviceAccount" if _ACCOUNT.fullmatch(name) else "user"
         return name if ":" in name else f"{kind}:{name}"
 
