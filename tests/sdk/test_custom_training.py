@@ -126,9 +126,9 @@ def test_a_machine_that_is_taken_away_leaves_its_state_and_the_next_goes_on(
 ) -> None:
     model, training = upload_folder(client.connection, TINY), client.upload(config["training"])
     told = {**config, "model": model, "training": training, "steps": 3_000, "checkpoint_interval": 300}
-    base = f"gs://{client.connection.ensure_bucket()}/taken-away"
+    base = f"gs://{client.connection.ensure_bucket()}/{custom.FOLDER}/taken-away"
     custom._put_order(
-        client.connection, base, {"method": "supervised", "kind": "gpu", "chips": 1, "config": told}
+        client.connection, "taken-away", {"method": "supervised", "kind": "gpu", "chips": 1, "config": told}
     )
 
     def events() -> list[dict[str, Any]]:
@@ -141,7 +141,7 @@ def test_a_machine_that_is_taken_away_leaves_its_state_and_the_next_goes_on(
         folder = tmp_path / f"machine-{number}"
         folder.mkdir()
         environment = {**os.environ, "VERTEX_TUNING_EMULATOR": emulator.address, "PYTHONPATH": str(PACKAGE)}
-        command = [sys.executable, "-W", "ignore", "-m", "vertex_tuning._task", f"{base}/order.json"]
+        command = [sys.executable, "-W", "ignore", "-m", "vertex_tuning._task", f"{base}/order.json", base]
         with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as machine:
             try:
                 deadline = time.monotonic() + 180

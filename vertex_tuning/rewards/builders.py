@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vertex_tuning import config as settings
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import config, matching, scoring, snippets
 from vertex_tuning.rewards.rating import AutoRater
@@ -130,7 +129,10 @@ def cloud_run(uri: str = "", *, extract: str | None = None, name: str = "cloud_r
     faults: list[Fault] = []
     if extract is not None:
         config.check_pattern(extract, "extract", faults)
-    uri = uri or settings.load().reward_uri or ""
+    if not uri:
+        from vertex_tuning.config import load
+
+        uri = load().reward_uri or ""
     config.check_uri(uri, "uri", faults)
     config.refuse(faults)
     return Reward(CloudRun(uri), name, extract)
