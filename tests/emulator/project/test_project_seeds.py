@@ -110,6 +110,8 @@ exists = false
 exists = false
 [run."http://localhost"]
 ready = false
+[run.reward_uri]
+timeout = "soon"
 [endpoints."7"]
 exists = false
 [attachments.vt-psc]
@@ -386,6 +388,7 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         'keys."data"',
         'repositories."docker.io/library"',
         'run."http://localhost"',
+        'run."reward_uri".timeout',
         'endpoints."7"',
         'attachments."vt-psc"',
         "agents.tunning",
@@ -400,7 +403,7 @@ def test_all_that_is_wrong_with_a_seed_is_told_at_once(settings, tmp_path):
         "grants.revoke",
     ):
         assert sum(line.startswith(f"VT414  {seed}: {place}: ") for line in told) == 1, place
-    assert len(told) == 26
+    assert len(told) == 27
     assert not (tmp_path / "data").exists()
 
 

@@ -87,6 +87,8 @@ class Policies:
                     Code.INVALID_ARGUMENT,
                     f"Role ({binding.get('role')}) does not exist in the resource's hierarchy.",
                 )
+            if not isinstance(binding.get("members", []), list):
+                raise ApiError(Code.INVALID_ARGUMENT, "The members of a binding are a list.")
             for member in binding.get("members", []):
                 self._check_member(str(member))
                 members += 1

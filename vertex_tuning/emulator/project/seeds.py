@@ -129,8 +129,10 @@ class Seed:
     def _resource(self, kind: str, name: str, path: str, entry: dict[str, Any]) -> None:
         faults = len(self.faults)
         found = self._fields(path, entry, {"exists": True, **KINDS[kind].fields})
-        if not PERIOD.fullmatch(found.get("rotation", "")):
-            self._fault(f"{path}.rotation", f'"{found["rotation"]}" is no period', fix="such as 7776000s")
+        for period in ("rotation", "timeout"):
+            if not PERIOD.fullmatch(found.get(period, "")):
+                usual = KINDS[kind].default(period)
+                self._fault(f"{path}.{period}", f'"{found[period]}" is no period', fix=f"such as {usual}")
         if kind == "buckets" and found.get("location"):
             # Of the server, which a command that only starts one need not load.
             from vertex_tuning.emulator.storage.resources import is_location
