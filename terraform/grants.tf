@@ -134,7 +134,7 @@ locals {
   # Tokens of an account: people act as the submitter, and the agents that tune act as the runner where a job names it.
 
   token_creators = merge(
-    { for principal in var.iam.submitters : "submitter/${principal}" => { account = "submitter", member = principal } },
+    { for principal in toset(var.iam.submitters) : "submitter/${principal}" => { account = "submitter", member = principal } },
     {
       for agent in ["open_tuning", "tuning"] : "runner/${agent}" => { account = "runner", member = local.agents[agent] }
       if contains(keys(local.agents), agent)

@@ -177,6 +177,8 @@ module "ci" {
   prefix          = var.prefix
   host            = var.ci.provider
   repository      = var.ci.repository
+  owner_id        = var.ci.owner_id
+  repository_id   = var.ci.repository_id
   ref             = var.ci.ref
   environment     = var.ci.environment
   issuer_uri      = var.ci.issuer_uri

@@ -37,6 +37,10 @@ variable "buckets" {
     error_message = "`buckets.*.soft_delete_days` is 0, or 7 to 90."
   }
   validation {
+    condition     = alltrue([for bucket in var.buckets : (bucket.delete_age_days == null || try(bucket.delete_age_days >= 1, false)) && bucket.noncurrent_days >= 1])
+    error_message = "`buckets.*.delete_age_days` and `buckets.*.noncurrent_days` are at least 1: at 0 everything would go at once."
+  }
+  validation {
     condition     = alltrue([for bucket in var.buckets : bucket.name == null || can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", bucket.name))])
     error_message = "`buckets.*.name` has 3 to 63 small letters, digits, hyphens, underscores and dots; the names of all of Cloud Storage are one space."
   }
@@ -76,14 +80,16 @@ variable "budget" {
 }
 
 variable "ci" {
-  description = "Runs of one branch of one repository that may act as the submitter, without keys. `provider`: github or gitlab. `environment`: of GitHub, that a run must name. `issuer_uri`: of a server of your own. `push`: runs may also push images and pipelines. Null: none."
+  description = "Runs of one branch of one repository that may act as the submitter, without keys. `provider`: github or gitlab. `environment`: of GitHub, that a run must name. `owner_id`, `repository_id`: GitHub's numbers of both, needed for a repository that was made or renamed since 2026-07-15. `issuer_uri`: of a server of your own. `push`: runs may also push images and pipelines. Null: none."
   type = object({
-    provider    = optional(string, "github")
-    repository  = string
-    ref         = optional(string, "refs/heads/main")
-    environment = optional(string)
-    issuer_uri  = optional(string)
-    push        = optional(bool, false)
+    provider      = optional(string, "github")
+    repository    = string
+    owner_id      = optional(string)
+    repository_id = optional(string)
+    ref           = optional(string, "refs/heads/main")
+    environment   = optional(string)
+    issuer_uri    = optional(string)
+    push          = optional(bool, false)
   })
   default = null
 
@@ -102,6 +108,10 @@ variable "ci" {
   validation {
     condition     = try(var.ci.environment, null) == null || (try(var.ci.provider, "") == "github" && can(regex("^[A-Za-z0-9_.-]+$", var.ci.environment)))
     error_message = "`ci.environment` is the name of an environment of GitHub; GitLab has none here."
+  }
+  validation {
+    condition     = (try(var.ci.owner_id, null) == null && try(var.ci.repository_id, null) == null) || (try(var.ci.provider, "") == "github" && can(regex("^[0-9]+$", var.ci.owner_id)) && can(regex("^[0-9]+$", var.ci.repository_id)))
+    error_message = "`ci.owner_id` and `ci.repository_id` are GitHub's numbers, both or neither: gh api repos/OWNER/REPOSITORY --jq '.owner.id, .id'."
   }
   validation {
     condition     = try(var.ci.issuer_uri, null) == null || can(regex("^https://[^/\\s]+", var.ci.issuer_uri))

@@ -34,6 +34,25 @@ run "github_is_held_to_subject_repository_and_branch" {
   }
 }
 
+run "a_repository_of_github_is_held_to_its_numbers_where_its_tokens_have_them" {
+  command = plan
+
+  module {
+    source = "./modules/ci"
+  }
+
+  variables {
+    host          = "github"
+    owner_id      = "123456"
+    repository_id = "456789"
+  }
+
+  assert {
+    condition     = google_iam_workload_identity_pool_provider.this.attribute_condition == "assertion.sub == \"repo:acme@123456/tuner@456789:ref:refs/heads/main\" && assertion.repository == \"acme/tuner\" && assertion.ref == \"refs/heads/main\" && assertion.repository_owner_id == \"123456\" && assertion.repository_id == \"456789\""
+    error_message = "Whoever takes over the name gets in, or nobody does: ${google_iam_workload_identity_pool_provider.this.attribute_condition}"
+  }
+}
+
 run "an_environment_of_github_can_be_asked_for" {
   command = plan
 

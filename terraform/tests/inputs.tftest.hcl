@@ -205,3 +205,27 @@ run "logs_are_kept_for_a_day_at_least" {
   }
   expect_failures = [var.logging]
 }
+
+run "numbers_of_github_come_in_pairs" {
+  command = plan
+  variables {
+    ci = { repository = "acme/tuner", repository_id = "456789" }
+  }
+  expect_failures = [var.ci]
+}
+
+run "nothing_goes_the_moment_it_comes" {
+  command = plan
+  variables {
+    buckets = { datasets = { delete_age_days = 0 } }
+  }
+  expect_failures = [var.buckets]
+}
+
+run "nothing_that_was_overwritten_is_lost_at_once" {
+  command = plan
+  variables {
+    buckets = { datasets = { noncurrent_days = 0 } }
+  }
+  expect_failures = [var.buckets]
+}

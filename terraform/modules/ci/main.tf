@@ -4,13 +4,17 @@ locals {
     github = "https://token.actions.githubusercontent.com"
     gitlab = "https://gitlab.com"
   }
+  # In subjects, GitHub puts numbers behind the names of whatever was made or renamed since 2026-07-15: a name can be taken over by
+  # somebody else, a number cannot.
+  parts   = split("/", var.repository)
+  subject = var.repository_id == null ? var.repository : "${local.parts[0]}@${var.owner_id}/${local.parts[1]}@${var.repository_id}"
   # The claim that names the repository, and the subject of a token that a run of this ref (or environment) gets.
   claims = {
     github = "repository"
     gitlab = "project_path"
   }
   subjects = {
-    github = var.environment == null ? "repo:${var.repository}:ref:${var.ref}" : "repo:${var.repository}:environment:${var.environment}"
+    github = var.environment == null ? "repo:${local.subject}:ref:${var.ref}" : "repo:${local.subject}:environment:${var.environment}"
     gitlab = "project_path:${var.repository}:ref_type:branch:ref:${local.branch}"
   }
   refs = {
@@ -25,6 +29,8 @@ locals {
       "assertion.ref == \"${local.refs[var.host]}\"",
     ],
     var.host == "gitlab" ? ["assertion.ref_type == \"branch\""] : [],
+    [for id in var.owner_id[*] : "assertion.repository_owner_id == \"${id}\""],
+    [for id in var.repository_id[*] : "assertion.repository_id == \"${id}\""],
   )
 }
 

@@ -21,6 +21,12 @@ variable "issuer_uri" {
   default     = null
 }
 
+variable "owner_id" {
+  description = "GitHub's number of the repository's owner; with `repository_id`, or not at all."
+  type        = string
+  default     = null
+}
+
 variable "prefix" {
   description = "Put before the name of the pool."
   type        = string
@@ -44,6 +50,17 @@ variable "repository" {
   description = "Repository whose runs may submit: `acme/tuner`."
   type        = string
   nullable    = false
+}
+
+variable "repository_id" {
+  description = "GitHub's number of the repository, where the subjects of its tokens have numbers. Null: names alone."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.repository_id == null || can(regex("^[0-9]+$", var.repository_id))
+    error_message = "The id of a repository is a number."
+  }
 }
 
 variable "service_account" {
