@@ -155,6 +155,10 @@ def test_a_registry_in_the_multi_region_that_holds_the_location_is_well(diagnose
         ("nam4", "us-central1", True),
         ("nam4", "us-west1", False),
         ("us-east1", "us-east4", False),
+        ("eu", "europe-west2", False),
+        ("eur5", "europe-west2", True),
+        ("us", "northamerica-northeast1", False),
+        ("asia-east1", "global", True),
     ],
 )
 def test_a_place_holds_a_location(place, location, held):

@@ -177,5 +177,12 @@ def all_looking() -> dict[str, str]:
 
 
 def holds(place: str, location: str) -> bool:
-    """Whether a bucket in a place lies where jobs of a location may read it: in that region, or in one that holds it."""
-    return place == location or location.startswith(tuple(_table()["holding"].get(place, ("\0",))))
+    """Whether a bucket in a place lies where jobs of a location may read it: in that region, or in one that holds it.
+
+    Jobs of `global` run wherever it is.
+    """
+    if location in (place, "global"):
+        return True
+    table = _table()
+    within, outside = (table[name].get(place, ()) for name in ("holding", "outside"))
+    return location.startswith(tuple(within)) and location not in outside

@@ -54,8 +54,8 @@ def _place(project: Project, setting: str, bucket: Resource, seen: Seen) -> Iter
         return
     line = cures.on(bucket, "relocate", f"--location={project.location}")
     words = (
-        "relocating takes Storage Intelligence (or copy it: gcloud storage rsync); tell Terraform afterwards, as by itself it would "
-        "replace the bucket"
+        "relocating takes Storage Intelligence (or copy it: gcloud storage rsync); tell Terraform afterwards, "
+        "as by itself it would replace the bucket"
     )
     terraform = f'buckets = {{ {_PARTS[setting]} = {{ location = "{project.location}" }} }}'
     cure = Cure((line,), terraform, words)

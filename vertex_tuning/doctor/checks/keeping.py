@@ -68,7 +68,9 @@ def _enable(found: Resource, state: str, version: str) -> Cure:
         return Cure((versions("restore", version), versions("enable", version)))
     if state == "PENDING_GENERATION":
         return Cure((versions("list"),), words="it is still being made: wait, and ask doctor again")
-    return Cure((versions("create", "--primary"),), words="what a destroyed version encrypted cannot be read any more")
+    return Cure(
+        (versions("create", "--primary"),), words="what a destroyed version encrypted cannot be read any more"
+    )
 
 
 def _renewed(found: Resource, seen: Seen, name: str) -> Iterator[Finding]:
