@@ -14,6 +14,7 @@ from vertex_tuning import Diagnosis, Finding, catalog, connect
 from vertex_tuning.catalog import requirements
 from vertex_tuning.doctor import CHECKS, Status
 
+WRITES = removed(role="roles/storage.objectUser", member="service_account", on="bucket")
 VARIABLES = Path(__file__).parents[2] / "terraform" / "variables.tf"
 
 
@@ -28,6 +29,13 @@ def test_a_sound_project_is_found_sound(diagnose):
     assert {finding.check for finding in found.findings} == {check.name for check in CHECKS}
     assert found.commands() == found.inputs() == []
     assert found.seconds < 3
+
+
+@pytest.mark.parametrize(("seed", "rules"), [("", []), (WRITES, ["VT142"])])
+def test_one_bucket_for_everything_is_a_sound_project_too(diagnose, seed, rules):
+    """The emulator gives the roles for all that it serves as, and doctor asks for them."""
+    found = diagnose(seed, there={"pipelines_bucket": "", "artifacts_bucket": ""})
+    assert [finding.rule for finding in ill(found)] == rules
 
 
 @pytest.mark.parametrize("broken", SET_UPS, ids=lambda broken: broken.name)
