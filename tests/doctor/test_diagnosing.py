@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.set_ups import EXIST, SET_UPS, added, removed
-from tests.projects import KEY, NUMBER, PROJECT
+from tests.projects import KEY, NUMBER, PROJECT, SETTINGS
 from vertex_tuning import Diagnosis, Finding, catalog, connect
 from vertex_tuning.catalog import requirements
 from vertex_tuning.doctor import CHECKS, Status
@@ -112,6 +112,16 @@ def test_a_basic_role_is_taken_away_only_after_the_roles_that_it_stood_for_are_g
 def test_people_may_own_a_project(diagnose):
     seed = added(role="roles/owner", member="user:ann@example.com", on="project")
     assert ill(diagnose(seed, submitter="ann@example.com")) == []
+
+
+def test_whoever_asks_for_a_quota_is_named(diagnose):
+    """Cloud Quotas grants nobody more who cannot be asked."""
+    seed = '[quotas]\n"aiplatform.googleapis.com/global_concurrent_tuning_jobs" = 0\n[caller]\nmember = "submitter"\n'
+    found = diagnose(seed)
+    assert (
+        f"--email={SETTINGS.submitter}"
+        in next(one for one in found.faults if one.rule == "VT170").cure.commands[0]
+    )
 
 
 def test_a_key_version_that_is_restored_is_enabled_too(diagnose):
