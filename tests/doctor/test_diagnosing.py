@@ -114,6 +114,21 @@ def test_people_may_own_a_project(diagnose):
     assert ill(diagnose(seed, submitter="ann@example.com")) == []
 
 
+def test_a_key_that_is_not_there_is_made_with_its_ring_where_that_is_not_there_either(diagnose):
+    lines = diagnose("[keys.kms_key]\nexists = false").commands()
+    assert [line.split()[2:5] for line in lines] == [
+        ["keyrings", "create", "vt-us-central1"],
+        ["keys", "create", "vt-data"],
+    ]
+
+
+def test_a_name_that_is_taken_is_not_taken_again_and_the_settings_are_told_of_the_new_one(diagnose):
+    seed = '[repositories.templates]\nformat = "PYTHON"\n[keys.kms_key]\npurpose = "ASYMMETRIC_SIGN"'
+    words = {finding.rule: finding.cure.words for finding in diagnose(seed).faults}
+    assert f'templates = "{SETTINGS.templates}-kfp"' in words["VT157"]
+    assert f'kms_key = "{KEY}-encryption"' in words["VT153"]
+
+
 def test_whoever_asks_for_a_quota_is_named(diagnose):
     """Cloud Quotas grants nobody more who cannot be asked."""
     seed = '[quotas]\n"aiplatform.googleapis.com/global_concurrent_tuning_jobs" = 0\n[caller]\nmember = "submitter"\n'
