@@ -112,6 +112,11 @@ class Config:
         """What is set, by name."""
         return {name: value for name in NAMES if (value := getattr(self, name))}
 
+    def filled(self) -> dict[str, Any]:
+        """What is set, by name; a bucket that is left out is the one for data sets."""
+        others = ("pipelines_bucket", "artifacts_bucket") if self.bucket else ()
+        return {**dict.fromkeys(others, self.bucket), **self.given()}
+
     def environment(self) -> dict[str, str]:
         """As variables by which `load` finds the same in another process."""
         given = self.given()

@@ -251,9 +251,9 @@ SET_UPS = [
         "a key that signs",
         "VT153",
         KEY,
-        f"gcloud kms keys create vt-data {OF_KEY} --purpose=encryption {ROTATION}",
+        f"gcloud kms keys create vt-data-encryption {OF_KEY} --purpose=encryption {ROTATION}",
         '[keys.kms_key]\npurpose = "ASYMMETRIC_SIGN"',
-        "cmek = {}",
+        f'cmek = {{ key_id = "{KEY}-encryption" }}',
     ),
     Broken(
         "a key that is never renewed",
@@ -283,7 +283,7 @@ SET_UPS = [
         "a registry of another format",
         "VT157",
         SETTINGS.templates,
-        made("vt-pipelines", "kfp"),
+        made("vt-pipelines-kfp", "kfp"),
         '[repositories.templates]\nformat = "PYTHON"',
     ),
     Broken(
@@ -298,7 +298,7 @@ SET_UPS = [
         "a registry for something else",
         "VT157",
         SETTINGS.templates,
-        made("vt-pipelines", "docker"),
+        made("vt-pipelines-docker", "docker"),
         settings={"images": SETTINGS.templates},
     ),
     Broken(

@@ -28,8 +28,7 @@ _NAMES = 20
 """Services asked about at a time; Service Usage takes no more."""
 _PUBLIC = ("allUsers", "allAuthenticatedUsers")
 _USAGE = "serviceusage.googleapis.com"
-_FALLS_TO = {"pipelines_bucket": "bucket", "artifacts_bucket": "bucket"}
-"""Settings that are another's where they are left out."""
+_BUCKETS = ("bucket", "pipelines_bucket", "artifacts_bucket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +96,7 @@ class Project:
     @cached_property
     def configured(self) -> dict[str, Any]:
         """Every setting that is set, by name; a bucket that is left out is the one for data sets."""
-        given = {**self.connection.config.given(), "project": self.id, "location": self.location}
-        fallen = {name: given.get(other) for name, other in _FALLS_TO.items()}
-        return {name: value for name, value in {**fallen, **given}.items() if value}
+        return {**self.connection.config.filled(), "project": self.id, "location": self.location}
 
     @cached_property
     def itself(self) -> Resource:
@@ -115,7 +112,7 @@ class Project:
     def buckets(self) -> dict[str, Resource]:
         """The buckets of the settings, each once, by the first setting that names it."""
         found: dict[str, Resource] = {}
-        for setting in ("bucket", *_FALLS_TO):
+        for setting in _BUCKETS:
             if name := self.configured.get(setting):
                 bucket = resources.bucket(name)
                 if bucket not in found.values():

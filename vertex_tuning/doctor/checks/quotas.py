@@ -96,6 +96,7 @@ def _more(project: Project, row: Mapping[str, Any], least: int) -> Cure:
         f"--project={project.id}",
         f"--quota-id={row.get('quotaId', '')}",
         f"--preferred-value={least}",
+        f"--email={project.caller().partition(':')[2] or 'YOU'}",  # for more, somebody has to be there to be asked
         *([f"--dimensions=region={project.location}"] if by_region else []),
     )
     return Cure((line,), words=f"ask for more: https://console.cloud.google.com/iam-admin/quotas?{page}")

@@ -342,11 +342,11 @@ def of_config(config: Config, place: Place, *, provisioned: bool = True) -> Give
     Raises:
         EmulatorError: VT417, settings that name nothing that there could be.
     """
-    named = {name: str(value) for name in SETTINGS if (value := getattr(config, name))}
-    found = Given(place, settings=named, closed=True)
+    found = Given(place, settings=_named(config.given()), closed=True)
     if faults := _nameless(found):
         raise error_of(faults, f"{len(faults)} settings name nothing", ", ".join(one.where for one in faults))
-    configured = config.given()
+    configured = config.filled()
+    found.settings = _named(configured)
     found.services = dict.fromkeys(requirements.every_service(), False)
     if not provisioned:
         return found
@@ -357,6 +357,10 @@ def of_config(config: Config, place: Place, *, provisioned: bool = True) -> Give
     for grant in requirements.grants(configured):
         found.hold(Held(grant.role, found.member(grant.to), found.resolve(grant.on)[1]))
     return found
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(settings[name]) for name in SETTINGS if name in settings}
 
 
 def _nameless(found: Given) -> list[Fault]:
