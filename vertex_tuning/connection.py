@@ -17,6 +17,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -244,6 +245,52 @@ class Connection:
         if response.status_code >= 400:
             raise from_http_response(response)
         return dict(response.json() if response.content else {})
+
+    # Registries of compiled pipelines
+
+    def template(self, address: str) -> bytes:
+        """The file of a compiled pipeline in a registry.
+
+        Args:
+            address: `https://us-central1-kfp.pkg.dev/PROJECT/REPOSITORY/PIPELINE/TAG`, or with a version in place of the tag.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: It is an error; see `retries.translated`.
+        """
+        from google.api_core.exceptions import from_http_response
+
+        response = self._session.get(self._registry_at(address), timeout=_TIMEOUT / 1000)
+        if response.status_code >= 400:
+            raise from_http_response(response)
+        return bytes(response.content)
+
+    @contextlib.contextmanager
+    def registry(self, address: str, repository: str) -> Iterator[Any]:
+        """A registry of compiled pipelines, as kfp's own client; to be used inside the block.
+
+        Args:
+            address: `https://us-central1-kfp.pkg.dev/PROJECT/REPOSITORY`.
+            repository: The same, as Artifact Registry names it: `projects/.../repositories/...`.
+        """
+        from kfp.registry import ApiAuth, RegistryClient
+
+        if self.address is None:
+            yield RegistryClient(host=address, auth=self.credentials)
+            return
+        host = self._registry_at(address)
+        with tempfile.TemporaryDirectory() as folder, _no_proxy_to(self.address):
+            # It knows Google's hosts by itself, and is told ours.
+            file = Path(folder) / "registry.json"
+            places = _registry_places(host, f"{self.address}/v1", repository)
+            file.write_text(json.dumps(places), encoding="utf-8")
+            yield RegistryClient(host=host, auth=ApiAuth(self._token or "emulator"), config_file=str(file))
+
+    def _registry_at(self, address: str) -> str:
+        """At the emulator, a registry is below a path of its own."""
+        if self.address is None:
+            return address
+        host, _, path = address.removeprefix("https://").partition("/")
+        return f"{self.address}/kfp.pkg.dev/{host.removesuffix('-kfp.pkg.dev')}/{path}"
 
     def told(self, location: str) -> dict[str, Any]:
         """What a child process needs to know to `initialise` itself for the same place."""
@@ -524,6 +571,36 @@ def initialise(told: dict[str, Any]) -> None:
         api_endpoint=address,
         api_transport="rest",
     )
+
+
+def _registry_places(host: str, api: str, repository: str) -> dict[str, str]:
+    """Where kfp's client of registries finds what it is used for, in its own words."""
+    package, version = f"{repository}/packages/{{package_name}}", "versions/{version}"
+    tag = f"{api}/{package}/tags/{{tag}}"
+    return {
+        "upload_url": host,
+        "get_version_url": f"{api}/{package}/{version}",
+        "get_tag_url": tag,
+        "create_tag_url": f"{api}/{package}/tags?tagId={{tag}}",
+        "update_tag_url": f"{tag}?updateMask=version",
+        "version_format": f"{package}/{version}",
+    }
+
+
+@contextlib.contextmanager
+def _no_proxy_to(address: str) -> Iterator[None]:
+    """No proxy that the environment names is the way to loopback; for what takes no other word for it."""
+    name = "no_proxy"
+    before = os.environ.get(name)
+    hosts = [before or os.environ.get(name.upper(), ""), urlsplit(address).hostname or ""]
+    os.environ[name] = ",".join(host for host in hosts if host)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def vertex_host(location: str) -> str:
