@@ -169,10 +169,10 @@ def _faults(registry: str, package: str, tags: Sequence[str]) -> list[Fault]:
 
 
 def _is_there(client: Any, package: str, version: str) -> bool:
+    held: dict[str, Any] = {}
     with passed_over(404):
-        again(lambda: client.get_version(package, version))
-        return True
-    return False
+        held = again(lambda: client.get_version(package, version))
+    return bool(held)
 
 
 def _uploaded(client: Any, package: str, text: bytes, registry: str) -> tuple[str, str]:

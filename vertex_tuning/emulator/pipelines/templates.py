@@ -1,7 +1,7 @@
 """Compiled pipelines that are kept in repositories of Artifact Registry (format KFP).
 
-A package has the name of its pipeline, a version the SHA-256 of its file, and tags lead to versions. All are rows of the database,
-the files in them: so they are kept, forgotten and deleted in one piece.
+A package has the name of its pipeline, a version the SHA-256 of its file, and tags lead to versions. All are rows of the
+database, the files in them: so they are kept, forgotten and deleted in one piece.
 """
 
 from __future__ import annotations
