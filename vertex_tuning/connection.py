@@ -17,13 +17,13 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from vertex_tuning import registries
 from vertex_tuning.config import Config, home
 from vertex_tuning.errors import ConfigurationError, EmulatorError
 from vertex_tuning.retries import again
@@ -264,26 +264,19 @@ class Connection:
             raise from_http_response(response)
         return bytes(response.content)
 
-    @contextlib.contextmanager
-    def registry(self, address: str, repository: str) -> Iterator[Any]:
+    def registry(self, address: str, repository: str) -> contextlib.AbstractContextManager[Any]:
         """A registry of compiled pipelines, as kfp's own client; to be used inside the block.
 
         Args:
             address: `https://us-central1-kfp.pkg.dev/PROJECT/REPOSITORY`.
             repository: The same, as Artifact Registry names it: `projects/.../repositories/...`.
         """
-        from kfp.registry import ApiAuth, RegistryClient
-
         if self.address is None:
-            yield RegistryClient(host=address, auth=self.credentials)
-            return
-        host = self._registry_at(address)
-        with tempfile.TemporaryDirectory() as folder, _no_proxy_to(self.address):
-            # It knows Google's hosts by itself, and is told ours.
-            file = Path(folder) / "registry.json"
-            places = _registry_places(host, f"{self.address}/v1", repository)
-            file.write_text(json.dumps(places), encoding="utf-8")
-            yield RegistryClient(host=host, auth=ApiAuth(self._token or "emulator"), config_file=str(file))
+            from kfp.registry import RegistryClient
+
+            return contextlib.nullcontext(RegistryClient(host=address, auth=self.credentials))
+        at = self._registry_at(address)
+        return registries.elsewhere(at, f"{self.address}/v1", repository, self._token or "emulator")
 
     def _registry_at(self, address: str) -> str:
         """At the emulator, a registry is below a path of its own."""
@@ -571,36 +564,6 @@ def initialise(told: dict[str, Any]) -> None:
         api_endpoint=address,
         api_transport="rest",
     )
-
-
-def _registry_places(host: str, api: str, repository: str) -> dict[str, str]:
-    """Where kfp's client of registries finds what it is used for, in its own words."""
-    package, version = f"{repository}/packages/{{package_name}}", "versions/{version}"
-    tag = f"{api}/{package}/tags/{{tag}}"
-    return {
-        "upload_url": host,
-        "get_version_url": f"{api}/{package}/{version}",
-        "get_tag_url": tag,
-        "create_tag_url": f"{api}/{package}/tags?tagId={{tag}}",
-        "update_tag_url": f"{tag}?updateMask=version",
-        "version_format": f"{package}/{version}",
-    }
-
-
-@contextlib.contextmanager
-def _no_proxy_to(address: str) -> Iterator[None]:
-    """No proxy that the environment names is the way to loopback; for what takes no other word for it."""
-    name = "no_proxy"
-    before = os.environ.get(name)
-    hosts = [before or os.environ.get(name.upper(), ""), urlsplit(address).hostname or ""]
-    os.environ[name] = ",".join(host for host in hosts if host)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def vertex_host(location: str) -> str:
