@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
+from tests.cli.terminals import COMMAND, PATIENCE
 from tests.cli.test_cli_pipeline import OWN
 from tests.projects import SETTINGS, settle
 
@@ -73,3 +75,32 @@ def test_in_the_cloud_the_image_has_to_be_somewhere(cli, monkeypatch):
     done = cli("pipeline", "push", "supervised", "--target", "vertex", "--project", "p")
     assert done.status == 2
     assert "--image" in done.err
+
+
+def test_on_the_way_to_google_everything_is_as_it_is_here(tmp_path, start_emulator, cli):
+    """What is done at Vertex AI, by Google's own addresses and credentials; they lead through the front door."""
+    emulator = settle(tmp_path, start_emulator)
+    (tmp_path / "sums.py").write_text(OWN)
+    cli("pipeline", "compile", "sums.py")
+    environment = {**emulator.environment, "VERTEX_TUNING_HOME": str(tmp_path / "home")}
+    del environment["VERTEX_TUNING_EMULATOR"]
+
+    def run(*arguments):
+        command = [COMMAND, "pipeline", *arguments, "--target", "vertex", "--json"]
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    for tag in ("v1", "v2"):
+        pushed = run("push", "sums.yaml", "--tag", tag)
+        assert pushed["uri"] == f"{REGISTRY}/{tag}"
+    job = run("submit", pushed["uri"], "-p", "one=1", "--no-wait")
+    assert (job["templateUri"], job["templateMetadata"]["version"]) == (pushed["uri"], pushed["version"])

@@ -372,7 +372,7 @@ def schedule(
     "tags",
     multiple=True,
     metavar="TAG",
-    help="Name for this version; may be given again. It is moved.",
+    help="Name for this version; may be given again. One that is there is moved.",
 )
 @_image
 @click.option(
