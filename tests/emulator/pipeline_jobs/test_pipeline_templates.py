@@ -242,30 +242,47 @@ def test_a_template_that_is_not_there_is_named(project: RunningEmulator, address
     assert words in violation["description"]
 
 
-def test_a_schedule_starts_what_the_tag_leads_to_then(project: RunningEmulator) -> None:
+def schedule(address: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "displayName": "by address",
+        "cron": "*/10 * * * *",
+        "maxConcurrentRunCount": "2",
+        "createPipelineJobRequest": {"parent": LOCATION, "pipelineJob": job(address, parameters)},
+    }
+
+
+def test_what_a_run_by_address_would_be_refused_for_is_said_of_its_schedule(project: RunningEmulator) -> None:
     name, text = named(small.chain)
     upload(project, text, "weekly")
-    body = {
-        "displayName": "by address",
-        "cron": "* * * * *",
-        "maxConcurrentRunCount": "1",
-        "maxRunCount": "1",
-        "createPipelineJobRequest": {
-            "parent": LOCATION,
-            "pipelineJob": job(f"{REGISTRY}/{name}/weekly", {"colour": "red"}),
-        },
-    }
-    status, _ = project.call("POST", f"/v1/{LOCATION}/schedules", body)
-    assert status == 400, "what a run would be refused for is said now"
-    body["createPipelineJobRequest"] = {
-        "parent": LOCATION,
-        "pipelineJob": job(f"{REGISTRY}/{name}/weekly"),
-    }
-    made = project.call("POST", f"/v1/{LOCATION}/schedules", body)
+    body = schedule(f"{REGISTRY}/{name}/weekly", {"colour": "red"})
+    status, answer = project.call("POST", f"/v1/{LOCATION}/schedules", body)
+    assert status == 400
+    assert "colour" in answer["error"]["message"]
+
+
+def test_a_schedule_starts_what_the_tag_leads_to_when_it_is_due(
+    tmp_path: Path, start_emulator: Callable[..., RunningEmulator]
+) -> None:
+    emulator = settle(tmp_path, start_emulator, more=("--simulate", "--speed", "1"))
+    name, text = named(small.chain)
+    address = f"{REGISTRY}/{name}/weekly"
+    versions = [upload(emulator, text, "weekly")[1]]
+    made = emulator.call("POST", f"/v1/{LOCATION}/schedules", schedule(address))
     kept = made["createPipelineJobRequest"]["pipelineJob"]
-    assert kept["templateUri"] == f"{REGISTRY}/{name}/weekly"
-    assert "pipelineSpec" not in kept, "the template is read when it is due"
-    project.call("DELETE", f"/v1/{made['name']}")
+    assert (kept["templateUri"], "pipelineSpec" in kept) == (address, False)
+    query = f"filter=schedule_name%3D%22{made['name']}%22"
+    for count in (1, 2):
+        emulator.call("POST", "/emulator/clock?advance=600")
+        deadline = time.monotonic() + 60
+        while (
+            len(runs := emulator.call("GET", f"/v1/{LOCATION}/pipelineJobs?{query}").get("pipelineJobs", []))
+            < count
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert runs[0]["templateMetadata"] == {"version": versions[-1]}
+        versions.append(upload(emulator, text.replace("hello", "goodbye"), "weekly")[1])
+    assert len(set(versions)) == 2
 
 
 def test_a_registry_is_there_after_a_crash_and_empty_after_a_reset(

@@ -105,14 +105,14 @@ class Templates:
         """
         _check_tag(tag)
         name = f"{package}/tags/{tag}"
-        before = self._db.get(name)
-        self.row(f"{package}/versions/{version}")
-        if there and before is None:
-            raise _missing()
-        if there is False and before is not None:
-            raise ApiError(Code.ALREADY_EXISTS, f"the tag {name} already exists")
-        body = {"name": name, "version": f"{package}/versions/{version}"}
-        self._db.put(Resource(name, TAGS, package, body), "tagged")
+        with self._db.transaction():
+            before = self._db.get(name)
+            body = {"name": name, "version": self.row(f"{package}/versions/{version}").name}
+            if there and before is None:
+                raise _missing()
+            if there is False and before is not None:
+                raise ApiError(Code.ALREADY_EXISTS, f"the tag {name} already exists")
+            self._db.put(Resource(name, TAGS, package, body), "tagged")
         return body
 
     def row(self, name: str) -> Resource:
