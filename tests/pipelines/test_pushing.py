@@ -14,7 +14,7 @@ import yaml
 
 from tests.pipelines import small
 from tests.pipelines.conftest import rows, write_rows
-from tests.projects import PROJECT, SETTINGS, settle
+from tests.projects import PROJECT, SETTINGS, running
 from tests.running import RunningEmulator
 from vertex_tuning import PipelineError, ServiceError, TuningClient, connect
 from vertex_tuning.pipelines import templates
@@ -25,10 +25,8 @@ REGISTRY = str(SETTINGS.templates)
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
     """A project with a registry, for the tests of this file."""
-    folder = tmp_path_factory.mktemp("registry")
-    running = settle(folder, lambda *options: RunningEmulator(folder / "data", *options))
-    yield running
-    assert running.stop() == 0
+    with running(tmp_path_factory.mktemp("registry")) as emulator:
+        yield emulator
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import requests
 from tests.emulator.pipeline_jobs.conftest import PREFIX, Pipelines, states, tasks
 from tests.emulator.project import discovery
 from tests.pipelines import small
-from tests.projects import NUMBER, PROJECT, SETTINGS, settle
+from tests.projects import NUMBER, PROJECT, SETTINGS, running, settle
 from tests.running import RunningEmulator
 
 REGISTRY = SETTINGS.templates
@@ -28,10 +28,8 @@ LOCATION = f"projects/{PROJECT}/locations/us-central1"
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
     """A project with a registry, for the tests of this file."""
-    folder = tmp_path_factory.mktemp("registry")
-    running = settle(folder, lambda *options: RunningEmulator(folder / "data", *options))
-    yield running
-    assert running.stop() == 0
+    with running(tmp_path_factory.mktemp("registry")) as emulator:
+        yield emulator
 
 
 def upload(emulator: RunningEmulator, content: str | bytes, tags: str = "", **headers: str) -> Any:
