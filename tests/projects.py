@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,3 +59,11 @@ def settle(
     (folder / "seed.toml").write_text(seed, encoding="utf-8")
     replace(project, **differs).write(folder / "vertex-tuning.toml")
     return start("--config", str(folder / "project.toml"), "--seed", str(folder / "seed.toml"), *more)
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[RunningEmulator]:
+    """An emulator that is the project, to the end of the block: for the tests of one file."""
+    emulator = settle(folder, lambda *options: RunningEmulator(folder / "data", *options))
+    yield emulator
+    assert emulator.stop() == 0

@@ -33,6 +33,7 @@ LEVELS = {
     "_model_garden": 4.5,
     "connection": 5,
     "cost": 5.5,
+    "registries": 5.5,
     "fitting": 6,
     "specs": 6,
     "data": 6,

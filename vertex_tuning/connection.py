@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from vertex_tuning import registries
 from vertex_tuning.config import Config, home
 from vertex_tuning.errors import ConfigurationError, EmulatorError
 from vertex_tuning.retries import again
@@ -244,6 +245,45 @@ class Connection:
         if response.status_code >= 400:
             raise from_http_response(response)
         return dict(response.json() if response.content else {})
+
+    # Registries of compiled pipelines
+
+    def template(self, address: str) -> bytes:
+        """The file of a compiled pipeline in a registry.
+
+        Args:
+            address: `https://us-central1-kfp.pkg.dev/PROJECT/REPOSITORY/PIPELINE/TAG`, or with a version in place of the tag.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: It is an error; see `retries.translated`.
+        """
+        from google.api_core.exceptions import from_http_response
+
+        response = self._session.get(self._registry_at(address), timeout=_TIMEOUT / 1000)
+        if response.status_code >= 400:
+            raise from_http_response(response)
+        return bytes(response.content)
+
+    def registry(self, address: str, repository: str) -> contextlib.AbstractContextManager[Any]:
+        """A registry of compiled pipelines, as kfp's own client; to be used inside the block.
+
+        Args:
+            address: `https://us-central1-kfp.pkg.dev/PROJECT/REPOSITORY`.
+            repository: The same, as Artifact Registry names it: `projects/.../repositories/...`.
+        """
+        if self.address is None:
+            from kfp.registry import RegistryClient
+
+            return contextlib.nullcontext(RegistryClient(host=address, auth=self.credentials))
+        at = self._registry_at(address)
+        return registries.elsewhere(at, f"{self.address}/v1", repository, self._token or "emulator")
+
+    def _registry_at(self, address: str) -> str:
+        """At the emulator, a registry is below a path of its own."""
+        if self.address is None:
+            return address
+        host, _, path = address.removeprefix("https://").partition("/")
+        return f"{self.address}/kfp.pkg.dev/{host.removesuffix('-kfp.pkg.dev')}/{path}"
 
     def told(self, location: str) -> dict[str, Any]:
         """What a child process needs to know to `initialise` itself for the same place."""

@@ -137,7 +137,7 @@ def _service_error(error: BaseException) -> ServiceError | None:
         return found or _unanswered(message)
     response = getattr(error, "response", None)
     if kinds & _ANSWERED or (kinds & _NO_ANSWER and getattr(response, "status_code", 200) >= 400):
-        return _answered(_number(getattr(response, "status_code", None)), None, message)
+        return _answered(_number(getattr(response, "status_code", None)), None, _own_words(error) or message)
     if kinds & _NOT_READABLE:
         return ServiceError("VT503", f"the answer cannot be read: {_short(message)}", fix="try again later")
     if kinds & _NO_ANSWER or (_NOT_KNOWN in kinds and getattr(error, "retryable", False)):

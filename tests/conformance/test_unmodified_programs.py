@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import SETTINGS, settle
+
 PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -52,6 +54,14 @@ def test_batches_are_answered_over_rest_and_grpc(emulator):
 def test_aiplatform_runs_pipelines(emulator, transport):
     said = run(emulator, "aiplatform_pipelines.py", transport)
     assert all(word in said for word in ("succeeded", "failed", "cancelled", "scheduled", "deleted"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["rest", "grpc"])
+def test_kfp_keeps_pipelines_in_a_registry_and_aiplatform_submits_them(start_emulator, tmp_path, transport):
+    said = run(settle(tmp_path, start_emulator), "kfp_registry.py", str(SETTINGS.templates), transport)
+    assert "submitted by its address" in said
+    assert "deleted" in said
 
 
 @pytest.mark.slow

@@ -224,6 +224,12 @@ def importing(uri: str):
     measure(data=found.output)
 
 
+@dsl.pipeline(name="tune-and-compare")
+def told_by_the_clock(epochs: int, base_model: str):
+    number(n=epochs)
+    write(text=base_model)
+
+
 @functools.cache
 def _compiled(pipeline: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 from google.cloud.aiplatform_v1 import PipelineJob
 from google.protobuf import json_format
 
+from tests.pipelines import small
+from tests.running import RunningEmulator
 from tests.terraform import checks, core, policy
 from tests.terraform.checks import COMPLETE, MINIMAL
 from tests.terraform.conftest import Made
-from vertex_tuning import config
+from vertex_tuning import config, connect
 from vertex_tuning.catalog import requirements
 from vertex_tuning.config import Config
 
@@ -193,11 +196,17 @@ def test_what_was_made_keeps_to_the_policy_too(made: Callable[..., Made], schema
 # What Google is asked by the clock
 
 
+def clock(project: Made) -> policy.Planned:
+    """The one job of Cloud Scheduler."""
+    (job,) = [one for one in project.resources() if one.kind == "google_cloud_scheduler_job"]
+    return job
+
+
 def test_the_clock_sends_what_googles_client_knows_as_a_pipeline_job(
     made: Callable[..., Made], tmp_path: Path
 ):
     project = made(COMPLETE)
-    (job,) = [one for one in project.resources() if one.kind == "google_cloud_scheduler_job"]
+    job = clock(project)
     body = base64.b64decode(job.get("http_target", "body")[0])
     message = json_format.Parse(body, PipelineJob.pb()())
     settings = project.settings(tmp_path)
@@ -207,3 +216,52 @@ def test_the_clock_sends_what_googles_client_knows_as_a_pipeline_job(
     assert dict(message.labels) == dict(settings.labels)
     (account,) = job.get("http_target", "oauth_token", "service_account_email")
     assert account == settings.scheduler
+
+
+@pytest.fixture
+def provisioned(
+    made: Callable[..., Made],
+    start_emulator: Callable[..., RunningEmulator],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[Made, RunningEmulator]:
+    """A project that Terraform has made, and the emulator that is it; `connect()` finds both."""
+    project = made(COMPLETE)
+    settings = replace(project.settings(tmp_path), target="local")
+    settings.write(tmp_path / config.FILE)
+    emulator = start_emulator("--config", str(tmp_path / config.FILE))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VERTEX_TUNING_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VERTEX_TUNING_EMULATOR", emulator.address)
+    return project, emulator
+
+
+def test_what_the_clock_sends_starts_the_pipeline_that_was_pushed(
+    provisioned: tuple[Made, RunningEmulator], tmp_path: Path
+):
+    """To the letter: the body, its address, and the registry that Terraform made."""
+    project, emulator = provisioned
+    (target,) = clock(project).values["http_target"]
+    path = target["uri"].partition("googleapis.com")[2]
+    body = json.loads(base64.b64decode(target["body"]))
+    registry, package, tag = body["templateUri"].rsplit("/", 2)
+    status, answer = emulator.call(target["http_method"], path, body)
+    assert status == 400, "nothing was pushed yet"
+    assert body["templateUri"] in answer["error"]["message"]
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(small.text(small.told_by_the_clock), encoding="utf-8")
+    with connect() as client:
+        template = client.pipelines.push(file, tags=[tag])
+        assert (template.registry, template.package) == (registry, package)
+        made = emulator.call(target["http_method"], path, body)
+        run = client.pipelines.get(made["name"]).succeed(timeout=120)
+        settings = client.connection.config
+    assert run.resource.service_account == settings.service_account
+    assert run.labels == dict(settings.labels)
+    assert run.resource.encryption_spec.kms_key_name == settings.kms_key
+    assert run.resource.template_uri == template.uri
+    assert run.resource.template_metadata.version == template.version
+    steps = {task.name: task for task in run.tasks}
+    assert steps["number"].parameters == {"Output": 3}, "a number still"
+    (data,) = steps["write"].outputs["data"]
+    assert data["uri"].startswith(f"gs://{settings.pipelines_bucket}/weekly/")

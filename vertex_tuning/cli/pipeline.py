@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from vertex_tuning.cli import _common
 from vertex_tuning.cli._lazy import Group
 
 if TYPE_CHECKING:
+    from vertex_tuning import TuningClient
     from vertex_tuning.pipelines.compiled import Compiled
+    from vertex_tuning.pipelines.templates import Template
 
 _Command = Callable[..., None]
 
@@ -58,7 +61,8 @@ def _caching(command: _Command) -> _Command:
 def pipeline() -> None:
     """Check, tune, evaluate and pass on what got better, without a person: pipelines.
 
-    A PIPELINE is one of ours by its name, or a compiled YAML by its path.
+    A PIPELINE is one of ours by its name, or a compiled YAML by its path. What is run, submitted, scheduled or pushed may also
+    be named by its address in a registry: https://us-central1-kfp.pkg.dev/my-project/vt-pipelines/supervised/v1.
 
     \b
     Example:
@@ -260,8 +264,7 @@ def run(
     from vertex_tuning.cli import _steps
 
     values = _values(pairs, file)
-    found = _check(pipeline, values)
-    with _common.open_client(where) as client:
+    with _opened(pipeline, where, values) as (client, found):
         started = client.pipelines.run(
             found, values, name=name, root=output_dir, caching=caching, fail_fast=fail_fast
         )
@@ -308,17 +311,16 @@ def submit(
     from vertex_tuning.cli import _steps
 
     values = _values(pairs, file)
-    found = _check(pipeline, values)
-    if not kubeflow:
-        _check_image(found, image, where)
-    with _common.open_client(where) as client:
+    with _opened(pipeline, where, values, None if kubeflow else image) as (client, found):
         if kubeflow:
             both = ("root", "name", "caching")
             job = {key: value for key, value in job.items() if key in both}
             job |= {"kubeflow": kubeflow, "experiment": experiment}
         else:
             job["labels"] = dict(_pair(label, "--label") for label in labels)
-        started = client.pipelines.submit(pipeline, values, image=image, **job)
+        started = client.pipelines.submit(
+            found if _is_address(pipeline) else pipeline, values, image=image, **job
+        )
         if wait:
             _steps.follow(started, found, as_json=as_json, where=where)
         elif as_json:
@@ -358,13 +360,66 @@ def schedule(
           -p training_data=gs://b/train.jsonl --cron "0 3 * * 1"
     """
     values = _values(pairs, file)
-    _check_image(_check(pipeline, values), image, where)
-    with _common.open_client(where) as client:
-        made = client.pipelines.schedule(pipeline, values, image=image, **options)
+    with _opened(pipeline, where, values, image) as (client, found):
+        made = client.pipelines.schedule(found, values, image=image, **options)
         if as_json:
             _common.print_json(made.to_json())
         else:
             click.echo(f"{made.name} is {made.state.lower()}; next run: {made.next_run or 'none'}")
+
+
+@pipeline.command()
+@click.argument("pipeline")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="Name for this version; may be given again. One that is there is moved.",
+)
+@_image
+@click.option(
+    "--registry",
+    default="",
+    metavar="URL",
+    help="https://LOCATION-kfp.pkg.dev/PROJECT/REPOSITORY. [default: `templates` of the settings]",
+)
+@_common.target_options
+def push(
+    pipeline: str, tags: tuple[str, ...], image: str, registry: str, where: dict[str, str], as_json: bool
+) -> None:
+    """Put PIPELINE into a registry, ready for this place.
+
+    Whatever starts it there, such as Cloud Scheduler, needs its address and its parameters alone. Its addresses are printed: by
+    each tag, and by version. The same pipeline is the same version, however often it is pushed.
+
+    \b
+    Example:
+      vertex-tuning pipeline push supervised --tag v1
+    """
+    with _opened(pipeline, where, image=image) as (client, found):
+        template = client.pipelines.push(found, tags=tags, image=image, registry=registry)
+        if as_json:
+            _common.print_json(template.to_json())
+            return
+        for address in template.addresses:
+            click.echo(address)
+        _common.say(f"For Terraform (terraform/, input `schedules`):\n{_terraform(template, found)}")
+
+
+def _terraform(template: Template, found: Compiled) -> str:
+    """What starts it by the clock."""
+    needed = [name for name, about in found.parameters.items() if about.required]
+    lines = [
+        "schedules = {",
+        f"  {template.package} = {{",
+        '    cron         = "0 3 * * 1"',
+        f'    template_uri = "{template.uri}"',
+        *(["    parameters   = {", *(f'      {name} = "..."' for name in needed), "    }"] if needed else []),
+        "  }",
+        "}",
+    ]
+    return "\n".join(lines)
 
 
 @pipeline.command()
@@ -466,13 +521,39 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     return key, value
 
 
-def _check(pipeline: str, values: Mapping[str, Any]) -> Compiled:
-    """What is wrong with it is said before anything is started."""
+def _is_address(pipeline: str) -> bool:
+    from vertex_tuning.pipelines import templates
+
+    return templates.is_address(pipeline)
+
+
+@contextlib.contextmanager
+def _opened(
+    pipeline: str,
+    where: dict[str, str],
+    values: Mapping[str, Any] | None = None,
+    image: str | None = None,
+) -> Iterator[tuple[TuningClient, Compiled]]:
+    """A client, and a pipeline for it. What is wrong with one of this machine is said before anything is started.
+
+    Args:
+        pipeline: By name, file or address.
+        where: The target.
+        values: Parameters to check.
+        image: What the steps run in; None: they run in none.
+    """
     from vertex_tuning.pipelines import compiled
 
-    found = compiled.load(pipeline)
-    found.check(values)
-    return found
+    def checked(found: Compiled) -> Compiled:
+        if values is not None:
+            found.check(values)
+        if image is not None:
+            _check_image(found, image, where)
+        return found
+
+    here = None if _is_address(pipeline) else checked(compiled.load(pipeline))
+    with _common.open_client(where) as client:
+        yield client, here or checked(client.pipelines.load(pipeline))
 
 
 def _check_image(found: Compiled, image: str, where: dict[str, str]) -> None:

@@ -25,7 +25,7 @@ from vertex_tuning.emulator.clock import CLOCK
 from vertex_tuning.emulator.custom_jobs import CustomJobs
 from vertex_tuning.emulator.jobs import TuningJobs
 from vertex_tuning.emulator.keys import Keys
-from vertex_tuning.emulator.pipelines import PipelineJobs, Schedules
+from vertex_tuning.emulator.pipelines import PipelineJobs, Schedules, Templates
 from vertex_tuning.emulator.project import Project, provision
 from vertex_tuning.emulator.serving import Generation
 from vertex_tuning.emulator.state import Database
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 _VERSIONS = {"v1": "v1", "v1beta1": "v1beta1", "ui": "v1beta1", "v2": "v2", "v3": "v3"}
 _STORAGE_ROOTS = frozenset({"storage", "upload", "download", "batch", "resumable"})
 # First path segments that are never a bucket's name on the plain address.
-_OTHER_ROOTS = ("apis", "compute", "emulator", "token", "favicon.ico", "")
+_OTHER_ROOTS = ("apis", "compute", "emulator", "token", routes.TEMPLATES_ROOT, "favicon.ico", "")
 RESERVED_ROOTS = frozenset({*_VERSIONS, *_STORAGE_ROOTS, *_OTHER_ROOTS})
 
 
@@ -68,6 +68,7 @@ class Emulator:
         self.custom_jobs = CustomJobs(self)
         self.pipelines = PipelineJobs(self)
         self.schedules = Schedules(self)
+        self.templates = Templates(self)
         self.generation = Generation(self)
         self.batches = BatchJobs(self)
         self.grpc = GrpcChild(self)
@@ -169,6 +170,9 @@ class Emulator:
         host = guard.without_port(_header(scope, b"host").lower())
         served = guard.SERVED_HOSTS.fullmatch(host)
         name = "" if served is None else "project" if served["project"] else "vertex"
+        if served is not None and served["registry"]:
+            name, version = "templates", ""
+            path = f"/{routes.TEMPLATES_ROOT}/{served['registry']}{path}"
         route, match = _TABLES[name].find(scope["method"], unquote(rest if version else path[1:]), version)
         if served is not None and name == "vertex" and "location" in match:
             place = served["location"] or served["multi"] or served["dedicated"]
@@ -232,6 +236,7 @@ _TABLES = {
     "": _Table(routes.ALL),
     "vertex": _Table(routes.VERTEX),
     "project": _Table(routes.PROJECT),
+    "templates": _Table(routes.TEMPLATES),
 }
 """What a host answers: the plain address everything, a Google host what is Google's there."""
 

@@ -1,7 +1,7 @@
 """What the front door shows and hands out: a certificate authority, and a service account.
 
-The authority signs for names under `googleapis.com` and `prediction.vertexai.goog` alone (name constraints say so to
-every client), lives thirty days, belongs to one data folder, and is trusted only by programs that were handed its
+The authority signs for names under `googleapis.com`, `pkg.dev` and `prediction.vertexai.goog` alone (name constraints say so
+to every client), lives thirty days, belongs to one data folder, and is trusted only by programs that were handed its
 bundle. It never enters a system store. The account's key is a real one, as Google's clients want it, and opens nothing.
 
 Import this module when a program comes through the front door, not before: `cryptography` is a fifth of the
@@ -30,9 +30,14 @@ from vertex_tuning.emulator.private import write_private
 LIFETIME = datetime.timedelta(days=30)
 _RENEW_BEFORE = datetime.timedelta(days=2)
 _CLOCK_SKEW = datetime.timedelta(hours=1)
-_DOMAIN = "googleapis.com"
-_DEDICATED = "prediction.vertexai.goog"
-"""Endpoints with a name of their own."""
+_DOMAINS = x509.NameConstraints(
+    [
+        x509.DNSName("googleapis.com"),
+        x509.DNSName("pkg.dev"),  # registries
+        x509.DNSName("prediction.vertexai.goog"),  # endpoints with a name of their own
+    ],
+    None,
+)
 
 
 class Authority:
@@ -85,6 +90,9 @@ class Authority:
             return None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
             return None
+        # One that an earlier version made for fewer hosts is made anew.
+        if not any(one.value == _DOMAINS for one in certificate.extensions):
+            return None
         return key, certificate
 
     def _create(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
@@ -101,9 +109,7 @@ class Authority:
             .not_valid_after(now + LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(sign_certificates=True), critical=True)
-            .add_extension(
-                x509.NameConstraints([x509.DNSName(_DOMAIN), x509.DNSName(_DEDICATED)], None), critical=True
-            )
+            .add_extension(_DOMAINS, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
@@ -156,7 +162,7 @@ class ServiceAccount:
             "client_id": "100000000000000000000",
             "auth_uri": "https://accounts.google.com/o/oauth2/auth",
             "token_uri": "https://oauth2.googleapis.com/token",
-            "universe_domain": _DOMAIN,
+            "universe_domain": "googleapis.com",
         }
         write_private(self._path, json.dumps(body, indent=2).encode())
         return body

@@ -29,6 +29,7 @@ SERVED_HOSTS = re.compile(
           | (?: cloudkms | artifactregistry | compute | run ) (?: \.[a-z]+(?:-[a-z]+[0-9]+)\.rep )?
           | [a-z]+(?:-[a-z]+[0-9]+)-run )
     )\.googleapis\.com
+    | (?P<registry>[a-z]+(?:-[a-z]+[0-9]+)?) -kfp\.pkg\.dev
     | [a-z0-9-]+ \. (?P<dedicated>[a-z]+(?:-[a-z]+[0-9]+)?) - [a-z0-9]+ \.prediction\.vertexai\.goog
     """
 )

@@ -93,7 +93,7 @@ class Compiled:
     spec: dict[str, Any] = field(repr=False)
     """The pipeline, as a compiled YAML has it."""
     source: str
-    """The file that it was read from."""
+    """The file that it was read from, or its address in a registry."""
     platform: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     """Further documents of the file, which no service but some Kubeflow takes."""
 
@@ -236,20 +236,37 @@ def read(path: Path) -> Compiled:
     Raises:
         PipelineError: VT730 there is no such file, VT731 it is no compiled pipeline.
     """
-    import yaml
-
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError as error:
         raise PipelineError("VT730", "there is no such file", where=str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise PipelineError("VT731", f"it cannot be read: {error}", where=str(path)) from error
+    return parsed(text, str(path))
+
+
+def parsed(text: bytes, source: str) -> Compiled:
+    """A compiled pipeline from what its file holds.
+
+    Args:
+        text: YAML or JSON, in UTF-8.
+        source: Where it is from.
+
+    Raises:
+        PipelineError: VT731, it is no compiled pipeline.
+    """
+    import yaml
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        documents = [found for found in yaml.load_all(text, Loader=loader) if found is not None]
+        documents = [
+            found for found in yaml.load_all(text.decode("utf-8"), Loader=loader) if found is not None
+        ]
+    except UnicodeDecodeError as error:
+        raise PipelineError("VT731", f"it cannot be read: {error}", where=source) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise PipelineError("VT731", f"it is not YAML: {error}", where=str(path)) from error
-    return compiled(documents, str(path))
+        raise PipelineError("VT731", f"it is not YAML: {error}", where=source) from error
+    return compiled(documents, source)
 
 
 def compiled(documents: Iterable[Any], source: str) -> Compiled:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog, data
-from vertex_tuning.pipelines import compiled, running, scheduling, submitting
+from vertex_tuning.pipelines import compiled, running, scheduling, submitting, templates
 from vertex_tuning.pipelines.compiled import Compiled
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vertex_tuning.pipelines.running import LocalRun
     from vertex_tuning.pipelines.scheduling import PipelineSchedule
     from vertex_tuning.pipelines.submitting import PipelineRun
+    from vertex_tuning.pipelines.templates import Template
 
 AnyPipeline = Compiled | str | Path
 
@@ -22,7 +23,8 @@ AnyPipeline = Compiled | str | Path
 class Pipelines:
     """Pipelines, and their runs in a project and location.
 
-    A pipeline is one of ours by its name, or a compiled YAML by its path. Its parameters are checked before anything is sent,
+    A pipeline is one of ours by its name, a compiled YAML by its path, or what lies in a registry by its address
+    (`https://us-central1-kfp.pkg.dev/my-project/vt-pipelines/supervised/v1`). Its parameters are checked before anything is sent,
     and a file that is given where a data set is wanted (`training_data`) is uploaded, under the hash of its content.
     """
 
@@ -37,12 +39,14 @@ class Pipelines:
         """A compiled pipeline: what it takes, what its steps are.
 
         Args:
-            pipeline: The name of one of ours, or the path of a YAML file.
+            pipeline: The name of one of ours, the path of a YAML file, or an address in a registry.
             target: What ours was compiled for, `vertex` or `kubeflow`.
 
         Raises:
-            PipelineError: VT730 there is none, VT731 the file is no compiled pipeline.
+            PipelineError: VT722 it is no address, VT726 or VT730 there is none, VT731 the file is no compiled pipeline.
         """
+        if isinstance(pipeline, str) and templates.is_address(pipeline):
+            return templates.fetch(self._connection, pipeline)
         return pipeline if isinstance(pipeline, Compiled) else compiled.load(str(pipeline), target=target)
 
     def run(
@@ -62,7 +66,7 @@ class Pipelines:
                     print(event)
 
         Args:
-            pipeline: The name of one of ours, or the path of a YAML file.
+            pipeline: The name of one of ours, the path of a YAML file, or an address in a registry.
             parameters: By name.
             name: Of the run; left out: the pipeline's name and the time.
             root: Folder for the outputs. Left out: one below the home of this package.
@@ -97,7 +101,7 @@ class Pipelines:
         """Hand a pipeline to Vertex AI Pipelines, or to a Kubeflow endpoint.
 
         Args:
-            pipeline: The name of one of ours, or the path of a YAML file.
+            pipeline: The name of one of ours, the path of a YAML file, or an address in a registry.
             parameters: By name.
             image: Where you keep our image (`us-docker.pkg.dev/.../vertex-tuning@sha256:...`): Vertex AI has to find it there.
                 Left out: that of this version in the registry of the settings, where they name one.
@@ -110,10 +114,12 @@ class Pipelines:
             ServiceError: The service refused it.
         """
         target = "kubeflow" if kubeflow else "vertex"
-        spec, given = self._ready(self.load(pipeline, target=target), parameters, image)
+        found = self.load(pipeline, target=target)
+        given = self._sent(found, parameters or {})
+        spec = self._prepared(found, image)
         if kubeflow:
             return submitting.submit_to_kubeflow(kubeflow, spec, given, **job)
-        return submitting.submit(self._connection, spec, given, **job)
+        return submitting.submit(self._connection, spec, given, template=_address(found), **job)
 
     def schedule(
         self,
@@ -127,14 +133,41 @@ class Pipelines:
         """Have the service start a pipeline again and again.
 
         Args:
-            pipeline: The name of one of ours, or the path of a YAML file.
+            pipeline: The name of one of ours, the path of a YAML file, or an address in a registry.
             parameters: By name. A data set is sent as it is now; each run reads what lies there then.
             cron: Five fields, in UTC or behind `TZ=Europe/Berlin `: `0 3 * * 1`.
             image: As for `submit`.
             job: As `scheduling.schedule` has it: `max_runs`, `max_concurrent`, `start`, `end`...
         """
-        spec, given = self._ready(pipeline, parameters, image)
-        return scheduling.schedule(self._connection, spec, given, cron=cron, **job)
+        found = self.load(pipeline)
+        given = self._sent(found, parameters or {})
+        spec = self._prepared(found, image)
+        return scheduling.schedule(self._connection, spec, given, cron=cron, template=_address(found), **job)
+
+    def push(
+        self, pipeline: AnyPipeline, *, tags: Sequence[str] = (), image: str = "", registry: str = ""
+    ) -> Template:
+        """Put a pipeline into a registry, ready for this place: what starts it there needs its address and its parameters.
+
+            template = client.pipelines.push("supervised", tags=["v1"])
+            client.pipelines.submit(template.uri, {"training_data": "gs://my-bucket/train.jsonl"})
+
+        What is there already is the same version, and is not sent again.
+
+        Args:
+            pipeline: The name of one of ours, the path of a YAML file, or an address in a registry.
+            tags: Names for this version; those that lead to another one are moved.
+            image: As for `submit`.
+            registry: `https://us-central1-kfp.pkg.dev/my-project/vt-pipelines`. Left out: that of the settings (`templates`).
+
+        Raises:
+            PipelineError: VT710 kfp is not installed; VT721 to VT727, registry, name or tags; VT730, VT731, the pipeline.
+            ServiceError: VT501, the registry refused it.
+        """
+        spec = self._prepared(self.load(pipeline), image)
+        return templates.push(
+            self._connection, spec, registry or self._connection.config.templates or "", tags
+        )
 
     def get(self, name: str) -> PipelineRun:
         """A run at the service, by its name or its id."""
@@ -144,16 +177,13 @@ class Pipelines:
         """Runs at the service, newest first; `filter` as the service understands it: `display_name="weekly"`."""
         return submitting.runs(self._connection, filter=filter)
 
-    def _ready(
-        self, pipeline: AnyPipeline, parameters: Mapping[str, Any] | None, image: str
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        found = self.load(pipeline)
-        given = self._sent(found, parameters or {})
+    def _prepared(self, found: Compiled, image: str) -> dict[str, Any]:
+        """A pipeline for this place; one that was pushed ready for it stays as it is."""
         if not image and self._connection.config.images:
             from vertex_tuning.custom import image_for
 
             image = image_for(self._connection, catalog.host("cpu"))
-        return found.prepared(image=image, environment=self._connection.job_environment()), given
+        return found.prepared(image=image, environment=self._connection.job_environment())
 
     def _sent(self, found: Compiled, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters, checked, with data sets in the bucket."""
@@ -162,3 +192,8 @@ class Pipelines:
             if found.parameters[name].is_data and value and not data.in_cloud_storage(value):
                 given[name] = data.upload(self._connection, value)
         return given
+
+
+def _address(found: Compiled) -> str:
+    """Where it lies in a registry; empty where it is from elsewhere."""
+    return found.source if templates.is_address(found.source) else ""

@@ -104,6 +104,7 @@ def schedule(
     network: str = "",
     caching: bool | None = None,
     fail_fast: bool = False,
+    template: str = "",
 ) -> PipelineSchedule:
     """Start a pipeline again and again.
 
@@ -127,6 +128,7 @@ def schedule(
         network: Of VPC peering.
         caching: As for `submit`.
         fail_fast: After a failure begin nothing more.
+        template: As for `submit`.
 
     Raises:
         PipelineError: VT712, not a compiled pipeline.
@@ -134,7 +136,9 @@ def schedule(
     """
     where = location or connection.location
     parent = f"projects/{connection.project}/locations/{where}"
-    job = job_of(connection, spec, parameters, "", root, labels, service_account, network, caching, fail_fast)
+    job = job_of(
+        connection, spec, parameters, "", root, labels, service_account, network, caching, fail_fast, template
+    )
     body: dict[str, Any] = {
         "display_name": display_name or pipeline_name(spec),
         "cron": cron,

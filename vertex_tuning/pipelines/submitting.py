@@ -157,6 +157,7 @@ def submit(
     network: str = "",
     caching: bool | None = None,
     fail_fast: bool = False,
+    template: str = "",
     again: bool = False,
 ) -> PipelineRun:
     """Start a compiled pipeline at the target of a connection. A lost answer starts no second run.
@@ -177,6 +178,7 @@ def submit(
         network: Of VPC peering.
         caching: False: no step is taken from the cache; True: every step may be; None: as the pipeline says.
         fail_fast: After a failure begin nothing more.
+        template: The pipeline's address in a registry, where it was read from one: the run says so.
         again: Start another run even where an identical one has not ended.
 
     Raises:
@@ -189,7 +191,17 @@ def submit(
     where = location or connection.location
     parent = f"projects/{connection.project}/locations/{where}"
     job = job_of(
-        connection, spec, parameters, display_name, root, labels, service_account, network, caching, fail_fast
+        connection,
+        spec,
+        parameters,
+        display_name,
+        root,
+        labels,
+        service_account,
+        network,
+        caching,
+        fail_fast,
+        template,
     )
     service = connection.service_in("PipelineService", where)
 
@@ -241,6 +253,7 @@ def job_of(
     network: str,
     caching: bool | None,
     fail_fast: bool,
+    template: str,
 ) -> dict[str, Any]:
     """The `PipelineJob`, as Google's client takes it."""
     title = pipeline_name(spec)
@@ -255,6 +268,7 @@ def job_of(
     job = {
         "display_name": display_name or title,
         "pipeline_spec": with_caching(spec, caching),
+        "template_uri": template,
         "runtime_config": config,
         "labels": {**settings.labels, **(labels or {})},
         "service_account": service_account or settings.service_account,

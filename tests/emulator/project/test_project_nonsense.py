@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from urllib.parse import quote, urlencode
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.emulator.project.settings import LOCATION, NUMBER, PROJECT, RUNNER, SUBMITTER
 from vertex_tuning.emulator import routes
 
+TEMPLATE = b"pipelineInfo: {name: kept}\nroot: {dag: {}}\n"
 NAMES = {
     "project": (PROJECT, NUMBER, "-", "other"),
     "location": (LOCATION, "global", "-"),
@@ -21,7 +24,10 @@ NAMES = {
     "service": ("vt-reward", "aiplatform.googleapis.com", "pubsub.googleapis.com"),
     "ring": (f"vt-{LOCATION}",),
     "key": ("vt-data",),
-    "repository": ("vt-images",),
+    "repository": ("vt-images", "vt-pipelines"),
+    "package": ("kept",),
+    "digest": (hashlib.sha256(TEMPLATE).hexdigest(),),
+    "tag": ("v1",),
     "attachment": ("vt-psc",),
     "quota": ("CustomModelTrainingCpusPerProjectPerRegion",),
 }
@@ -45,10 +51,20 @@ POLICIES = st.fixed_dictionaries(
     {"bindings": st.lists(BINDINGS, min_size=1, max_size=2)},
     optional={"etag": BODIES, "version": st.sampled_from([1, 3, "3"]) | BODIES},
 )
+TAGGED = st.fixed_dictionaries({"version": st.just(f"sha256:{NAMES['digest'][0]}") | BODIES}) | BODIES
 CHANGES = st.fixed_dictionaries({"policy": POLICIES})
 QUERIES = st.dictionaries(
     st.sampled_from(
-        ["pageSize", "pageToken", "filter", "names", "maxResults", "options.requestedPolicyVersion", "x"]
+        [
+            "pageSize",
+            "pageToken",
+            "filter",
+            "names",
+            "maxResults",
+            "options.requestedPolicyVersion",
+            "tagId",
+            "x",
+        ]
     ),
     st.sampled_from(["1", "3", "-1", "", "state:ENABLED", "projects/1/services/a", "WzEsIDJd"])
     | st.text(max_size=4),
@@ -56,12 +72,25 @@ QUERIES = st.dictionaries(
 )
 
 
+def keep_a_template(emulator):
+    """In the registry of the project, as kfp does it."""
+    path = f"/{routes.TEMPLATES_ROOT}/{LOCATION}/{PROJECT}/vt-pipelines"
+    files = {"content": TEMPLATE}
+    answer = requests.post(emulator.address + path, data={"tags": "v1"}, files=files, timeout=60)
+    assert answer.text == f"kept/sha256:{NAMES['digest'][0]}"
+
+
 @pytest.mark.parametrize(
-    "route", routes.PROJECT, ids=lambda route: f"{route.method} {route.pattern.pattern.replace('[^/:]+', '')}"
+    "route",
+    [*routes.PROJECT, *routes.TEMPLATES],
+    ids=lambda route: f"{route.method} {route.pattern.pattern.replace('[^/:]+', '')}",
 )
 def test_no_request_is_answered_by_a_fault_of_ours(healthy, route):
     template = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", route.pattern.pattern).replace("\\", "")
-    version = "" if template.startswith("compute/") or template == "token" else f"/{route.versions[0]}"
+    bare = template == "token" or template.startswith(("compute/", routes.TEMPLATES_ROOT))
+    version = "" if bare else f"/{route.versions[0]}"
+    if "{package}" in template and route not in routes.TEMPLATES:
+        keep_a_template(healthy)
 
     @settings(
         max_examples=150 if "setIamPolicy" in template else 25,
@@ -78,7 +107,9 @@ def test_no_request_is_answered_by_a_fault_of_ours(healthy, route):
         }
         query = urlencode(data.draw(QUERIES), errors="replace")
         body = (
-            data.draw(CHANGES if "setIamPolicy" in template else BODIES) if route.method == "POST" else None
+            data.draw(CHANGES if "setIamPolicy" in template else TAGGED if "/tags" in template else BODIES)
+            if route.method in ("POST", "PATCH")
+            else None
         )
         answer = healthy.call(route.method, f"{version}/{template.format(**names)}?{query}", body)
         if isinstance(answer, tuple):

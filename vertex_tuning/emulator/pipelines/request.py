@@ -31,7 +31,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def check(emulator: Emulator, job: Body, identifier: str) -> None:
+def check(emulator: Emulator, job: Body, identifier: str) -> Body:
     """Hold a request against what can be run here.
 
     Args:
@@ -39,13 +39,35 @@ def check(emulator: Emulator, job: Body, identifier: str) -> None:
         job: The `PipelineJob`.
         identifier: `pipelineJobId`; empty: one is made.
 
+    Returns:
+        The job, with the pipeline of its template where it brings none of its own.
+
     Raises:
         ApiError: 400 with every fault; 400 (a precondition that does not hold) for what is not run here, with the reason.
     """
+    job, missing = _with_template(emulator, job)
     _check_served(emulator, job)
-    faults = [*_faults(emulator, job, identifier)]
+    faults = [*missing, *_faults(emulator, job, identifier)]
     if faults:
         raise invalid(*faults, rule="VT716")
+    return job
+
+
+def _with_template(emulator: Emulator, job: Body) -> tuple[Body, list[tuple[str, str]]]:
+    """The job with what its template gives it, and what is wrong with that. A pipeline in the request goes first."""
+    job = {key: value for key, value in job.items() if key != "templateMetadata"}
+    address = job.get("templateUri")
+    if not address:
+        return job, []
+    try:
+        spec, version = emulator.templates.find(address)
+    except LookupError as error:
+        return job, [] if job.get("pipelineSpec") else [("pipeline_job.template_uri", str(error))]
+    return {
+        **job,
+        "pipelineSpec": job.get("pipelineSpec") or spec,
+        "templateMetadata": {"version": version},
+    }, []
 
 
 def _check_served(emulator: Emulator, job: Body) -> None:
@@ -58,8 +80,6 @@ def _check_served(emulator: Emulator, job: Body) -> None:
     why = ""
     if find_spec("kfp") is None:
         why = "It runs them by kfp, which is not installed beside it: pip install 'vertex-tuning[pipelines]'."
-    elif job.get("templateUri") and not job.get("pipelineSpec"):
-        why = "It fetches no templates: give the compiled pipeline itself as pipeline_spec."
     elif job.get("pipelineTaskRerunConfigs"):
         why = "It does not run single tasks again: submit the pipeline with caching, and what was done is not done again."
     elif strange := sorted(_not_python(job.get("pipelineSpec", {}))):
@@ -95,7 +115,8 @@ def _faults(emulator: Emulator, job: Body, identifier: str) -> Iterator[tuple[st
         yield "pipeline_job.display_name", f"display_name may have up to {longest} bytes of UTF-8."
     for text in label_faults(job.get("labels", {})):
         yield "pipeline_job.labels", text
-    yield from _spec_faults(job.get("pipelineSpec", {}))
+    if job.get("pipelineSpec") or not job.get("templateUri"):
+        yield from _spec_faults(job.get("pipelineSpec", {}))
     yield from _config_faults(emulator, job)
 
 
@@ -147,19 +168,22 @@ def _config_faults(emulator: Emulator, job: Body) -> Iterator[tuple[str, str]]:
             f"{field}.input_artifacts",
             "The emulator keeps no metadata store, and so knows no artifacts by id.",
         )
-    known = _dict(
-        _dict(_dict(job.get("pipelineSpec", {}).get("root")).get("inputDefinitions")).get("parameters")
-    )
-    given = config.get("parameterValues", {})
+    if job.get("pipelineSpec"):
+        yield from _parameter_faults(job["pipelineSpec"], config.get("parameterValues", {}))
+
+
+def _parameter_faults(spec: Body, given: Body) -> Iterator[tuple[str, str]]:
+    field = "pipeline_job.runtime_config.parameter_values"
+    known = _dict(_dict(_dict(spec.get("root")).get("inputDefinitions")).get("parameters"))
     for name, value in given.items():
-        place = f"{field}.parameter_values.{name}"
+        place = f"{field}.{name}"
         if name not in known:
             yield place, "The pipeline has no parameter of this name."
         elif (wanted := _misfit(_dict(known[name]), value)) is not None:
             yield place, f"The parameter is a {wanted}, and the value is {value!r}."
     for name, definition in known.items():
         if name not in given and "defaultValue" not in definition and not definition.get("isOptional"):
-            yield f"{field}.parameter_values.{name}", "The parameter has no value, and no default."
+            yield f"{field}.{name}", "The parameter has no value, and no default."
 
 
 def _misfit(definition: Body, value: Any) -> str | None:

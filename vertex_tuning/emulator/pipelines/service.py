@@ -112,7 +112,7 @@ class PipelineJobs:
         Raises:
             ApiError: 400 with every fault, or for what is not run here; 409 where the id is taken.
         """
-        request.check(self._emulator, body, identifier)
+        body = request.check(self._emulator, body, identifier)
         number, created = self._db.new_id(), now()
         name = f"{parent}/{KIND}/{identifier or _fresh(request.pipeline_of(body), created)}"
         if self._db.get(name) is not None:

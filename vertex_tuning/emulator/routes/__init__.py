@@ -27,6 +27,7 @@ from vertex_tuning.emulator.routes import (
     schedules,
     service_accounts,
     services,
+    templates,
     tuning_jobs,
 )
 
@@ -57,10 +58,15 @@ PROJECT: tuple[Route, ...] = (
     *quotas.routes.all,
     *kms.routes.all,
     *repositories.routes.all,
+    *templates.routes.all,
     *run.routes.all,
     *network_attachments.routes.all,
 )
 """What the hosts of tokens, and of all that a project consists of beside, answer."""
 
-ALL: tuple[Route, ...] = (*VERTEX, *PROJECT, *kubeflow.routes.all, *admin.routes.all)
+TEMPLATES: tuple[Route, ...] = tuple(templates.files.all)
+"""What the hosts of registries for compiled pipelines answer; at the plain address, below `TEMPLATES_ROOT` and the location."""
+TEMPLATES_ROOT = templates.ROOT
+
+ALL: tuple[Route, ...] = (*VERTEX, *PROJECT, *TEMPLATES, *kubeflow.routes.all, *admin.routes.all)
 """What the plain address answers."""

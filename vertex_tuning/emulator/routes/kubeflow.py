@@ -5,8 +5,6 @@ Runs are pipeline jobs of the emulator's own project and location: the same runs
 
 from __future__ import annotations
 
-import email
-import email.policy
 import json
 import uuid
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from typing import Any
 from vertex_tuning.emulator.api import Call, Routes, read
 from vertex_tuning.emulator.jobs.ledger import identifier
 from vertex_tuning.emulator.listing import page_of
+from vertex_tuning.emulator.pipelines import uploads
 from vertex_tuning.emulator.pipelines.service import KIND as JOBS
 from vertex_tuning.emulator.state import Resource, now
 from vertex_tuning.emulator.status import ApiError, Code, not_found
@@ -97,8 +96,8 @@ def _default_experiment(call: Call) -> Body:
 @routes.post(f"{_ROOT}/pipelines/upload")
 async def upload_pipeline(call: Call) -> Body:
     """A compiled pipeline, as a file of a form."""
-    text = _file_of(call.request.headers.get("content-type", ""), await read(call.request))
-    spec = _parsed(text)
+    form = uploads.form(call.request.headers.get("content-type", ""), await read(call.request))
+    spec = uploads.parsed(form.file)
     number = str(uuid.uuid4())
     info = _part(spec.get("pipelineInfo"))
     title = call.query.get("name") or call.query.get("display_name") or info.get("name") or ""
@@ -344,29 +343,3 @@ async def _json(call: Call) -> Body:
 
 def _part(value: Any) -> Body:
     return value if isinstance(value, dict) else {}
-
-
-def _file_of(kind: str, body: bytes) -> bytes:
-    """The file of a form (multipart/form-data)."""
-    head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1")
-    message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
-    for part in message.walk():
-        if part.get_filename() is not None:
-            return bytes(part.get_payload(decode=True) or b"")
-    raise ApiError(Code.INVALID_ARGUMENT, "The request is not a form with a file.", rule="VT716")
-
-
-def _parsed(text: bytes) -> Body:
-    """A pipeline's YAML: the first document; a second one is for the platform."""
-    import yaml
-
-    try:
-        documents = list(yaml.safe_load_all(text))
-    except (yaml.YAMLError, ValueError) as error:
-        raise ApiError(Code.INVALID_ARGUMENT, f"The file is not YAML: {error}", rule="VT716") from error
-    spec = _part(documents[0] if documents else None)
-    if not _part(spec.get("root")):
-        raise ApiError(
-            Code.INVALID_ARGUMENT, "The file is not a compiled pipeline: it has no root.", rule="VT716"
-        )
-    return spec

@@ -1,4 +1,4 @@
-"""Artifact Registry: repositories. Nothing can be pushed to them."""
+"""Artifact Registry: repositories. Compiled pipelines can be pushed to them (`templates.py`), and nothing else."""
 
 from __future__ import annotations
 
