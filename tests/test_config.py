@@ -132,7 +132,7 @@ def test_a_file_that_may_not_be_read_is_named():
 @pytest.mark.parametrize(
     ("text", "what", "fix"),
     [
-        ("projekt = 'p'", '"projekt" is not a setting', '"project"'),
+        ("projekt = 'p'", '"projekt" is not a setting', "do you mean project?"),
         (
             "[cloud]\nproject = 'p'",
             '"cloud" is not a setting',

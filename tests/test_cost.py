@@ -69,6 +69,8 @@ def test_examples_are_paid_for_once_an_epoch():
     assert found.seconds is None, "nothing is published to go by"
     assert found.counted == catalog.counted("supervised").value
     assert str(found) == "10 rows, 3 epochs: 360 to 600 tokens, less than US$0.01 on Vertex AI"
+    once = cost.estimate(SupervisedTuning(base_model="gemini-2.5-flash", training=ROWS, epochs=1))
+    assert str(once).startswith("10 rows, 1 epoch: ")
 
 
 def test_of_a_pair_the_prompt_is_paid_for_twice():

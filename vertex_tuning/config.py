@@ -313,7 +313,7 @@ def _words(error: OSError | ValueError) -> str:
 def _nearest(name: str) -> str:
     """What somebody meant who wrote a setting that there is none of."""
     near = difflib.get_close_matches(name, NAMES, n=1)
-    return f'"{near[0]}"' if near else f"settings are: {', '.join(NAMES)}"
+    return f"do you mean {near[0]}?" if near else f"settings are: {', '.join(NAMES)}"
 
 
 def _example(name: str) -> str:

@@ -410,7 +410,7 @@ def _vertex(config: Config) -> Connection:
             "the emulator's variables are set, so Vertex AI is out of reach from here",
             where=_VARIABLE,
             why="A program that was pointed at the emulator must not reach the cloud by accident.",
-            fix='connect("local"), or start from a shell without the variables of `vertex-tuning emulator env`',
+            fix='connect("local") or --target local; or a shell without the variables of `vertex-tuning emulator env`',
         )
     if not config.project:
         raise ConfigurationError(

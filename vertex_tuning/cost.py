@@ -77,7 +77,9 @@ class Estimate:
         return {**found, "tokens": [round(value) for value in self.tokens], "usd": self.usd}
 
     def __str__(self) -> str:
-        words = f"{self.rows:,} rows, {between(self.epochs)} epochs: {between(self.tokens)} tokens"
+        epochs = between(self.epochs)
+        passes = "1 epoch" if epochs == "1" else f"{epochs} epochs"
+        words = f"{self.rows:,} rows, {passes}: {between(self.tokens)} tokens"
         money = (
             f"{dollars(self.usd)} on Vertex AI"
             if self.usd is not None

@@ -169,6 +169,19 @@ def test_ctrl_c_ends_it_at_once(running, env, start_emulator, tmp_path):
     assert out == ""
 
 
+def test_on_a_terminal_prose_keeps_to_its_column_and_commands_stay_whole(
+    terminal, env, start_emulator, tmp_path
+):
+    env["VERTEX_TUNING_EMULATOR"] = settle(tmp_path, start_emulator, DISABLED).address
+    shown = terminal("doctor", cwd=tmp_path, columns=80)
+    assert shown.end() == 1
+    lines = shown.text[shown.text.index(f"{PROJECT}, us-central1") :].splitlines()
+    assert any(line.endswith(f"Fix: {ENABLES}") for line in lines)
+    (policy,) = [number for number, line in enumerate(lines) if line.startswith("Policy")]
+    assert max(map(len, lines[policy : policy + 2])) <= 80
+    assert lines[policy + 1].index("that everybody has") >= len("Policy       ok     ")
+
+
 def test_how_far_it_is_is_shown_on_a_terminal_and_wiped(terminal, env, start_emulator, tmp_path):
     env["VERTEX_TUNING_EMULATOR"] = settle(tmp_path, start_emulator).address
     shown = terminal("doctor", cwd=tmp_path)

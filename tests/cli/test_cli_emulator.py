@@ -223,7 +223,8 @@ def test_commands_that_need_it_say_so_too(cli, words):
     "words", [["jobs", "list"], ["models", "list"], ["models", "show", "1"]], ids=" ".join
 )
 def test_the_cloud_is_asked_for_by_name_alone(cli, words, env):
-    assert cli(*words, "--target", "vertex").rule == "VT105"  # pointed at an emulator
+    pointed = cli(*words, "--target", "vertex")
+    assert (pointed.rule, "--target local" in pointed.err) == ("VT105", True)
     del env["VERTEX_TUNING_EMULATOR"]
     assert cli(*words, "--target", "vertex").rule == "VT104"  # and with no project
     assert cli(*words, VERTEX_TUNING_TARGET="vertex").rule == "VT104"

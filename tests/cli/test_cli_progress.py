@@ -115,10 +115,11 @@ def test_a_log_is_not_flooded(tuning):
 
 
 def test_a_terminal_shows_what_happens_from_the_upload_to_the_end(terminal, train):
-    shown = terminal("tune", "supervised", str(train), "--base-model", BASE, "--epochs", "1", pipe_out=True)
+    shown = terminal("tune", "supervised", str(train), "--base-model", BASE, "--epochs", "9", pipe_out=True)
     shown.until("checking the data")
     shown.until(r"uploading [━ ]+[\d.]+/[\d.]+ kB")
     shown.until("starting the job")
+    assert not re.search(r"starting the job [━ ]+[\d.]+/", shown.text)
     shown.until(r"tuning [━╸╺]+ step \d+/\d+")
     assert shown.end() == 0
     # The display is gone at the end; what stays is the last word.

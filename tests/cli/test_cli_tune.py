@@ -107,7 +107,7 @@ def test_without_waiting_as_json_it_is_the_job(cli, train):
         (["--base-model", BASE, "--mode", "full"], "VT303", "adapter"),
         (["--base-model", BASE, "--label", "Team=A"], "VT309", "lower-case"),
         (["--base-model", BASE, "--location", "mars-north1"], "VT305", "us-central1"),
-        (["--base-model", BASE, "--bucket", "no-such-bucket-anywhere"], "VT109", "buckets create"),
+        (["--base-model", BASE, "--bucket", "no-such-bucket-anywhere"], "VT109", "emulator start --config"),
         (["--base-model", "gemini-9", "--label", "A=1"], "VT300", "Fix:"),
     ],
     ids=["model", "size", "mode", "label", "region", "bucket", "two"],

@@ -176,10 +176,12 @@ def upload_progress() -> Iterator[Callable[[int, int], None] | None]:
         row = screen.add_task("checking the data", total=None)
 
         def told(done: int, size: int) -> None:
+            nonlocal row
             screen.update(row, description="uploading", completed=done, total=size)
             if done == size:
                 screen.refresh()  # a small file, too, is seen to travel
-                screen.reset(row, description="starting the job", total=None)
+                screen.remove_task(row)  # a row that has had a total keeps it
+                row = screen.add_task("starting the job", total=None)
 
         yield told
 

@@ -75,7 +75,7 @@ class Score:
     type=click.IntRange(1, 20),
     default=_SHOTS,
     show_default=True,
-    help="Examples in a few-shot prompt.",
+    help="Examples in a few-shot prompt; the tiny models have room for 2.",
 )
 @_common.json_option
 def demo(rows: int, stand_in: str, shots: int, as_json: bool) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ _MARKS = {"ok": "ok", "warning": "warn", "fault": "FAULT", "not seen": "?", "not
 _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red", "not seen": "cyan"}
 _MARK = max(map(len, _MARKS.values()))
 _SHORT = ("ok", "not configured")
+_LEAST = 40
+"""Columns of prose below which nothing is broken into lines."""
 
 
 @click.command()
@@ -74,7 +78,7 @@ def _print(found: Diagnosis, *, verbose: bool) -> None:
         name = check
         for status, lines in _told([one for one in found.findings if one.check == check], verbose=verbose):
             mark = _coloured(f"{_MARKS[status]:<{_MARK}}", _COLOURS.get(status, ""))
-            for number, line in enumerate(lines):
+            for number, line in enumerate(_fitted(lines, width + _MARK + 4)):
                 click.echo(
                     f"{name if number == 0 else '':<{width}}  {mark if number == 0 else ' ' * _MARK}  {line}"
                 )
@@ -86,6 +90,27 @@ def _print(found: Diagnosis, *, verbose: bool) -> None:
         for line in looks:
             click.echo(f"  {line}")
     click.echo(_bold(found.summary()))
+
+
+def _fitted(lines: list[str], indent: int) -> list[str]:
+    """On a terminal, what is wrong and why are broken at its edge; commands stay whole, to be copied."""
+    room = shutil.get_terminal_size().columns - indent
+    if room < _LEAST or not _common.is_terminal(sys.stdout):
+        return lines
+    prose, rest = lines[:2], lines[2:]
+    broken: list[str] = []
+    for line in prose:
+        margin = " " * 7 if line.startswith(("VT", " ")) else ""
+        first = line[:7] if margin else ""
+        broken += textwrap.wrap(
+            line[len(first) :],
+            room,
+            initial_indent=first,
+            subsequent_indent=margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return [*broken, *rest]
 
 
 def _told(findings: list[Finding], *, verbose: bool) -> Iterator[tuple[str, list[str]]]:

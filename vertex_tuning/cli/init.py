@@ -78,12 +78,17 @@ def _asked(found: Config) -> dict[str, str]:
     words = "Where does work go: the local emulator, or Vertex AI?"
     target = click.prompt(words, default=found.target, type=click.Choice(["local", "vertex"]), err=True)
     answers = {"target": target}
-    if project := click.prompt("Project id", default=_default_project(target), show_default=True, err=True):
+    if project := _optional("Project id", _default_project(target)):
         answers["project"] = project
     answers["location"] = found.location or click.prompt("Location", default=DEFAULT_LOCATION, err=True)
-    if not found.bucket and (bucket := click.prompt("Bucket for data sets", default="", err=True)):
+    if not found.bucket and (bucket := _optional("Bucket for data sets")):
         answers["bucket"] = bucket
     return answers
+
+
+def _optional(words: str, default: str = "") -> str:
+    """What somebody answers, who may also answer nothing."""
+    return str(click.prompt(words, default=default, show_default=bool(default), err=True))
 
 
 def _default_project(target: str) -> str:

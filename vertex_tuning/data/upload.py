@@ -80,12 +80,12 @@ def bucket_of(connection: Connection) -> storage.Bucket:
     name = connection.ensure_bucket()
     bucket = again(lambda: connection.storage.lookup_bucket(name, retry=None))
     if bucket is None:
-        raise ConfigurationError(
-            "VT109",
-            f'there is no bucket "{name}"',
-            where="bucket",
-            fix=f"gcloud storage buckets create gs://{name} --location={connection.location}",
+        fix = (
+            f"gcloud storage buckets create gs://{name} --location={connection.location}"
+            if connection.address is None
+            else "an emulator that has what the settings name: vertex-tuning emulator start --config vertex-tuning.toml"
         )
+        raise ConfigurationError("VT109", f'there is no bucket "{name}"', where="bucket", fix=fix)
     place = str(bucket.location).lower()
     if not holds(place, connection.location):
         raise ConfigurationError(
