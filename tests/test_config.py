@@ -66,9 +66,12 @@ def test_an_argument_goes_before_the_environment_and_that_before_the_file(folder
 
 
 @pytest.mark.parametrize("name", ["project", "location"])
-def test_googles_own_variables_count_after_ours(folder, monkeypatch, name):
+def test_googles_own_variables_count_where_neither_we_nor_the_file_say_more(folder, monkeypatch, name):
     monkeypatch.setenv(f"GOOGLE_CLOUD_{name.upper()}", "googles")
     assert getattr(load(), name) == "googles"
+    path = write(folder, f'{name} = "by-file"')
+    assert getattr(load(), name) == "by-file"
+    path.unlink()
     monkeypatch.setenv(f"VERTEX_TUNING_{name.upper()}", "ours")
     assert getattr(load(), name) == "ours"
 
@@ -100,6 +103,22 @@ def test_a_working_folder_that_is_gone_has_no_file(folder, monkeypatch):
 )
 def test_a_bucket_may_be_given_as_a_uri(folder, given, bucket):
     assert load(bucket=given).bucket == bucket
+
+
+def test_what_belongs_to_a_project_does_not_count_beside_another(folder, monkeypatch):
+    """Work for one project is not encrypted with the key of another, nor put into its bucket."""
+    write(
+        folder, 'target = "vertex"\nproject = "a"\nlocation = "us-east1"\nbucket = "of-a"\nkms_key = "of-a"'
+    )
+    assert load(project="a").bucket == "of-a"
+    assert load(project="b") == Config(target="vertex", project="b", location="us-east1")
+    assert load(project="b", bucket="of-b").bucket == "of-b"
+    monkeypatch.setenv("VERTEX_TUNING_PROJECT", "b")
+    monkeypatch.setenv("VERTEX_TUNING_BUCKET", "of-b")
+    assert (load().bucket, load().kms_key) == ("of-b", None)
+    assert load(project="a").bucket == "of-a"
+    monkeypatch.delenv("VERTEX_TUNING_PROJECT")
+    assert load().kms_key == "of-a", "a bucket alone says nothing of the project"
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,10 @@ SCHEMA_VERSION = 1
 """Of Terraform's output `sdk_config`."""
 
 _TARGETS = ("local", "vertex")
-_ALSO = {"project": "GOOGLE_CLOUD_PROJECT", "location": "GOOGLE_CLOUD_LOCATION"}
-"""Variables of Google's that say the same as ours."""
+_GOOGLES = {"project": "GOOGLE_CLOUD_PROJECT", "location": "GOOGLE_CLOUD_LOCATION"}
+"""Variables of Google's that count where nobody says more."""
+_ANYWHERE = frozenset({"target", "project", "location", "labels"})
+"""Settings that mean something beside another project, too."""
 
 SDK_CONFIG = {
     "project": "project",
@@ -177,7 +179,9 @@ NAMES = tuple(found.name for found in fields(Config))
 
 
 def load(**arguments: str | None) -> Config:
-    """The settings: what is given here first, then the environment, then the file.
+    """The settings: what is given here first, then the environment, then the file, then Google's own variables.
+
+    Buckets, accounts, keys and the like belong to a project: beside another one, which goes before it, they do not count.
 
     Raises:
         ConfigurationError: VT101 the file cannot be read, VT102 it has an unknown or misshapen setting, VT103 no such target.
@@ -185,12 +189,17 @@ def load(**arguments: str | None) -> Config:
     config, where = Config(), "target"
     path = find_file()
     sources = (
+        ("", _from_googles()),
         (f"target in {path}", _from_file(path) if path else {}),
         (_variable("target"), _from_environment()),
         ("target", arguments),
     )
+    project = [source["project"] for _, source in sources if source.get("project")][-1:]
     for place, source in sources:
-        set_here: dict[str, Any] = {name: value for name, value in source.items() if value}
+        elsewhere = bool(source.get("project")) and [source["project"]] != project
+        set_here: dict[str, Any] = {
+            name: value for name, value in source.items() if value and (name in _ANYWHERE or not elsewhere)
+        }
         config = replace(config, **set_here)
         where = place if source.get("target") else where
     return _checked(config, where)
@@ -209,7 +218,9 @@ def gathered(terraform: Path | None = None, **arguments: str | None) -> Config:
     given: dict[str, Any] = {name: value for name, value in arguments.items() if value}
     if terraform:
         return _checked(replace(from_terraform(terraform), **given), "target")
-    around: dict[str, Any] = {name: value for name, value in _from_environment().items() if value}
+    around: dict[str, Any] = {}
+    for source in (_from_googles(), _from_environment()):
+        around |= {name: value for name, value in source.items() if value}
     return _checked(Config(**{**around, **given}), "target")
 
 
@@ -257,12 +268,14 @@ def _variable(name: str) -> str:
 
 
 def _from_environment() -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name: os.environ.get(_variable(name)) or os.environ.get(_ALSO.get(name, "")) for name in NAMES
-    }
+    found: dict[str, Any] = {name: os.environ.get(_variable(name)) for name in NAMES}
     if found["labels"]:
         found["labels"] = _labels(found["labels"])
     return found
+
+
+def _from_googles() -> dict[str, Any]:
+    return {name: os.environ.get(variable) for name, variable in _GOOGLES.items()}
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -84,6 +84,8 @@ def variables(record: Mapping[str, Any], bundle: Path, credentials: Path) -> dic
         "GOOGLE_API_USE_MTLS_ENDPOINT": "never",
         "NO_GCE_CHECK": "true",
         "VERTEX_TUNING_EMULATOR": record["address"],
+        # Whatever a settings file says of where work goes: here it goes to the emulator.
+        "VERTEX_TUNING_TARGET": "local",
     }
     if record["token"]:
         found["VERTEX_TUNING_EMULATOR_TOKEN"] = record["token"]
