@@ -106,6 +106,10 @@ def test_a_file_that_is_one_json_list_is_told_to_be_split(write):
 def test_a_file_that_is_not_there(tmp_path):
     assert refusal(tmp_path / "nothing.jsonl")[:2] == ("VT201", "there is no such file")
     assert refusal(str(tmp_path / "nothing.jsonl"))[0] == "VT201"
+    (tmp_path / "train.jsonl").touch()
+    with pytest.raises(DatasetError) as caught:
+        check(tmp_path / "trian.jsonl")
+    assert caught.value.fault.fix == f"do you mean {tmp_path / 'train.jsonl'}?"
     assert refusal("a\0b.jsonl")[:2] == ("VT201", "no file can have this name")
 
 

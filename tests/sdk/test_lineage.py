@@ -77,7 +77,7 @@ def test_what_is_known_later_is_noted_beside_it(open_client, chain):
     assert "/vertex-tuning/lineage/models/" in uri
     link = open_client().lineage.of(first)
     assert [note["kind"] for note in link.notes][-2:] == ["evaluation", "gate"]
-    assert "exact_match" in str(link)
+    assert "exact_match 0.5" in str(link)
     assert json.loads(json.dumps(link.to_json()))["notes"][-1]["body"] == {"open": True}
 
 

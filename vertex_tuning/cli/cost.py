@@ -71,7 +71,7 @@ def answers(
             model, prompt_tokens=tokens, answer_tokens=answer_tokens, rows=number, tuned=tuned, batch=batch
         )
 
-    usd = (of(asked[0]), of(asked[1]))
+    usd = (round(of(asked[0]), 6), round(of(asked[1]), 6))
     prices: dict[str, Any] = dict(
         zip(("asked", "answered"), (cell.to_json() for cell in catalog.answer_prices(model)), strict=True)
     )
@@ -117,7 +117,12 @@ def project(given: tuple[str, ...], everything: bool, as_json: bool) -> None:
     total = sum(usd for usd in costs if usd is not None)
     unknown = [item.title for item, usd in zip(items, costs, strict=True) if usd is None]
     if as_json:
-        found = {"region": catalog.upkeep_region(), "sizes": sizes, "usd": total, "unknown": unknown}
+        found = {
+            "region": catalog.upkeep_region(),
+            "sizes": sizes,
+            "usd": round(total, 6),
+            "unknown": unknown,
+        }
         _common.print_json({**found, "items": [item.to_json(sizes) for item in items]})
         return
     _common.print_table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -410,9 +412,18 @@ def opened(path: Path) -> BufferedReader:
             raise DatasetError("VT202", "this is a folder", where=str(path), fix="name a .jsonl file")
         return BufferedReader(path.open("rb", buffering=0), _BUFFER)
     except FileNotFoundError as error:
-        raise DatasetError("VT201", "there is no such file", where=str(path)) from error
+        raise DatasetError("VT201", "there is no such file", where=str(path), fix=_meant(path)) from error
     except OSError as error:
         raise _unreadable(error, path) from error
+
+
+def _meant(path: Path) -> str:
+    """A file beside it whose name is nearly the same."""
+    with contextlib.suppress(OSError):
+        near = difflib.get_close_matches(path.name, [one.name for one in path.parent.iterdir()], n=1)
+        if near:
+            return f"do you mean {path.with_name(near[0])}?"
+    return "the path of a JSONL file"
 
 
 def _unreadable(error: OSError, path: Path) -> DatasetError:

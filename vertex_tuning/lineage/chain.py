@@ -80,7 +80,7 @@ class Link:
             for name, uri in self.job.get("data", {}).items():
                 yield f"{inner}{name:<10} {uri}"
         for note in self.notes:
-            yield f"{inner}{note['kind']:<10} {note['made']}: {_brief(note['body'])}"
+            yield f"{inner}{note['kind']:<10} {note['made']}: {_told(note['body'])}"
         if self.remark:
             yield f"{inner}({self.remark})"
         for parent in self.parents:
@@ -90,6 +90,17 @@ class Link:
 def _digest_words(item: Json) -> str:
     known = [(name, item[name]) for name in ("sha256", "crc32c") if item.get(name)]
     return "".join(f", {name} {value[:16]}" for name, value in known[:1])
+
+
+def _told(body: Json) -> str:
+    """Its words and figures; lists and tables are for machines."""
+    shown = {
+        name: value for name, value in body.items() if isinstance(value, str | int | float) and value != ""
+    }
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {_brief(value)}"
+        for name, value in shown.items()
+    )
 
 
 def _brief(value: Any) -> str:
