@@ -106,7 +106,7 @@ def test_whoever_exists_can_be_given_a_role(project, member):
     [
         ({"bindings": "all"}, "list of bindings"),
         ({"bindings": [{"role": "viewer", "members": [ADA]}]}, "Role (viewer) does not exist"),
-        ({"bindings": [{"role": VIEWER, "members": 7}]}, "members of a binding"),
+        ({"bindings": [{"role": VIEWER, "members": 7}]}, "each with a role, members"),
         ({"bindings": [], "version": 2}, "0, 1 or 3"),
         (
             {"bindings": [{"role": VIEWER, "members": [ADA], "condition": {"expression": "true"}}]},

@@ -82,7 +82,7 @@ class Policies:
                 Code.INVALID_ARGUMENT,
                 "The policy must be an object with a list of bindings, each with a role, members and perhaps a condition.",
             )
-        found = [dict(one) for one in bindings]
+        found: Bindings = [{"members": [], **one} for one in bindings]
         members = 0
         for binding in found:
             if not ROLE.fullmatch(binding["role"]):
@@ -90,9 +90,7 @@ class Policies:
                     Code.INVALID_ARGUMENT,
                     f"Role ({binding['role']}) does not exist in the resource's hierarchy.",
                 )
-            if not isinstance(binding.get("members", []), list):
-                raise ApiError(Code.INVALID_ARGUMENT, "The members of a binding are a list.")
-            for member in binding.get("members", []):
+            for member in binding["members"]:
                 self._check_member(member)
                 members += 1
         if members > _MAX_MEMBERS:
