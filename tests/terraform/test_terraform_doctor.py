@@ -41,6 +41,25 @@ def command(tmp_path: Path, terraform: Path) -> Callable[..., Any]:
     return run
 
 
+@pytest.fixture
+def made_here(
+    made: Callable[..., Made],
+    command: Callable[..., Any],
+    start_emulator: Callable[..., RunningEmulator],
+    tmp_path: Path,
+) -> Callable[[str], RunningEmulator]:
+    """Starts an emulator that knows an example from Terraform's own state: what is not in it, is not there."""
+
+    def start(example: str) -> RunningEmulator:
+        project = made(example)
+        state = tmp_path / "state.json"
+        state.write_text(json.dumps(project.space.show(example)), encoding="utf-8")
+        command("init", "--from-terraform", str(project.space.folder / example))
+        return start_emulator("--config", str(tmp_path / "vertex-tuning.toml"), "--seed", str(state))
+
+    return start
+
+
 def ids(report: dict[str, Any], status: str) -> set[str]:
     """Rules of what was found with a status; of what has no rule, where it is."""
     return {one["rule"] or one["where"] for one in report["findings"] if one["status"] == status}
@@ -64,35 +83,18 @@ def test_after_an_apply_init_and_doctor_find_a_project_that_is_ready(
 
 
 def test_what_terraform_grants_is_all_that_doctor_asks_for(
-    made: Callable[..., Made],
-    command: Callable[..., Any],
-    start_emulator: Callable[..., RunningEmulator],
-    tmp_path: Path,
+    made_here: Callable[[str], RunningEmulator], command: Callable[..., Any]
 ):
-    """The emulator knows the project from Terraform's own state here: what is not in it, is not there."""
-    project = made(COMPLETE)
-    (tmp_path / "state.json").write_text(json.dumps(project.space.show(COMPLETE)), encoding="utf-8")
-    command("init", "--from-terraform", str(project.space.folder / COMPLETE))
-    emulator = start_emulator(
-        "--config", str(tmp_path / "vertex-tuning.toml"), "--seed", str(tmp_path / "state.json")
-    )
+    emulator = made_here(COMPLETE)
     status, report = command("doctor", "--target", "local", address=emulator.address)
     assert (status, ids(report, "fault")) == (0, set()), report
 
 
 def test_the_agents_that_tune_come_in_two_steps(
-    made: Callable[..., Made],
-    command: Callable[..., Any],
-    start_emulator: Callable[..., RunningEmulator],
-    tmp_path: Path,
+    made_here: Callable[[str], RunningEmulator], command: Callable[..., Any]
 ):
     """As the README tells it: applied without them, they are made, and then they lack what the second apply gives."""
-    project = made(MINIMAL)
-    (tmp_path / "state.json").write_text(json.dumps(project.space.show(MINIMAL)), encoding="utf-8")
-    command("init", "--from-terraform", str(project.space.folder / MINIMAL))
-    emulator = start_emulator(
-        "--config", str(tmp_path / "vertex-tuning.toml"), "--seed", str(tmp_path / "state.json")
-    )
+    emulator = made_here(MINIMAL)
     status, report = command("doctor", "--target", "local", address=emulator.address)
     assert (status, ids(report, "fault"), ids(report, "warning")) == (0, set(), {"VT145"}), report
     assert report["commands"] == ["vertex-tuning init --make-agents"]
