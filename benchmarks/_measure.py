@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -168,11 +169,22 @@ def machine() -> dict[str, Any]:
     if "cpu family" in facts:
         # Of a virtual machine's processor, often nothing but the maker is told.
         model += f" (family {facts['cpu family']}, model {facts['model']})"
+    cards = _cards()
     return {
         "cpu": model,
+        **({"gpus": cards} if cards else {}),
         "cores": CORES,
         "avx512_bf16": "avx512_bf16" in facts.get("flags", "").split(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
+
+
+def _cards() -> list[str]:
+    """Names of the GPUs, as their driver has them: `NVIDIA H100 80GB HBM3`."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return told.stdout.split("\n")[:-1] if told.returncode == 0 else []

@@ -3,6 +3,8 @@
     python benchmarks/learning.py            all of them, into learning.json and learning.md
     python benchmarks/learning.py preference these; the others keep their earlier figures
 
+On a machine with a GPU, seeds can be trained side by side, and the figures kept elsewhere: `--at-once 3 --folder gpu/`.
+
 Three seeds, two hundred held-out rows. SmolLM2-135M-Instruct learns from a hundred film reviews: by example from the right label,
 by preference from the right label and the wrong one, by reinforcement from a reward that pays for the right label alone.
 Distillation has a teacher and a smaller student from our tiny family, and real text messages: the teacher learns from labels, the
@@ -23,6 +25,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -91,17 +94,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("ways", nargs="*", metavar="WAY", help=f"of {', '.join(WAYS)}; all without")
+    parser.add_argument(
+        "--at-once", type=int, default=1, metavar="N", help="seeds that are trained side by side"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=FOLDER, help="where learning.json and learning.md are kept"
+    )
     options = parser.parse_args()
+    data, written = options.folder / DATA.name, options.folder / TABLE.name
     chosen = options.ways or list(WAYS)
     if unknown := set(chosen) - set(WAYS):
         parser.error(f"there is no way {', '.join(sorted(unknown))}")
     results = {"machine": machine(), "ways": {}}
-    if DATA.exists():
-        results["ways"] = json.loads(DATA.read_text(encoding="utf-8"))["ways"]
+    if data.exists():
+        results["ways"] = json.loads(data.read_text(encoding="utf-8"))["ways"]
     store = WeightsStore(home() / "weights")
     store.pull(STAND_IN, progress=say)
     with tempfile.TemporaryDirectory(prefix="vertex-tuning-learning-") as folder:
-        reviews = _Reviews(Path(folder), store)
+        reviews = _Reviews(Path(folder), store, options.at_once)
         for name in chosen:
             started = time.monotonic()
             way = WAYS[name]
@@ -109,9 +119,9 @@ def main() -> None:
             seconds = round(time.monotonic() - started)
             results["ways"][name] = {**found, "seconds": seconds, "date": datetime.date.today().isoformat()}
             say(f"{name}, {seconds} s: {json.dumps(found['measures'])}")
-    results["ways"] = {name: results["ways"][name] for name in WAYS if name in results["ways"]}
-    DATA.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    TABLE.write_text(table(results), encoding="utf-8")
+            results["ways"] = {name: results["ways"][name] for name in WAYS if name in results["ways"]}
+            data.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    written.write_text(table(results), encoding="utf-8")
     print(table(results))
 
 
@@ -136,10 +146,10 @@ def _train_and_ask(folder: Path, asked: str, model: Path, method: str, config: d
 class _Reviews:
     """Film reviews, and what SmolLM2 learns from them."""
 
-    def __init__(self, folder: Path, store: WeightsStore) -> None:
+    def __init__(self, folder: Path, store: WeightsStore, at_once: int) -> None:
         training, held_out = demo._examples(home() / "datasets", HELD_OUT)
         labels = sorted({label for _, label in training})
-        self._folder = folder
+        self._folder, self._at_once = folder, at_once
         self._model = store.path(STAND_IN)
         self._files = {
             "supervised": _write(folder / "examples.jsonl", [demo._row(*item) for item in training]),
@@ -155,13 +165,17 @@ class _Reviews:
         assert self._model is not None
         if self._base is None:
             self._base = _train_and_ask(self._folder, self._asked, self._model, "", {})
-        method = way["method"]
-        tuned = []
-        for seed in SEEDS:
+        method, model = way["method"], self._model
+
+        def tune(seed: int) -> Asked:
             config = {"training": self._files[method], "seed": seed, **way["config"]}
             output = Path(tempfile.mkdtemp(dir=self._folder))
-            tuned.append(_train_and_ask(output, self._asked, self._model, method, config))
+            found = _train_and_ask(output, self._asked, model, method, config)
             shutil.rmtree(output)
+            return found
+
+        with ThreadPoolExecutor(self._at_once) as pool:
+            tuned = list(pool.map(tune, SEEDS))
         return {"measures": _compare(self._base, tuned, way["measures"]), "config": way["config"]}
 
 
@@ -263,8 +277,9 @@ MEASURES: dict[str, Callable[[Asked, Asked], list[float]]] = {
 def table(results: dict[str, Any]) -> str:
     """The results as Markdown."""
     where = results["machine"]
+    on = ", ".join([*where.get("gpus", ()), where["cpu"]])
     lines = [
-        f"{HELD_OUT} held-out rows, three seeds; {_model.title} but for distillation; {where['cpu']}, {where['cores']} cores.",
+        f"{HELD_OUT} held-out rows, three seeds; {_model.title} but for distillation; {on}, {where['cores']} cores.",
         "",
         "| tuned by | measured | base | tuned (its seeds) | gain, 95 % interval | training and asking, date |",
         "|---|---|--:|--:|--:|---|",

@@ -263,6 +263,16 @@ def learning() -> str:
     return (ROOT / "benchmarks" / "learning.md").read_text(encoding="utf-8")
 
 
+def gpu() -> str:
+    """What `benchmarks/gpu.py` measured last."""
+    return (ROOT / "benchmarks" / "gpu.md").read_text(encoding="utf-8")
+
+
+def rlhf() -> str:
+    """What `benchmarks/rlhf.py` measured last."""
+    return (ROOT / "benchmarks" / "rlhf.md").read_text(encoding="utf-8")
+
+
 def step_by_step() -> str:
     """What `benchmarks/step_by_step.py` measured last."""
     return (ROOT / "benchmarks" / "step_by_step.md").read_text(encoding="utf-8")
@@ -362,7 +372,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "benchmarks": benchmarks,
     "doctor-checks": checks,
     "doctor-roles": looking,
+    "gpu": gpu,
     "learning": learning,
+    "rlhf": rlhf,
     "seeds": seeds,
     "stand-ins": stand_ins,
     "step-by-step": step_by_step,

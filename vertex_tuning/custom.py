@@ -280,7 +280,7 @@ def start_training(
     connection, machine = client.connection, catalog.host(host)
     given = _fields(method, config)
     local = _local(given, (*_FILES, *files))
-    fitting.check(machine, _needed(connection, method, given), method=method, smaller=_smaller(given))
+    fitting.check(machine, _run_of(connection, method, given), method=method)
     sent = _sent(connection, given, local)
     order = {"method": method, "kind": machine.kind, "chips": max(machine.chips, 1), "config": sent}
     image = image or image_for(connection, machine)
@@ -471,40 +471,19 @@ def _job(
 # Whether it fits
 
 
-def _needed(connection: Connection, method: str, given: dict[str, Any]) -> int | None:
+def _run_of(connection: Connection, method: str, given: dict[str, Any]) -> fitting.Run | None:
     shape = shape_of(connection, str(given["model"]))
     if shape is None:
         return None
-    whole: dict[str, Any] = {one.name: one.default for one in fields(TrainingConfig)} | given
-    return fitting.memory(
-        shape,
-        method=method,
-        mode=whole["mode"],
-        adapter_size=whole["adapter_size"],
-        batch_size=whole["batch_size"],
-        max_tokens=whole["max_tokens"],
-    )
-
-
-def _smaller(given: dict[str, Any]) -> str:
-    ways = ["a smaller batch_size, or max_tokens"]
-    if given.get("mode") == "full":
-        ways.insert(0, 'mode="adapter"')
-    return ", or ".join(ways)
+    known = {one.name for one in fields(fitting.Run)}
+    whole: dict[str, Any] = {one.name: one.default for one in fields(_kinds()[method])} | given
+    return fitting.Run(shape=shape, method=method, **{name: whole[name] for name in known & set(whole)})
 
 
 def shape_of(connection: Connection, model: str) -> fitting.Shape | None:
     """How large a model is, from a folder here or at a `gs://` URI; None where it holds no such weights."""
     if not model.startswith("gs://"):
-        folder = Path(model)
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-
-        def read(name: str, start: int, count: int) -> bytes:
-            with (folder / name).open("rb") as file:
-                file.seek(start)
-                return file.read(count or -1)
-
-        return fitting.shape(names, read)
+        return fitting.shape_in(Path(model))
     bucket_name, _, path = model.rstrip("/").removeprefix("gs://").partition("/")
     bucket = connection.storage.bucket(bucket_name)
     found = again(lambda: list(connection.storage.list_blobs(bucket, prefix=f"{path}/", retry=None)))

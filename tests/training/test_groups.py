@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from tests.training.test_supervised import tiny
 from vertex_tuning.training import adapters, attention, examples, fused, groups
@@ -67,7 +68,7 @@ def test_each_answer_is_as_likely_as_behind_a_prompt_of_its_own(learner, several
         for answer in answers
     ]
     ids, before, answers = examples.tensors(alone, torch.device("cpu"))
-    one = -torch.nn.functional.cross_entropy(learner.logits(ids, before), answers, reduction="none")
+    one, _ = learner.likelihoods(ids, before, answers)
     apart = torch.zeros(3 * several).index_add(0, before.nonzero()[:, 0], one)
     apart.square().sum().backward()
 
@@ -95,3 +96,23 @@ def test_what_is_sampled_has_the_likelihoods_of_the_model(learner):
         for [token] in firsts[row * many : (row + 1) * many]:
             counts[token] += 1
         assert float((counts / many - expected).abs().max()) < 0.04
+
+
+def test_a_gpu_is_filled_and_a_cpu_gets_what_it_got(learner):
+    """Whatever the model: so many answers that their keys, values and logits stay within what they are given."""
+    few = {"several": 2, "tokens": 200, "answers": 32}
+    assert groups.prompts_at_once(learner, **few) == 16
+    assert groups.prompts_at_once(learner, **few | {"several": 64}) == 1
+    config = LlamaConfig(
+        hidden_size=4096,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        vocab_size=128_256,
+    )
+    gpu = SimpleNamespace(
+        accelerator=SimpleNamespace(device=torch.device("cuda"), unwrap_model=lambda model: model),
+        model=SimpleNamespace(config=config),
+    )
+    each = 200 * 32 * 8 * 128 * (4 + 2) + 16 * 128_256  # bytes: keys, values and logits of an answer
+    assert 0.9 * groups._ROOM < 2 * groups.prompts_at_once(gpu, **few) * each <= groups._ROOM

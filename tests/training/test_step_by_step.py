@@ -141,11 +141,9 @@ def test_a_hand_computed_case(monkeypatch):
     class Learner:
         accelerator = type("", (), {"device": torch.device("cpu")})()
 
-        def logits(self, ids, where):
-            # Over two words, -log p of word 1 is -log sigmoid(logit 1 - logit 0): solved for each wanted loss.
-            chosen = torch.tensor(losses, dtype=torch.float64)
-            assert int(where.sum()) == len(losses)
-            return torch.stack([torch.zeros(6, dtype=torch.float64), -torch.log(torch.expm1(chosen))], dim=1)
+        def likelihoods(self, ids, where, answers):
+            assert int(where.sum()) == len(answers) == len(losses)
+            return -torch.tensor(losses, dtype=torch.float64), torch.ones(len(losses), dtype=torch.bool)
 
     for settings, expected in (
         ({}, 2.0 + 3.0),

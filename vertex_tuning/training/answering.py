@@ -51,12 +51,14 @@ def _run(config: AnsweringConfig, report: Report) -> None:
         examples.check_references(asked, config.measured_against)
     several = config.samples_per_prompt
     told: list[dict[str, Any]] = []
-    at_once = max(1, _AT_ONCE // several)
+    prompts = [tokenizer.prompt(chat) for chat in chats]
+    longest = max(map(len, prompts), default=0) + config.max_output_tokens
+    at_once = groups.prompts_at_once(learner, several=several, tokens=longest, answers=_AT_ONCE)
     for start in range(0, len(asked), at_once):
         part = range(start, min(start + at_once, len(asked)))
         made = groups.sample(
             learner,
-            [tokenizer.prompt(chats[number]) for number in part],
+            [prompts[number] for number in part],
             several,
             ends=torch.tensor(sorted(tokenizer.end_ids)),
             most=config.max_output_tokens,

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
+LOGITS_AT_ONCE = 1 << 27
+"""Numbers of logits that are held at a time: half a gigabyte in fp32, and a few times that on the way back."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
@@ -57,6 +60,9 @@ class TrainingConfig:
     """Rows that were left out of the training set before: (row from 1, reason). They are reported."""
     dropped_validation: Sequence[tuple[int, str]] = ()
     """The same of the validation set."""
+    gradient_checkpointing: bool = False
+    """Keep the inputs of each layer alone, and compute the rest again on the way back: the same numbers with much less memory,
+    in about 40 % more time (8 billion parameters on an H100)."""
     threads: int = 1
 
     @classmethod

@@ -22,6 +22,9 @@ from vertex_tuning.training.loop import Learner
 _PACKED = 512
 """Answer tokens behind one prompt: attention looks at all pairs, so that beyond these a second copy of the prompt is cheaper."""
 
+_ROOM = 4e9
+"""Bytes of a GPU's memory for the keys, values and logits of answers that are sampled together."""
+
 _SAMPLED = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
 
@@ -85,15 +88,35 @@ def log_likelihoods(learner: Learner, groups: Sequence[Group]) -> tuple[Tensor, 
             tokens += answer
             owners += [number] * len(answer)
             begin = end
-    logits = learner.logits_at(
+    each, _ = learner.likelihoods_at(
         ids.to(device),
         torch.tensor(places, device=device),
+        torch.tensor(tokens, device=device),
         positions=positions.to(device),
         sees=sees.unsqueeze(1).to(device),
     )
-    answers = torch.tensor(tokens, device=device)
-    each = -torch.nn.functional.cross_entropy(logits, answers, reduction="none")
     return each, torch.tensor(owners, device=device)
+
+
+def prompts_at_once(learner: Learner, *, several: int, tokens: int, answers: int) -> int:
+    """How many prompts are answered together.
+
+    A GPU takes about as long for a thousand answers as for ten: there, as many as there is room for.
+
+    Args:
+        learner: Whose model answers.
+        several: Answers to each.
+        tokens: Of the longest prompt and its answer.
+        answers: So many at once elsewhere.
+    """
+    if learner.accelerator.device.type == "cuda":
+        of = learner.accelerator.unwrap_model(learner.model).config.get_text_config()
+        groups = getattr(of, "num_key_value_heads", None) or of.num_attention_heads
+        size = getattr(of, "head_dim", None) or of.hidden_size // of.num_attention_heads
+        # Keys in fp32 (they come out of the rotation), values in bf16; of the logits, a few copies are made to draw from them.
+        each = 6 * of.num_hidden_layers * groups * size * tokens + 16 * of.vocab_size
+        answers = max(answers, int(_ROOM // each))
+    return max(1, answers // several)
 
 
 def sample(

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from vertex_tuning.training import examples
 from vertex_tuning.training.chat import ChatTokenizer, Encoded, Message
 from vertex_tuning.training.loop import Learner
@@ -77,9 +75,7 @@ class HeldOut:
             ids, before, answers = examples.tensors(
                 [encoded for _, _, encoded in batch], learner.accelerator.device
             )
-            logits = learner.logits(ids, before)
-            each = -torch.nn.functional.cross_entropy(logits, answers, reduction="none")
-            hits = logits.argmax(dim=-1) == answers
+            each, hits = learner.likelihoods(ids, before, answers)
             where = before.nonzero()[:, 0]
             for index, (row, label, _) in enumerate(batch):
                 mine = where == index

@@ -59,7 +59,8 @@ class RewardModel:
             local_files_only=True,
         )
         accelerator = accelerator or loop.accelerated()
-        self._learner = Learner(accelerator, model.to(accelerator.device).eval().requires_grad_(False))
+        model = loop.lean(model.eval().requires_grad_(False))
+        self._learner = Learner(accelerator, model.to(accelerator.device))
 
     def rewards(self, answered: Sequence[Answered]) -> list[float]:
         """What the answers are worth, each in (-1, 1), in their order."""

@@ -1,9 +1,9 @@
 """The loop that every way of tuning by gradient descent shares: batches, steps, checkpoints, resuming, measuring.
 
 A short loop of our own on `accelerate`, because it is faster than a general one on a CPU and says exactly what it does: fp32
-master weights (bf16 autocast where the processor multiplies it natively), batches of like length, no attention mask (padding
-stands to the right, where causal attention never looks), attention and adapters as a CPU computes them best (`attention.py`,
-`fused.py`).
+master weights of what learns (bf16 autocast where the processor multiplies it natively), batches of like length, no attention
+mask (padding stands to the right, where causal attention never looks), attention and adapters as they are computed best
+(`attention.py`, `fused.py`).
 
 The same spec, data, seed, kind of processor and number of threads give the same weights, after an interruption too.
 """
@@ -23,12 +23,13 @@ from typing import Any, Protocol
 import torch
 from accelerate import Accelerator
 from accelerate.utils import is_torch_xla_available
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from vertex_tuning import catalog
 from vertex_tuning.training import adapters, attention, fused, resume
-from vertex_tuning.training.config import TrainingConfig
+from vertex_tuning.training.config import LOGITS_AT_ONCE, TrainingConfig
 from vertex_tuning.training.divergence import DivergedError, Guard
 from vertex_tuning.training.examples import DataFaultError
 
@@ -116,26 +117,66 @@ class Learner:
             logits: torch.Tensor = self._head(hidden[where]).float()
         return logits
 
-    def logits_at(
-        self, ids: torch.Tensor, places: torch.Tensor, *, positions: torch.Tensor, sees: torch.Tensor
-    ) -> torch.Tensor:
-        """Logits at places of sequences in which not everything sees all that stands before it.
+    def likelihoods(
+        self, ids: torch.Tensor, where: torch.Tensor, answers: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the model gives each token of the answers.
+
+        Args:
+            ids: (batch, length) int64; padding to the right.
+            where: (batch, length) bool: what an answer token follows.
+            answers: (answers,) int64: these tokens, row by row.
+
+        Returns:
+            Logarithms, (answers,) float32, and whether each token is the likeliest, (answers,) bool.
+        """
+        with self.accelerator.autocast():
+            hidden = self._trunk(input_ids=ids, use_cache=False).last_hidden_state
+            return self._told(hidden[where], answers)
+
+    def likelihoods_at(
+        self,
+        ids: torch.Tensor,
+        places: torch.Tensor,
+        answers: torch.Tensor,
+        *,
+        positions: torch.Tensor,
+        sees: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of sequences in which not everything sees all that stands before it.
 
         Args:
             ids: (batch, length) int64.
-            places: (places,) int64, counted over the whole batch; a place may be asked for several times.
+            places: (answers,) int64, counted over the whole batch: what each answer token follows. A place may be asked for
+                several times.
+            answers: (answers,) int64.
             positions: (batch, length) int64.
             sees: (batch, 1, length, length) bool: what each token attends to.
-
-        Returns:
-            (places, vocabulary) float32.
         """
         with self.accelerator.autocast():
             hidden = self._trunk(
                 input_ids=ids, position_ids=positions, attention_mask=sees, use_cache=False
             ).last_hidden_state
-            logits: torch.Tensor = self._head(hidden.flatten(0, 1)[places]).float()
-        return logits
+            return self._told(hidden.flatten(0, 1)[places], answers)
+
+    def _told(self, hidden: torch.Tensor, answers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """By the head, a piece at a time where the vocabulary is large: logits are computed again on the way back, not kept."""
+        most = max(1, LOGITS_AT_ONCE // self._head.weight.shape[0])
+        if len(answers) <= most:
+            return self._scored(hidden, answers)
+        pieces = [
+            checkpoint(
+                self._scored, hidden[start : start + most], answers[start : start + most], use_reentrant=False
+            )
+            for start in range(0, len(answers), most)
+        ]
+        each, likeliest = zip(*pieces, strict=True)
+        return torch.cat(each), torch.cat(likeliest)
+
+    def _scored(self, hidden: torch.Tensor, answers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self._head(hidden).float()
+        each = -torch.nn.functional.cross_entropy(logits, answers, reduction="none")
+        return each, logits.detach().argmax(dim=-1) == answers
 
 
 def run(config: TrainingConfig, make: Callable[[], Objective], report: Report) -> None:
@@ -185,6 +226,8 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
     report({"event": "dataset", "stats": objective.stats(steps=steps, epochs=epochs)})
 
     model = objective.load(config, output)
+    if config.gradient_checkpointing:
+        model.activation_checkpointing_enable()
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=0.0, fused=not on_tpu())
     model, optimizer = accelerator.prepare(model, optimizer)
@@ -357,8 +400,17 @@ def load(config: TrainingConfig, output: Path) -> Any:
         model = adapters.load(model, Path(config.initial), config.adapter_size, output / "resized")
     else:
         model = adapters.add(model, config.adapter_size)
-    if not torch.cuda.is_available():
-        fused.apply(model)
+    fused.apply(model)
+    return lean(model)
+
+
+def lean(model: Any) -> Any:
+    """A model of which little learns, or nothing, as a GPU has room for it; elsewhere as it is.
+
+    Weights that are only multiplied with need no more precision than the products have.
+    """
+    if torch.cuda.is_available() and _precision() == "bf16":
+        fused.lower(model, torch.bfloat16)
     return model
 
 

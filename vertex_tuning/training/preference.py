@@ -88,8 +88,7 @@ def _log_probabilities(
     """What `p` gives the preferred answers and the others: logarithms, (pairs,); and `nll`."""
     both = [*(pair.preferred for pair in batch), *(pair.other for pair in batch)]
     ids, before, answers = examples.tensors(both, learner.accelerator.device)
-    logits = learner.logits(ids, before)
-    each = -torch.nn.functional.cross_entropy(logits, answers, reduction="none")
+    each, _ = learner.likelihoods(ids, before, answers)
     row = before.nonzero()[:, 0]
     sums = torch.zeros(len(both), device=each.device).index_add(0, row, each)
     return sums[: len(batch)], sums[len(batch) :], -each[row < len(batch)].mean()

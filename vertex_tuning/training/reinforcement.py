@@ -165,10 +165,11 @@ class _Reinforcement(Objective):
         """Answers to each prompt, and what they earn. The same seed and weights try the same."""
         torch.manual_seed(seed)
         answers: list[list[int]] = []
-        at_once = max(1, _SAMPLED_AT_ONCE // several)
+        most = self._config.max_output_tokens
+        longest = max((len(prompt.ids) for prompt in asked), default=0) + most
+        at_once = groups.prompts_at_once(learner, several=several, tokens=longest, answers=_SAMPLED_AT_ONCE)
         for start in range(0, len(asked), at_once):
             ids = [prompt.ids for prompt in asked[start : start + at_once]]
-            most = self._config.max_output_tokens
             answers += groups.sample(learner, ids, several, ends=self._ends, most=most)
         prompts = [prompt for prompt in asked for _ in range(several)]
         texts = [self._tokenizer.decode(answer) for answer in answers]

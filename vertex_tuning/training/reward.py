@@ -88,9 +88,8 @@ class _Reward(Pairs):
         if config.mode == "full":
             return model.requires_grad_(True)
         model = adapters.add(model, config.adapter_size, scores=True)
-        if not torch.cuda.is_available():
-            fused.apply(model)
-        return model
+        fused.apply(model)
+        return loop.lean(model)
 
     def write(self, model: Any, config: TrainingConfig, folder: Path) -> None:
         """Whole weights, an adapter put into them, with the tokenizer and the card."""

@@ -192,14 +192,11 @@ class _StepByStep(loop.Objective):
         """Both tasks of some rows in one pass."""
         asked = [*(pair.label for pair in batch), *(pair.rationale for pair in batch if pair.rationale)]
         ids, before, answers = examples.tensors(asked, learner.accelerator.device)
-        logits = learner.logits(ids, before)
+        each, likeliest = learner.likelihoods(ids, before, answers)
         # Row by row: the tokens of the labels stand before those of the rationales.
         split = sum(pair.label.output_tokens for pair in batch)
-        label = torch.nn.functional.cross_entropy(logits[:split], answers[:split])
-        hits = int((logits[:split].detach().argmax(dim=-1) == answers[:split]).sum())
-        rationale = None
-        if len(answers) > split:
-            rationale = torch.nn.functional.cross_entropy(logits[split:], answers[split:])
+        label, hits = -each[:split].mean(), int(likeliest[:split].sum())
+        rationale = -each[split:].mean() if len(answers) > split else None
         return _Found(label, rationale, hits, split, len(answers) - split)
 
 

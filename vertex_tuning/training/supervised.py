@@ -101,7 +101,5 @@ class Supervised(Objective):
 def _forward(learner: Learner, batch: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor, int]:
     """Loss (mean over answer tokens), how many were predicted exactly, and how many there are."""
     ids, before, answers = examples.tensors(batch, learner.accelerator.device)
-    logits = learner.logits(ids, before)
-    loss = torch.nn.functional.cross_entropy(logits, answers)
-    hits = (logits.detach().argmax(dim=-1) == answers).sum()
-    return loss, hits, len(answers)
+    each, likeliest = learner.likelihoods(ids, before, answers)
+    return -each.mean(), likeliest.sum(), len(answers)

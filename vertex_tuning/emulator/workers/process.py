@@ -33,7 +33,7 @@ _KEPT = frozenset(
         "XDG_DATA_HOME",
     }
 )
-_KEPT_PREFIXES = ("PYTHON", "OMP_", "MKL_", "OPENBLAS_")
+_KEPT_PREFIXES = ("PYTHON", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_")
 
 
 def scrubbed_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
