@@ -126,7 +126,7 @@ class StandIn:
     name: str
     title: str
     kind: str
-    """`builtin` or `package`."""
+    """`builtin`, `package`, or `own`: a folder of the user's."""
     parameters: int
     licence: str
     licence_url: str
@@ -138,12 +138,26 @@ class StandIn:
     learning_rate_full: float
     learning_rate_preference: float
     learning_rate_reinforcement: float
-    packages: tuple[WeightPackage, ...]
+    packages: tuple[WeightPackage, ...] = ()
+    folder: str = ""
+    """Where the user's own lies."""
+
+
+_OWN: dict[str, StandIn] = {}
+
+
+def know(stand_in: StandIn) -> None:
+    """Know a stand-in of the user's own, in this process, beside those that come with the catalog."""
+    _OWN[stand_in.name] = stand_in
+
+
+def stand_ins() -> dict[str, StandIn]:
+    """Every stand-in, by name."""
+    return {**_shipped(), **_OWN}
 
 
 @cache
-def stand_ins() -> dict[str, StandIn]:
-    """Every stand-in, by name."""
+def _shipped() -> dict[str, StandIn]:
     found = {}
     for name, row in read("stand_ins.toml")["stand_ins"].items():
         found[name] = StandIn(
@@ -174,7 +188,8 @@ def stand_in(name: str) -> StandIn:
         raise WeightsError(
             "VT701",
             f'there is no stand-in "{name}"',
-            fix=f"one of: {', '.join([*stand_ins(), *families()])}",
+            fix=f"one of: {', '.join([*stand_ins(), *families()])}; "
+            "a folder with an open model becomes one by: vertex-tuning emulator models add FOLDER",
             where="stand-in",
         )
     return stand_ins()[name]

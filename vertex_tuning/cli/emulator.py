@@ -307,7 +307,7 @@ def reset(data_dir: Path | None, as_json: bool) -> None:
 
 @emulator.group(cls=Group)
 def models() -> None:
-    """List and fetch the open models that stand in for Vertex AI's.
+    """List, fetch and add the open models that stand in for Vertex AI's.
 
     \b
     Example:
@@ -338,6 +338,7 @@ def list_models(as_json: bool) -> None:
             "licence_url": found.licence_url,
             "accept_terms": found.accept_terms,
             "ready": store.path(name) is not None,
+            "folder": found.folder,
         }
         for name, found in catalog.stand_ins().items()
     ]
@@ -350,8 +351,8 @@ def list_models(as_json: bool) -> None:
             (
                 row["name"],
                 f"{row['parameters'] / 1e6:,.1f} M",
-                row["licence"],
-                "yes" if row["ready"] else "to be pulled",
+                row["licence"] or "your own to know",
+                "yes" if row["ready"] else "its folder is gone" if row["folder"] else "to be pulled",
             )
             for row in rows
         ],
@@ -381,6 +382,74 @@ def pull(name: str, accept_terms: bool, as_json: bool) -> None:
         _common.print_json({"name": name, "path": str(folder)})
     else:
         click.echo(f"{name} is ready in {folder}")
+
+
+@models.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="What it is called. [default: as its folder]")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=64),
+    help="Tokens of a row, and of a question with its answer. [default: what it reads, up to 2048]",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Where a multiplier of 1 is, for an adapter; other ways follow it. [default: by its size]",
+)
+@_common.json_option
+def add(folder: Path, name: str, max_tokens: int | None, learning_rate: float | None, as_json: bool) -> None:
+    """Let the open model in FOLDER stand in: tried first, never copied.
+
+    FOLDER is what `save_pretrained` leaves, or a download from a hub: config.json, safetensors, a tokenizer with a chat template.
+
+    \b
+    Example:
+      vertex-tuning emulator models add ~/models/Qwen2.5-0.5B-Instruct --name qwen
+      vertex-tuning emulator start --stand-in qwen
+    """
+    from vertex_tuning.emulator.settings import Settings
+    from vertex_tuning.emulator.weights import WeightsStore
+
+    progress = (lambda _: None) if as_json else _common.say
+    made = WeightsStore(Settings().weights_dir).add(
+        folder, name, max_tokens=max_tokens, learning_rate=learning_rate, progress=progress
+    )
+    if as_json:
+        _common.print_json(
+            {
+                "name": made.name,
+                "folder": made.folder,
+                "parameters": made.parameters,
+                "max_tokens": made.max_tokens,
+                "learning_rate": made.learning_rate_adapter,
+            }
+        )
+    else:
+        click.echo(
+            f"{made.name}: {made.title}, {made.parameters / 1e6:,.1f} M parameters, {made.max_tokens:,} tokens.\n"
+            f"vertex-tuning emulator start --stand-in {made.name}"
+        )
+
+
+@models.command()
+@click.argument("name")
+@_common.json_option
+def remove(name: str, as_json: bool) -> None:
+    """Forget stand-in NAME of your own; its folder stays.
+
+    \b
+    Example:
+      vertex-tuning emulator models remove qwen
+    """
+    from vertex_tuning.emulator.settings import Settings
+    from vertex_tuning.emulator.weights import WeightsStore
+
+    WeightsStore(Settings().weights_dir).remove(name)
+    if as_json:
+        _common.print_json({"name": name, "removed": True})
+    else:
+        click.echo(f"{name} is forgotten. Its folder stays.")
 
 
 def _settings(given: Mapping[str, Any], **rest: Any) -> Settings:

@@ -29,7 +29,7 @@ from uvicorn.server import ServerState
 
 import vertex_tuning
 from vertex_tuning import catalog
-from vertex_tuning.emulator import guard
+from vertex_tuning.emulator import guard, own
 from vertex_tuning.emulator.app import Emulator
 from vertex_tuning.emulator.front_door import FrontDoor
 from vertex_tuning.emulator.private import write_private
@@ -65,6 +65,7 @@ async def serve(
         WeightsError: VT701 no such stand-in.
         RewardError: VT942, a map leads to the port that was taken.
     """
+    own.learn(settings.weights_dir)
     if settings.stand_in is not None and settings.stand_in not in catalog.families():
         catalog.stand_in(settings.stand_in)
     with contextlib.ExitStack() as stack:

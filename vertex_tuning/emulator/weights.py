@@ -13,6 +13,7 @@ import fnmatch
 import hashlib
 import json
 import math
+import re
 import shutil
 import struct
 import subprocess
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vertex_tuning import catalog, training
+from vertex_tuning.emulator import own
 from vertex_tuning.errors import WeightsError
 
 Progress = Callable[[str], None]
@@ -31,6 +33,7 @@ _BUILTIN = Path(training.__file__).parent / "tiny"
 _NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _CHUNK = 1 << 20
+_MOST_TOKENS = 2048
 _MAX_HEADER = 100_000_000
 _DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
@@ -40,11 +43,16 @@ class WeightsStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        own.learn(folder)
 
     def path(self, name: str) -> Path | None:
         """Folder of a stand-in's weights, ready to load; None where they were not fetched."""
-        if catalog.stand_in(name).kind == "builtin":
+        stand_in = catalog.stand_in(name)
+        if stand_in.kind == "builtin":
             return _BUILTIN / name
+        if stand_in.kind == "own":
+            own = Path(stand_in.folder)
+            return own if (own / "config.json").exists() else None
         folder = self._folder / name
         return folder if (folder / "model.safetensors").exists() else None
 
@@ -72,6 +80,13 @@ class WeightsStore:
         found = self.path(name)
         if found is not None:
             return found
+        if stand_in.kind == "own":
+            raise WeightsError(
+                "VT707",
+                f"the folder of {name} is gone: {stand_in.folder}",
+                where=name,
+                fix="put it back, or name another: vertex-tuning emulator models add FOLDER --name " + name,
+            )
         if stand_in.accept_terms and not accept_terms:
             raise WeightsError(
                 "VT703",
@@ -87,6 +102,76 @@ class WeightsStore:
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=self._folder) as scratch:
                 self._pull(stand_in, Path(scratch), progress)
         return self._folder / name
+
+    def add(
+        self,
+        folder: Path,
+        name: str = "",
+        *,
+        max_tokens: int | None = None,
+        learning_rate: float | None = None,
+        progress: Progress = lambda _: None,
+    ) -> catalog.StandIn:
+        """Let an open model in a folder stand in from now on; it is tried first, and nothing is copied.
+
+        Args:
+            folder: `config.json`, tokenizer with a chat template, safetensors: as `save_pretrained` leaves them.
+            name: What it is called; empty: by its folder.
+            max_tokens: Of a row, and of a question with its answer; None: what the model reads, up to 2,048.
+            learning_rate: Peak rate for an adapter; those of the other ways follow it. None: by its size.
+            progress: Told what is being done.
+
+        Raises:
+            WeightsError: VT707 something is missing, VT708 weights that can run code, VT705 damaged, VT709 it cannot stand in, or
+                not by this name.
+        """
+        folder = folder.expanduser().resolve()
+        name = name or re.sub(r"[^a-z0-9._-]+", "-", folder.name.lower()).strip("-._")
+        taken = catalog.stand_ins().get(name)
+        if not own.NAME.fullmatch(name) or name in catalog.families() or (taken and taken.kind != "own"):
+            raise WeightsError(
+                "VT709",
+                f'"{name}" is taken' if taken or name in catalog.families() else f'"{name}" is no name',
+                where="name",
+                fix="--name: lower-case letters, digits, dots and dashes, 63 at most, and none of the catalog's",
+            )
+        if not folder.is_dir():
+            raise WeightsError("VT707", "there is no such folder", where=str(folder))
+        check_folder(folder)
+        progress(f"trying {folder}: is it trained and served as transformers would?")
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "vertex_tuning.emulator.trying", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {}
+        if done.returncode:
+            raise WeightsError(
+                "VT709",
+                f"the model cannot stand in: {found.get('why') or 'the process that tried it died; memory may be short'}",
+                where=str(folder),
+            )
+        stand_in = own.stand_in(
+            name,
+            folder,
+            architecture=found["architecture"],
+            parameters=found["parameters"],
+            max_tokens=max_tokens or min(found["max_tokens"] or _MOST_TOKENS, _MOST_TOKENS),
+            learning_rate=learning_rate or own.learning_rate(found["parameters"]),
+        )
+        own.write(self._folder, stand_in)
+        return stand_in
+
+    def remove(self, name: str) -> None:
+        """Forget a model of the user's own; its folder stays.
+
+        Raises:
+            WeightsError: VT701 no such stand-in, VT709 it is the catalog's.
+        """
+        if catalog.stand_in(name).kind != "own":
+            raise WeightsError("VT709", f"{name} comes with the catalog, and cannot be removed", where=name)
+        own.forget(self._folder, name)
 
     @contextlib.contextmanager
     def _alone(self, name: str) -> Iterator[None]:
@@ -205,6 +290,17 @@ def check_folder(folder: Path) -> None:
         )
     for path in weights:
         tensors(path)
+
+
+def tensors_of(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of all tensors of a folder, in however many files.
+
+    Raises:
+        WeightsError: VT705, a file is not what its header says.
+    """
+    return {
+        name: shape for path in sorted(folder.glob("*.safetensors")) for name, shape in tensors(path).items()
+    }
 
 
 def tensors(path: Path) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2.ext import Extension
+from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
@@ -57,18 +57,42 @@ class ChatTokenizer:
         return frozenset(token for token in found if token is not None)
 
     @cached_property
+    def _end_marks(self) -> list[str]:
+        """Texts of the tokens that end a turn."""
+        found = (self.tokenizer.id_to_token(token) for token in sorted(self.end_ids))
+        return [mark for mark in found if mark]
+
+    @cached_property
     def _template(self) -> Any:
         path = self.folder / "chat_template.jinja"
         source = path.read_text(encoding="utf-8") if path.exists() else self._config["chat_template"]
         # Templates are a model's data, and run as such: sandboxed, unable to change what they are given.
         environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation]
+            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
         )
         environment.globals["raise_exception"] = _refuse
         return environment.from_string(source)
 
     def render(self, messages: Sequence[Message], *, answer: bool) -> str:
-        """The chat as the model's text; with `answer`, up to where the model is to speak."""
+        """The chat as the model's text; with `answer`, up to where the model is to speak.
+
+        Where the template knows no system, as Gemma's, what it is told stands before the user's first words.
+        """
+        if messages and messages[0]["role"] == "system" and not self._knows_a_system:
+            system, *rest = messages
+            words = f"{system['content']}\n\n{rest[0]['content']}" if rest else system["content"]
+            messages = [{"role": "user", "content": words}, *rest[1:]]
+        return self._rendered(messages, answer=answer)
+
+    @cached_property
+    def _knows_a_system(self) -> bool:
+        told = [{"role": "system", "content": "zebra"}, {"role": "user", "content": "."}]
+        try:
+            return "zebra" in self._rendered(told, answer=True)
+        except Exception:  # a template refuses as it likes
+            return False
+
+    def _rendered(self, messages: Sequence[Message], *, answer: bool) -> str:
         return str(
             self._template.render(
                 messages=list(messages),
@@ -105,7 +129,13 @@ class ChatTokenizer:
                 continue
             before = self.render(messages[:index], answer=True)
             after = self.render(messages[: index + 1], answer=False)
-            end = after.rfind(self.eos_token) + len(self.eos_token)
+            # Some models end a turn with another token than the one that ends a sequence, and write more after it.
+            ends = (
+                after.rfind(mark, len(before)) + len(mark)
+                for mark in self._end_marks
+                if mark in after[len(before) :]
+            )
+            end = max(ends, default=len(after))
             prompt = self.encode(before[done:])
             answer = self.encode(after[len(before) : end])
             ids += prompt + answer

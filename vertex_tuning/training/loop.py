@@ -100,7 +100,9 @@ class Learner:
         inner = accelerator.unwrap_model(model)
         inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
         self._trunk = inner.get_decoder()
-        self._head = inner.score if hasattr(inner, "score") else inner.get_output_embeddings()
+        scores = hasattr(inner, "score")
+        self._head = inner.score if scores else inner.get_output_embeddings()
+        self._softcap = None if scores else getattr(inner.config, "final_logit_softcapping", None)
 
     def logits(self, ids: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
         """Logits at the places that are asked for alone.
@@ -114,8 +116,7 @@ class Learner:
         """
         with self.accelerator.autocast():
             hidden = self._trunk(input_ids=ids, use_cache=False).last_hidden_state
-            logits: torch.Tensor = self._head(hidden[where]).float()
-        return logits
+            return self._by_the_head(hidden[where])
 
     def likelihoods(
         self, ids: torch.Tensor, where: torch.Tensor, answers: torch.Tensor
@@ -173,8 +174,14 @@ class Learner:
         each, likeliest = zip(*pieces, strict=True)
         return torch.cat(each), torch.cat(likeliest)
 
+    def _by_the_head(self, hidden: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self._head(hidden).float()
+        if self._softcap is not None:
+            logits = torch.tanh(logits / self._softcap) * self._softcap
+        return logits
+
     def _scored(self, hidden: torch.Tensor, answers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = self._head(hidden).float()
+        logits = self._by_the_head(hidden)
         each = -torch.nn.functional.cross_entropy(logits, answers, reduction="none")
         return each, logits.detach().argmax(dim=-1) == answers
 

@@ -138,10 +138,8 @@ def _whole(given: Given, folder: Path, stand_in: Path) -> str:
     different = [key for key in _SHAPE if config.get(key) != reference.get(key)]
     if different:
         return f"{', '.join(different)} differ"
-    expected = weights.tensors(stand_in / _MODEL)
-    found: dict[str, tuple[int, ...]] = {}
-    for path in folder.glob("*.safetensors"):
-        found.update(weights.tensors(path))
+    expected = weights.tensors_of(stand_in)
+    found = weights.tensors_of(folder)
     # A head that is tied to the embeddings may be written out all the same.
     if _HEAD in found and found[_HEAD] == expected.get(_EMBEDDINGS):
         expected.setdefault(_HEAD, found[_HEAD])
@@ -189,7 +187,7 @@ def _adapter(given: Given, folder: Path, stand_in: Path) -> str:
     if not plain or not all(isinstance(number, int | float) for number in numbers):
         named = f" ({', '.join(odd)})" if odd else ""
         raise given.refused(f"{given.uri} is not a plain LoRA adapter{named}, as a tuning job leaves it.")
-    expected = weights.tensors(stand_in / _MODEL)
+    expected = weights.tensors_of(stand_in)
     pairs: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, shape in weights.tensors(folder / _ADAPTER).items():
         match = _LORA.fullmatch(name)

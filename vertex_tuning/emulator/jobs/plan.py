@@ -80,10 +80,13 @@ def weights(emulator: Emulator, stand_in: str) -> Path:
     """
     path: Path | None = emulator.weights.path(stand_in)
     if path is None:
+        known = catalog.stand_in(stand_in)
+        way = f"Fetch them once with: vertex-tuning emulator models pull {stand_in}"
+        if known.kind == "own":
+            way = f"They lay in {known.folder}: put them back, or name another folder by `models add`"
         raise ApiError(
             Code.FAILED_PRECONDITION,
-            f"The emulator serves this model by {catalog.stand_in(stand_in).title}, whose weights are not on "
-            f"this machine. Fetch them once with: vertex-tuning emulator models pull {stand_in}",
+            f"The emulator serves this model by {known.title}, whose weights are not on this machine. {way}",
             rule="VT702",
         )
     return path
