@@ -54,11 +54,12 @@ SHAPES: dict[str, dict[str, Any]] = {
 ADAPTER: dict[str, Any] = {"mode": "adapter"}
 LEAN: dict[str, Any] = {"mode": "adapter", "gradient_checkpointing": True}
 FULL: dict[str, Any] = {"mode": "full"}
-OURS = {"": {"who": "ours"}}
+OURS: dict[str, dict[str, Any]] = {"": {}}
 TRL: dict[str, dict[str, Any]] = {
-    "TRL, bf16 base": {"who": "trl", "dtype": "bfloat16", "options": {}},
-    "TRL, fp32 base": {"who": "trl", "dtype": "float32", "options": {}},
+    "TRL, bf16 base": {"dtype": "bfloat16", "bf16": True, "options": {"max_length": None}},
+    "TRL, fp32 base": {"dtype": "float32", "bf16": True, "options": {"max_length": None}},
 }
+"""What TRL is told beside the config; we are told nothing else."""
 RUNS: list[tuple[str, str, dict[str, Any], int, dict[str, dict[str, Any]]]] = [
     ("1B", "supervised", ADAPTER, 8, OURS | TRL),
     ("1B", "supervised", LEAN, 8, OURS),
@@ -137,12 +138,16 @@ def _shapes(name: str, folder: Path) -> Any:
 
 
 def _steps(trainer: dict[str, Any], method: str, config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    program = f"step_{trainer['who']}.py"
     output = tempfile.mkdtemp(dir=folder)
-    told = {**trainer, "method": method, "config": {**config, "output": output}}
-    found = child(program, told)
+    config = {**config, "output": output}
+    if trainer:
+        found = child("train_trl.py", {**config, **trainer})
+    else:
+        found = child("step_ours.py", {"method": method, "config": config})
     shutil.rmtree(output, ignore_errors=True)
-    say(f"{trainer}, {method}, {config['model']}: {_times(found)} s, {found['allocated'] / 1e9:.1f} GB")
+    say(
+        f"{'TRL' if trainer else 'ours'}, {method}, {config['model']}: {_times(found)} s, {found['allocated'] / 1e9:.1f} GB"
+    )
     return {name: found[name] for name in ("seconds", "allocated", "reserved")}
 
 

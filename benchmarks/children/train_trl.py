@@ -1,4 +1,4 @@
-"""The same run by TRL's `SFTTrainer`, in a process that has imported everything.
+"""The same run by TRL's `SFTTrainer`, in a process that has imported everything; on a GPU, where there is one.
 
 It learns the same tokens, in the same batches and at the same rates, from adapters that start alike: then the same comes out of
 it, but for rounding. (Only the mean of many runs could show that with batches of its own: on a hundred rows, another order moves
@@ -9,6 +9,7 @@ Whatever costs time without training is off: logging, saving, evaluation, gradie
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -28,17 +29,20 @@ from vertex_tuning.training.chat import ChatTokenizer
 
 given = json.loads(sys.argv[1])
 plain_loss = given["options"].pop("plain_loss", False)  # no option of TRL's
+gpu = torch.cuda.is_available()
 marks: list[tuple[float, float]] = []
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]
-    """When the loop begins, and when its last step has been taken."""
+    """When the loop begins, and when each step has been taken."""
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         marks.append((time.perf_counter(), time.process_time()))
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        marks[1:] = [(time.perf_counter(), time.process_time())]
+        if gpu:
+            torch.cuda.synchronize()
+        marks.append((time.perf_counter(), time.process_time()))
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
@@ -82,19 +86,24 @@ data = Dataset.from_list(
     ]
 )
 model = AutoModelForCausalLM.from_pretrained(
-    given["model"], dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+    given["model"],
+    dtype=getattr(torch, given.get("dtype", "float32")),
+    attn_implementation="sdpa",
+    local_files_only=True,
 )
 settings = {
     "output_dir": given["output"],
-    "use_cpu": True,
+    "use_cpu": not gpu,
     "bf16": given["bf16"],
     "per_device_train_batch_size": given["batch_size"],
     "num_train_epochs": 1,  # the loader holds the batches of all epochs
+    "max_steps": given.get("steps") or -1,
     "learning_rate": given["learning_rate"],
     "weight_decay": 0.0,
     "max_grad_norm": 1.0,
     "optim": "adamw_torch_fused",
-    "gradient_checkpointing": False,
+    "gradient_checkpointing": given.get("gradient_checkpointing", False),
+    "gradient_checkpointing_kwargs": {"use_reentrant": False},
     "logging_strategy": "no",
     "save_strategy": "no",
     "eval_strategy": "no",
@@ -125,8 +134,11 @@ print(
             "tokens_per_epoch": sum(len(example.ids) for example in examples),
             "epochs": given["epochs"],
             "steps": trainer.state.global_step,
-            "loop_seconds": marks[1][0] - marks[0][0],
-            "loop_cpu_seconds": marks[1][1] - marks[0][1],
+            "loop_seconds": marks[-1][0] - marks[0][0],
+            "loop_cpu_seconds": marks[-1][1] - marks[0][1],
+            "seconds": [after - before for (before, _), (after, _) in itertools.pairwise(marks[1:])],
+            "allocated": torch.cuda.max_memory_allocated() if gpu else None,
+            "reserved": torch.cuda.max_memory_reserved() if gpu else None,
             "adapter": given["output"],
         }
     )
