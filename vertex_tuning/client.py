@@ -58,7 +58,8 @@ def connect(
         project: Google Cloud project id.
         location: Region. Left out: as configured, else `us-central1`.
         bucket: Bucket for data sets. Needed for `vertex`; made where it is not there for `local`.
-        stand_in: Serve every model by this stand-in: where the emulator that runs does not, one is started for this client.
+        stand_in: Serve every model by this stand-in, or by size (`small=NAME,large=NAME`): where the emulator that runs does
+            not, one is started for this client.
 
     Raises:
         ConfigurationError: VT1xx, with what to set.

@@ -172,6 +172,32 @@ def test_it_is_known_to_the_next_process_and_forgotten_when_it_is_removed(tmp_pa
     assert (TINY / "model.safetensors").exists()
 
 
+def test_models_are_served_by_their_size_and_those_that_are_left_out_as_ever(tmp_path):
+    WeightsStore(tmp_path).add(TINY, "mine")
+    bases = list(catalog.models().values())
+    assert {base.size for base in bases} >= {"small", "large"}
+    for base in bases:
+        found = catalog.stand_in_for(base, "small=mine, large=tiny-0.9m").name
+        assert found == {"small": "mine", "large": "tiny-0.9m"}.get(base.size, base.stand_in)
+        assert catalog.stand_in_for(base, "mine").name == "mine"
+        assert catalog.stand_in_for(base, "tiny").name == catalog.families()["tiny"][base.size]
+        assert catalog.stand_in_for(base).name == base.stand_in
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ("tiniest=tiny-0.1m", 'no size "tiniest"'),
+        ("small=", "no stand-in"),
+        ("small=mine", 'no stand-in "mine"'),
+    ],
+)
+def test_a_wish_by_size_that_cannot_be_met_is_refused(wish, words):
+    with pytest.raises(WeightsError, match=words) as caught:
+        catalog.wished(wish)
+    assert caught.value.rule == "VT701"
+
+
 def test_a_folder_that_went_away_is_told_by_its_path(tmp_path):
     folder, store = tmp_path / "model", WeightsStore(tmp_path / "weights")
     shutil.copytree(TINY, folder)

@@ -206,14 +206,41 @@ def stand_in_for(base: BaseModel, wish: str | None = None) -> StandIn:
 
     Args:
         base: The base model.
-        wish: A stand-in that serves all of them, or a family, which has one for each size class; None: the usual one.
+        wish: A stand-in that serves all of them; or a family, which has one for each size class; or some by their size
+            (`small=mine,large=my-teacher`); None: the usual one.
 
     Raises:
-        WeightsError: VT701, neither a stand-in nor a family.
+        WeightsError: VT701, there is no such stand-in, family or size.
     """
+    by_size = wished(wish)
+    return stand_in(by_size.get(base.size, base.stand_in))
+
+
+def wished(wish: str | None) -> dict[str, str]:
+    """Stand-ins by size class, as `stand_in_for` takes a wish; sizes that are left out have the usual ones.
+
+    Raises:
+        WeightsError: VT701, there is no such stand-in, family or size.
+    """
+    sizes = tuple(next(iter(families().values())))
+    if not wish:
+        return {}
     if wish in families():
-        return stand_in(families()[wish][base.size])
-    return stand_in(wish or base.stand_in)
+        return families()[wish]
+    if "=" not in wish:
+        return dict.fromkeys(sizes, stand_in(wish).name)
+    found = {}
+    for part in wish.split(","):
+        size, _, name = part.strip().partition("=")
+        if size not in sizes:
+            raise WeightsError(
+                "VT701",
+                f'there is no size "{size}" of models',
+                fix=f"SIZE=NAME of {', '.join(sizes)}: small=smollm2-135m-instruct,large=gemma-3-270m",
+                where="stand-in",
+            )
+        found[size] = stand_in(name).name
+    return found
 
 
 def labelled_data(name: str) -> LabelledData:

@@ -55,7 +55,9 @@ def _server_options(command: F) -> F:
         ),
         click.option("--simulate", is_flag=True, help="Go through the states of jobs, and train nothing."),
         click.option(
-            "--stand-in", metavar="NAME", help="Serve every base model by this one; see `models list`."
+            "--stand-in",
+            metavar="NAME",
+            help="Serve every base model by this one, see `models list`; or by size: small=NAME,large=NAME.",
         ),
         click.option(
             "--seed",

@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="be the project of a settings file, or of Terraform's output"
     )
     found.add_argument("--seed", type=Path, action="append", default=[], help="what differs from it")
-    found.add_argument("--stand-in", help="serve every base model by this stand-in")
+    found.add_argument(
+        "--stand-in", help="serve every base model by this stand-in, or by size: small=NAME,large=NAME"
+    )
     found.add_argument("--no-forward", action="store_true", help="the front door lets no other host through")
     found.add_argument("--no-local-code", action="store_true", help="run no code of a user's")
     found.add_argument("--drop-media", action="store_true", help="leave rows out that are not text alone")

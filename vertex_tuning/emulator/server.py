@@ -62,12 +62,11 @@ async def serve(
 
     Raises:
         EmulatorError: VT401 port in use, VT402 data folder in use, VT403 it is unusable, VT404 no such host.
-        WeightsError: VT701 no such stand-in.
+        WeightsError: VT701 no such stand-in, or size.
         RewardError: VT942, a map leads to the port that was taken.
     """
     own.learn(settings.weights_dir)
-    if settings.stand_in is not None and settings.stand_in not in catalog.families():
-        catalog.stand_in(settings.stand_in)
+    catalog.wished(settings.stand_in)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_lock(settings.data_dir))
         if temporary:

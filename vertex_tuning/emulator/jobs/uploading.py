@@ -157,10 +157,10 @@ class Uploads:
 
     def _stand_ins(self) -> list[tuple[str, Path]]:
         """Those whose weights are here, the one that serves everything first."""
-        chosen = self._emulator.settings.stand_in
+        chosen = set(catalog.wished(self._emulator.settings.stand_in).values())
         return [
             (name, path)
-            for name in sorted(catalog.stand_ins(), key=lambda name: name != chosen)
+            for name in sorted(catalog.stand_ins(), key=lambda name: name not in chosen)
             if (path := self._emulator.weights.path(name)) is not None
         ]
 
