@@ -238,6 +238,37 @@ def test_a_template_that_knows_no_system_has_it_before_the_users_words(tmp_path,
     )
 
 
+def test_a_template_that_tells_earlier_turns_otherwise_has_its_last_turn_learnt(tmp_path):
+    """As Qwen 3 has it: an empty thought stands before the last answer alone, and before the one that is to come."""
+    shutil.copytree(TINY, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "chat_template.jinja").unlink()
+    template = (
+        "{% for m in messages %}{% if m['role'] == 'user' %}<|user|>{{ m['content'] }}<|end|>{% else %}<|model|>"
+        "{% if loop.last %}(){% endif %}{{ m['content'] }}<|end|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|model|>{% if not enable_thinking %}(){% endif %}{% endif %}"
+    )
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["chat_template"] = [
+        {"name": "tool_use", "template": "{{ raise_exception('no') }}"},
+        {"name": "default", "template": template},
+    ]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    tokenizer = ChatTokenizer(tmp_path)
+    turns = ["red?", "yes", "blue?", "no"]
+    chat = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(turns)]
+
+    def text(ids):
+        return tokenizer.tokenizer.decode(list(ids), skip_special_tokens=False).replace(" ", "")
+
+    encoded = tokenizer.chat(chat)
+    assert (
+        text(encoded.ids) == "<|user|>red?<|end|><|model|>yes<|end|><|user|>blue?<|end|><|model|>()no<|end|>"
+    )
+    assert text(i for i, learn in zip(encoded.ids, encoded.learn, strict=True) if learn) == "no<|end|>"
+    assert text(tokenizer.prompt(chat[:3])) == text(encoded.ids).removesuffix("no<|end|>")
+    assert text(tokenizer.prompt(chat[:1])) == "<|user|>red?<|end|><|model|>()"
+
+
 def test_a_turn_ends_where_the_template_ends_it_not_where_a_sequence_would(tmp_path):
     """As Gemma has it: `<eos>` ends a sequence, `<end_of_turn>` a turn, and a line break follows."""
     for path in TINY.iterdir():

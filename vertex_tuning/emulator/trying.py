@@ -28,9 +28,9 @@ from vertex_tuning.training.loop import Learner
 _ANSWER = "Yes, it is green."
 _CHAT = [
     {"role": "user", "content": "Is grass green?"},
-    {"role": "assistant", "content": _ANSWER},
-    {"role": "user", "content": "And in winter?"},
     {"role": "assistant", "content": "Often."},
+    {"role": "user", "content": "And in spring?"},
+    {"role": "assistant", "content": _ANSWER},
 ]
 _APART = 0.02
 """Of the largest logit: how far two ways of computing the same may be apart."""
@@ -95,10 +95,10 @@ def _speak(folder: Path, config: Any) -> list[int]:
         encoded = tokenizer.chat(_CHAT)
     except KeyError as error:
         raise _NotFitError("it has no chat template: is it a base model, not tuned for chats?") from error
-    first = next(index for index, learnt in enumerate(encoded.learn) if learnt)
-    end = encoded.learn.index(False, first)
-    learnt = encoded.ids[first:end]
-    if tokenizer.decode(learnt).strip() != _ANSWER:
+    # The last turn: of those before, some templates leave out what the model thought.
+    first = len(encoded.learn) - encoded.learn[::-1].index(False)
+    learnt = encoded.ids[first:]
+    if not learnt or tokenizer.decode(learnt).strip() != _ANSWER:
         raise _NotFitError(
             f'by its chat template a model turn is "{tokenizer.decode(learnt)}", where "{_ANSWER}" was said'
         )

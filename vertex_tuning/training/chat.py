@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class ChatTokenizer:
     def _template(self) -> Any:
         path = self.folder / "chat_template.jinja"
         source = path.read_text(encoding="utf-8") if path.exists() else self._config["chat_template"]
+        if isinstance(source, list):  # several, by name: for tools, for retrieval...
+            source = next(one["template"] for one in source if one["name"] == "default")
         # Templates are a model's data, and run as such: sandboxed, unable to change what they are given.
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
@@ -97,6 +99,7 @@ class ChatTokenizer:
             self._template.render(
                 messages=list(messages),
                 add_generation_prompt=answer,
+                enable_thinking=False,  # models that can do both answer at once
                 bos_token=self.bos_token,
                 eos_token=self.eos_token,
             )
@@ -112,36 +115,55 @@ class ChatTokenizer:
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Tokens of a chat up to where the model is to speak."""
-        encoded, done = self._walk(messages)
-        return [*encoded.ids, *self.encode(self.render(messages, answer=True)[done:])]
+        walked = self._walk(messages)
+        self._read(walked, self.render(messages, answer=True))
+        return walked.ids
 
     def chat(self, messages: Sequence[Message]) -> Encoded:
         """Tokens of a whole chat, with what is to be learnt of it."""
-        return self._walk(messages)[0]
+        walked = self._walk(messages)
+        return Encoded(walked.ids, walked.learn)
 
-    def _walk(self, messages: Sequence[Message]) -> tuple[Encoded, int]:
-        """The turns up to the last one of the model, and how far that is in the rendered text."""
-        ids: list[int] = []
-        learn: list[bool] = []
-        done = 0
+    def _walk(self, messages: Sequence[Message]) -> _Walked:
+        """The turns up to the last one of the model."""
+        walked = _Walked()
         for index, message in enumerate(messages):
             if message["role"] != "assistant":
                 continue
             before = self.render(messages[:index], answer=True)
             after = self.render(messages[: index + 1], answer=False)
             # Some models end a turn with another token than the one that ends a sequence, and write more after it.
-            ends = (
-                after.rfind(mark, len(before)) + len(mark)
-                for mark in self._end_marks
-                if mark in after[len(before) :]
-            )
-            end = max(ends, default=len(after))
-            prompt = self.encode(before[done:])
-            answer = self.encode(after[len(before) : end])
-            ids += prompt + answer
-            learn += [False] * len(prompt) + [True] * len(answer)
-            done = end
-        return Encoded(ids, learn), done
+            said = after[len(before) :]
+            ends = (said.rfind(mark) + len(mark) for mark in self._end_marks if mark in said)
+            said = said[: max(ends, default=len(said))]
+            self._read(walked, before)
+            learnt = self.encode(said)
+            walked.ids += learnt
+            walked.learn += [True] * len(learnt)
+            walked.text = before + said
+        return walked
+
+    def _read(self, walked: _Walked, text: str) -> None:
+        """Go on to the end of a text that is not learnt.
+
+        Where its beginning is not what was walked (some templates tell earlier turns otherwise once others follow), all of it is
+        read anew, and what was to be learnt before is not.
+        """
+        if not text.startswith(walked.text):
+            walked.ids, walked.learn, walked.text = [], [], ""
+        more = self.encode(text[len(walked.text) :])
+        walked.ids += more
+        walked.learn += [False] * len(more)
+        walked.text = text
+
+
+@dataclass(slots=True)
+class _Walked:
+    """How far a chat is in tokens, and the text that they are."""
+
+    ids: list[int] = field(default_factory=list)
+    learn: list[bool] = field(default_factory=list)
+    text: str = ""
 
 
 class _Generation(Extension):
