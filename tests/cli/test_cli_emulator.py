@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from tests.cli.conftest import interrupt
 from tests.cli.terminals import COMMAND
+from vertex_tuning import training
 from vertex_tuning.emulator import environment
 
 
@@ -353,3 +355,32 @@ def test_a_stand_in_that_cannot_be_pulled_is_refused_with_the_way_out(cli, home,
     found = cli("emulator", "models", "pull", name, "--json")
     assert (found.status, found.err, found.json["error"]["rule"]) == (1, "", rule)
     assert not (home / "weights").exists()
+
+
+def test_a_model_of_ones_own_is_added_listed_and_forgotten(cli, alone, tmp_path):
+    folder = tmp_path / "My-Model"
+    shutil.copytree(Path(training.__file__).parent / "tiny" / "tiny-0.1m", folder)
+    done = cli("emulator", "models", "add", str(folder))
+    assert done.status == 0
+    assert "emulator start --stand-in my-model" in done.out
+    found = {item["name"]: item for item in cli("emulator", "models", "list", "--json").json}["my-model"]
+    assert (found["ready"], found["folder"]) == (True, str(folder))
+    again = cli(
+        "emulator", "models", "add", str(folder), "--name", "other", "--max-tokens", "128", "--json"
+    ).json
+    assert (again["name"], again["max_tokens"], again["learning_rate"]) == ("other", 128, 5e-4)
+    refused = cli("emulator", "models", "remove", "tiny-0.1m")
+    assert (refused.status, refused.rule) == (1, "VT709")
+    for name in ("my-model", "other"):
+        assert cli("emulator", "models", "remove", name, "--json").json == {"name": name, "removed": True}
+    assert "my-model" not in cli("emulator", "models", "list").out
+    assert (folder / "model.safetensors").exists()
+
+
+def test_a_folder_that_cannot_stand_in_is_refused_with_what_is_missing(cli, tmp_path):
+    done = cli("emulator", "models", "add", str(tmp_path))
+    assert (done.status, done.out, done.rule) == (1, "", "VT707")
+    assert "config.json" in done.err
+    started = cli("emulator", "start", "--detach", "--stand-in", str(tmp_path))
+    assert started.status == 1
+    assert "emulator models add" in started.err

@@ -164,7 +164,7 @@ GOOD = json.dumps(row()).encode()
         (GOOD + b",", "VT204", "", "trailing characters"),
         (b"[" + GOOD + b",", "VT204", "", "not JSON"),
         (b"[" * 100_000, "VT204", "", "nested too deeply"),
-        (b'{"contents": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", "VT204", "", "nested too deeply"),
+        (b'{"contents": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "VT204", "", "nested too deeply"),
         (b'{"x": "\xff"}', "VT213", "", "not UTF-8 at byte 8 of the line"),
         (GOOD.replace(b"cold", b"k\xe4lt"), "VT213", "", "not UTF-8 at byte"),
         (GOOD.replace(b"cold", b"\xed\xa0\x80"), "VT213", "", "not UTF-8"),

@@ -25,7 +25,7 @@ WORDS = ("red", "blue", "green", "black")
 @pytest.fixture(autouse=True)
 def _forgotten():
     yield
-    catalog._OWN.clear()
+    catalog.know([])
 
 
 def made(folder: Path, kind: str = "qwen3", **extra) -> Path:
@@ -157,7 +157,7 @@ def test_a_name_that_is_taken_or_none_is_refused_and_nothing_is_written(tmp_path
 def test_it_is_known_to_the_next_process_and_forgotten_when_it_is_removed(tmp_path):
     store = WeightsStore(tmp_path)
     store.add(TINY, "mine", max_tokens=256)
-    catalog._OWN.clear()
+    catalog.know([])
     assert WeightsStore(tmp_path).path("mine") == TINY
     found = catalog.stand_in("mine")
     assert (found.max_tokens, found.parameters) == (256, 451_200)
@@ -165,7 +165,7 @@ def test_it_is_known_to_the_next_process_and_forgotten_when_it_is_removed(tmp_pa
     with pytest.raises(WeightsError, match="comes with the catalog"):
         store.remove("tiny-0.5m")
     store.remove("mine")
-    catalog._OWN.clear()
+    catalog.know([])
     WeightsStore(tmp_path)
     with pytest.raises(WeightsError, match="there is no stand-in"):
         catalog.stand_in("mine")

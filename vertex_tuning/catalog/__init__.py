@@ -17,6 +17,7 @@ that is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -146,9 +147,10 @@ class StandIn:
 _OWN: dict[str, StandIn] = {}
 
 
-def know(stand_in: StandIn) -> None:
-    """Know a stand-in of the user's own, in this process, beside those that come with the catalog."""
-    _OWN[stand_in.name] = stand_in
+def know(own: Iterable[StandIn]) -> None:
+    """Know the stand-ins of the user's own, these and no others, in this process, beside those that come with the catalog."""
+    _OWN.clear()
+    _OWN.update({one.name: one for one in own})
 
 
 def stand_ins() -> dict[str, StandIn]:

@@ -23,10 +23,12 @@ _SMALL = 300_000_000
 
 def learn(weights_dir: Path) -> None:
     """Make those of a folder of weights known to the catalog, in this process."""
+    found = []
     for path in sorted(weights_dir.glob(f"*/{_RECORD}")):
         # A record that nobody can read is of no model, and no reason not to start.
         with contextlib.suppress(OSError, ValueError, TypeError):
-            catalog.know(StandIn(**json.loads(path.read_text(encoding="utf-8"))))
+            found.append(StandIn(**json.loads(path.read_text(encoding="utf-8"))))
+    catalog.know(found)
 
 
 def write(weights_dir: Path, stand_in: StandIn) -> None:
@@ -36,7 +38,7 @@ def write(weights_dir: Path, stand_in: StandIn) -> None:
     scratch = path.with_name(f".{_RECORD}.{os.getpid()}")
     scratch.write_text(json.dumps(asdict(stand_in), indent=2) + "\n", encoding="utf-8")
     scratch.replace(path)
-    catalog.know(stand_in)
+    learn(weights_dir)
 
 
 def forget(weights_dir: Path, name: str) -> None:
@@ -44,6 +46,7 @@ def forget(weights_dir: Path, name: str) -> None:
     (weights_dir / name / _RECORD).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         (weights_dir / name).rmdir()
+    learn(weights_dir)
 
 
 def learning_rate(parameters: int) -> float:
