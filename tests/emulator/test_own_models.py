@@ -156,6 +156,8 @@ def test_a_name_that_is_taken_or_none_is_refused_and_nothing_is_written(tmp_path
 
 def test_it_is_known_to_the_next_process_and_forgotten_when_it_is_removed(tmp_path):
     store = WeightsStore(tmp_path)
+    with pytest.raises(WeightsError, match="reads 512 tokens, not 4,096"):
+        store.add(TINY, "mine", max_tokens=4096)
     store.add(TINY, "mine", max_tokens=256)
     catalog.know([])
     assert WeightsStore(tmp_path).path("mine") == TINY

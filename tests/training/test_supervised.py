@@ -85,6 +85,14 @@ def weights(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize(("mode", "rate"), [("adapter", 5e-3), ("full", 3e-3)])
+def test_gradient_checkpointing_changes_no_weight(data, tiny, tmp_path, mode, rate):
+    for lean in (False, True):
+        changes = {"mode": mode, "learning_rate": rate, "gradient_checkpointing": lean}
+        run(config(data, tiny, tmp_path / str(lean), **changes))
+    assert weights(tmp_path / "True/checkpoints/2") == weights(tmp_path / "False/checkpoints/2")
+
+
+@pytest.mark.parametrize(("mode", "rate"), [("adapter", 5e-3), ("full", 3e-3)])
 def test_the_model_learns_what_it_was_not_shown(data, tiny, tmp_path, mode, rate):
     events = run(config(data, tiny, tmp_path, mode=mode, epochs=8, learning_rate=rate, adapter_size=16))
     first, *_, last = [event for event in events if event["event"] == "eval"]

@@ -152,12 +152,20 @@ class WeightsStore:
                 f"the model cannot stand in: {found.get('why') or 'the process that tried it died; memory may be short'}",
                 where=str(folder),
             )
+        reads = found["max_tokens"]  # 0: its config does not say
+        if max_tokens and reads and max_tokens > reads:
+            raise WeightsError(
+                "VT709",
+                f"the model reads {reads:,} tokens, not {max_tokens:,}",
+                where="max_tokens",
+                fix=f"{reads} at most",
+            )
         stand_in = own.stand_in(
             name,
             folder,
             architecture=found["architecture"],
             parameters=found["parameters"],
-            max_tokens=max_tokens or min(found["max_tokens"] or _MOST_TOKENS, _MOST_TOKENS),
+            max_tokens=max_tokens or min(reads or _MOST_TOKENS, _MOST_TOKENS),
             learning_rate=learning_rate or own.learning_rate(found["parameters"]),
         )
         own.write(self._folder, stand_in)
