@@ -62,9 +62,11 @@ aiplatform.init(
 )
 
 
-def job(**parameters):
+def job(job_id=None, **parameters):
+    """Unnamed, the client makes a name out of the second: only the first run may leave it so."""
     return aiplatform.PipelineJob(
         display_name="conformance",
+        job_id=job_id,
         template_path=template,
         pipeline_root=f"gs://{bucket.name}/root",
         parameter_values=parameters,
@@ -105,12 +107,12 @@ def refused(call):
     raise AssertionError("nothing was said")
 
 
-failing = job(text="thirteen long")
+failing = job(f"failing-{TRANSPORT}", text="thirteen long")
 assert "The failed tasks are: [measure]" in refused(failing.run)
 assert failing.has_failed
 print("failed")
 
-lingering = job(seconds=600.0)
+lingering = job(f"lingering-{TRANSPORT}", seconds=600.0)
 lingering.submit()
 while not any(task.task_name == "linger" for task in lingering.task_details):
     time.sleep(0.2)
@@ -120,7 +122,9 @@ assert lingering.state == aiplatform.gapic.PipelineState.PIPELINE_STATE_CANCELLE
 assert {task.task_name: task.state.name for task in lingering.task_details}["linger"] == "CANCELLED"
 print("cancelled")
 
-schedule = job().create_schedule(cron="0 3 * * *", display_name="nightly", max_run_count=3)
+schedule = job(f"nightly-{TRANSPORT}").create_schedule(
+    cron="0 3 * * *", display_name="nightly", max_run_count=3
+)
 assert aiplatform.gapic.Schedule.State(schedule.state).name == "ACTIVE"
 schedule.pause()
 schedule.resume()
