@@ -160,11 +160,11 @@ def test_a_name_is_where_it_leads_to(monkeypatch):
 
 
 def test_a_service_that_takes_its_time_is_not_waited_for(answering, monkeypatch):
-    uri, _ = answering(200, b'{"reward": 1}', wait=2.0)
+    uri, _ = answering(200, b'{"reward": 1}', wait=30.0)
     monkeypatch.setattr("vertex_tuning.catalog.limits", lambda _: {"max_seconds": 0.5})
     start = time.monotonic()
     assert rewards.cloud_run(uri).score(ROW, "4").failed
-    assert time.monotonic() - start < 1.9
+    assert time.monotonic() - start < 15
 
 
 def test_the_emulator_does_not_ask_itself(emulator):

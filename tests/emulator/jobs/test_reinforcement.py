@@ -187,7 +187,7 @@ def test_a_job_that_waits_for_a_service_says_so_and_is_cancelled_at_once(bench: 
         start = time.monotonic()
         bench.call("POST", f"/v1beta1/{name}:cancel")
         assert bench.wait(name)["state"] == "JOB_STATE_CANCELLED"
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 15  # two seconds on a quiet machine; the waits alone are a minute
     finally:
         gone.close()
 
