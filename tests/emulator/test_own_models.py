@@ -271,6 +271,22 @@ def test_a_template_that_tells_earlier_turns_otherwise_has_its_last_turn_learnt(
     assert text(tokenizer.prompt(chat[:1])) == "<|user|>red?<|end|><|model|>()"
 
 
+@pytest.mark.parametrize("answer", ["no", "xno", "", "<thin air"])
+def test_a_template_that_asks_otherwise_than_it_tells_is_trained_as_it_is_asked(tmp_path, answer):
+    """As DeepSeek R1 has it: a thought is begun for the model, and left out of what it said."""
+    shutil.copytree(TINY, tmp_path, dirs_exist_ok=True)
+    template = (tmp_path / "chat_template.jinja").read_text(encoding="utf-8")
+    (tmp_path / "chat_template.jinja").write_text(
+        template + "{% if add_generation_prompt %}<think>{% endif %}", encoding="utf-8"
+    )
+    tokenizer = ChatTokenizer(tmp_path)
+    asked = [{"role": "user", "content": "blue?"}]
+    encoded = tokenizer.chat([*asked, {"role": "assistant", "content": answer}])
+    learnt = [token for token, learn in zip(encoded.ids, encoded.learn, strict=True) if learn]
+    assert tokenizer.tokenizer.decode(learnt, skip_special_tokens=False) == f"{answer}<|end|>"
+    assert encoded.ids == [*tokenizer.prompt(asked), *learnt]
+
+
 def test_a_turn_ends_where_the_template_ends_it_not_where_a_sequence_would(tmp_path):
     """As Gemma has it: `<eos>` ends a sequence, `<end_of_turn>` a turn, and a line break follows."""
     for path in TINY.iterdir():

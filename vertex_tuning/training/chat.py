@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,8 @@ class ChatTokenizer:
             if message["role"] != "assistant":
                 continue
             before = self.render(messages[:index], answer=True)
-            after = self.render(messages[: index + 1], answer=False)
+            said = self._said(messages[: index + 1], before)
             # Some models end a turn with another token than the one that ends a sequence, and write more after it.
-            said = after[len(before) :]
             ends = (said.rfind(mark) + len(mark) for mark in self._end_marks if mark in said)
             said = said[: max(ends, default=len(said))]
             self._read(walked, before)
@@ -142,6 +142,19 @@ class ChatTokenizer:
             walked.learn += [True] * len(learnt)
             walked.text = before + said
         return walked
+
+    def _said(self, messages: Sequence[Message], before: str) -> str:
+        """What the last turn, the model's, adds to the text in which it was asked to speak.
+
+        Where a template asks otherwise than it tells (`<think>` stands before an answer that is to come, as in DeepSeek R1's, and
+        before none that was given), the turn begins where others of its place would differ.
+        """
+        after = self.render(messages, answer=False)
+        if after.startswith(before):
+            return after[len(before) :]
+        words = messages[-1]["content"].strip()
+        other = {**messages[-1], "content": "y" if words.startswith("x") else "x"}
+        return after[len(commonprefix([after, self.render([*messages[:-1], other], answer=False)])) :]  # noqa: RUF071
 
     def _read(self, walked: _Walked, text: str) -> None:
         """Go on to the end of a text that is not learnt.
