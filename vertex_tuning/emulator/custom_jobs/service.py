@@ -1,8 +1,5 @@
 """Runs custom jobs, and remembers them.
 
-    PENDING -> RUNNING -> SUCCEEDED | FAILED
-    PENDING -> CANCELLED, RUNNING -> CANCELLING -> CANCELLED
-
 A job that had begun when the server died is failed at the next start: what it has done, and what not, nobody knows. One
 that had not begun is run then.
 """
@@ -10,71 +7,43 @@ that had not begun is run then.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vertex_tuning.emulator.custom_jobs import request
 from vertex_tuning.emulator.jobs import files, ledger
-from vertex_tuning.emulator.settings import processors
-from vertex_tuning.emulator.state import Resource, not_before, now
-from vertex_tuning.emulator.status import ApiError, Code, not_found
+from vertex_tuning.emulator.state import Resource, now
+from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.emulator.workers.supervised import Supervised, last_words, variables
+from vertex_tuning.emulator.workers.supervised_jobs import Body, States, SupervisedJobs
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
 
-log = logging.getLogger(__name__)
-
-Body = dict[str, Any]
-
 KIND = "customJobs"
-_MARKED = {"startTime": (ledger.RUNNING,), "endTime": ledger.ENDED}
-"""When a job came to these states, it shows for good."""
 
 
-class CustomJobs:
-    """Creates, runs, cancels and deletes custom jobs. As many run at once as there are processors, two at least."""
+class CustomJobs(SupervisedJobs):
+    """Creates, runs, cancels and deletes custom jobs."""
+
+    kind = KIND
+    title = "CustomJob"
+    states = States("JOB_STATE_")
+    cancelled = {"code": Code.CANCELLED.number, "message": "The custom job was cancelled."}  # noqa: RUF012
+    cancel_rule, delete_rule, failed_rule = "VT644", "VT678", "VT679"
 
     def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
-        self._db = emulator.db
-        self._folder = emulator.settings.data_dir / "custom-jobs"
-        self._slots = asyncio.Semaphore(max(2, processors()))
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: dict[str, asyncio.Event] = {}
-        self._processes: dict[str, Supervised] = {}
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """Process ids of the supervisors, by the jobs' ids."""
-        return {ledger.identifier(name): one.pid for name, one in self._processes.items() if one.pid}
-
-    # Life of the service
+        super().__init__(emulator, "custom-jobs")
 
     async def start(self) -> None:
         """Take up what a former process left."""
         for job in self._db.list(KIND, newest_first=False):
-            if job.body["state"] == ledger.PENDING:
+            if job.body["state"] == self.states.pending:
                 self._begin(job.name)
-            elif job.body["state"] == ledger.CANCELLING:
-                self._end(job.name, ledger.CANCELLED, _cancelled())
-            elif job.body["state"] not in ledger.ENDED:
-                self._end(job.name, ledger.FAILED, _interrupted())
-
-    async def stop(self) -> None:
-        """End what runs; it fails at the next start."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def reset(self) -> None:
-        """Stop all work and forget all files; the emulator forgets the resources."""
-        await self.stop()
-        await asyncio.to_thread(files.remove, self._folder)
+            elif job.body["state"] == self.states.cancelling:
+                self._end(job.name, self.states.cancelled, self.cancelled)
+            elif job.body["state"] not in self.states.ended:
+                self._end(job.name, self.states.failed, _interrupted())
 
     # What the routes call
 
@@ -86,43 +55,18 @@ class CustomJobs:
         """
         request.check(self._emulator, body)
         name, created = f"{parent}/customJobs/{self._db.new_id()}", now()
-        job = {**body, "name": name, "state": ledger.PENDING, "createTime": created, "updateTime": created}
+        job = {
+            **body,
+            "name": name,
+            "state": self.states.pending,
+            "createTime": created,
+            "updateTime": created,
+        }
         with self._db.transaction():
-            self._db.put(Resource(name, KIND, parent, job), ledger.PENDING)
+            self._db.put(Resource(name, KIND, parent, job), self.states.pending)
             self._emulator.project.make_agent(parent.split("/")[1], "custom_code")
         self._begin(name)
         return job
-
-    def get(self, name: str) -> Resource:
-        """A job.
-
-        Raises:
-            ApiError: 404.
-        """
-        found = self._db.get(name)
-        if found is None or found.kind != KIND:
-            raise not_found(f"CustomJob {name}")
-        return found
-
-    def cancel(self, name: str) -> None:
-        """Ask a job to end. One that waits is CANCELLED at once.
-
-        Raises:
-            ApiError: 404, or 400 where it has ended.
-        """
-        state = self.get(name).body["state"]
-        if state in ledger.ENDED:
-            raise ApiError(
-                Code.FAILED_PRECONDITION,
-                f"{name} cannot be cancelled: it has ended, with {state}.",
-                rule="VT644",
-            )
-        if state == ledger.PENDING:
-            self._end(name, ledger.CANCELLED, _cancelled())
-        elif state != ledger.CANCELLING:
-            self._change(name, ledger.CANCELLING)
-        if name in self._cancelled:
-            self._cancelled[name].set()
 
     async def delete(self, name: str) -> None:
         """Delete a job, and its log.
@@ -130,55 +74,26 @@ class CustomJobs:
         Raises:
             ApiError: 404, or 400 where it has not ended.
         """
-        state = self.get(name).body["state"]
-        if state not in ledger.ENDED:
-            raise ApiError(
-                Code.FAILED_PRECONDITION,
-                f"{name} cannot be deleted while it is in {state}. Cancel it first (customJobs.cancel).",
-                rule="VT678",
-            )
+        self._check_ended(self.get(name))
         self._db.delete(name)
         await asyncio.to_thread(files.remove, self._folder_of(name))
 
     # Running
 
-    def _begin(self, name: str) -> None:
-        self._cancelled[name] = asyncio.Event()
-        task = asyncio.create_task(self._go(name))
-        self._tasks[name] = task
-        task.add_done_callback(lambda _: (self._tasks.pop(name, None), self._cancelled.pop(name, None)))
-
-    async def _go(self, name: str) -> None:
-        async with self._slots:
-            if self._cancelled[name].is_set():
-                return
-            try:
-                await self._run(name)
-            except ApiError as error:
-                self._end(name, ledger.FAILED, error.status())
-            except Exception as error:
-                full = files.is_full(error)
-                incident = uuid.uuid4().hex[:12]
-                log.exception("incident %s: %s", incident, name)
-                words = f"Internal error encountered. The log has it as incident {incident}."
-                failure = files.disk_full() if full else ApiError(Code.INTERNAL, words, rule="VT679")
-                with contextlib.suppress(Exception):  # a full disk: it fails at the next start
-                    self._end(name, ledger.FAILED, failure.status())
-            finally:
-                await asyncio.to_thread(files.remove, self._folder_of(name) / "work")
-
     async def _run(self, name: str) -> None:
         # Written down before anything runs: what has begun is never begun again.
-        job = self._change(name, ledger.RUNNING).body
-        order = await self._order(job)
+        job = self._change(name, self.states.running).body
         process = Supervised(f"custom job {ledger.identifier(name)}", self._log(name))
         self._processes[name] = process
         try:
-            end = await process.run(order, self._cancelled[name], seconds=request.seconds_of(job))
+            end = await process.run(
+                await self._order(job), self._stops[name], seconds=request.seconds_of(job)
+            )
         finally:
             del self._processes[name]
-        if self.get(name).body["state"] == ledger.CANCELLING:
-            self._end(name, ledger.CANCELLED, _cancelled())
+            await asyncio.to_thread(files.remove, self._folder_of(name) / "work")
+        if self.get(name).body["state"] == self.states.cancelling:
+            self._end(name, self.states.cancelled, self.cancelled)
         elif end.late:
             words = f"The job ran longer than its scheduling.timeout of {request.seconds_of(job):g} seconds."
             raise ApiError(Code.DEADLINE_EXCEEDED, words, rule="VT679")
@@ -186,7 +101,7 @@ class CustomJobs:
             words = f"The replica workerpool0-0 {end.words}{last_words(self._log(name))} The log: {self._log(name)}"
             raise ApiError(Code.INVALID_ARGUMENT, words, rule="VT679")
         else:
-            self._end(name, ledger.SUCCEEDED, None)
+            self._end(name, self.states.succeeded, None)
 
     async def _order(self, job: Body) -> Body:
         folder = self._folder_of(job["name"]) / "work"
@@ -203,27 +118,6 @@ class CustomJobs:
 
     def _log(self, name: str) -> Path:
         return self._folder_of(name) / "log.txt"
-
-    # Transitions
-
-    def _change(self, name: str, state: str, **fields: Any) -> Resource:
-        with self._db.transaction():
-            job = self.get(name)
-            time = not_before(job.body["updateTime"])
-            marks = {name: time for name, states in _MARKED.items() if state in states}
-            job.body.update(fields, state=state, updateTime=time, **marks)
-            self._db.put(job, state)
-        return job
-
-    def _end(self, name: str, state: str, error: Body | None) -> None:
-        with self._db.transaction():
-            job = self._db.get(name)
-            if job is not None and job.body["state"] not in ledger.ENDED:
-                self._change(name, state, **({"error": error} if error else {}))
-
-
-def _cancelled() -> Body:
-    return {"code": Code.CANCELLED.number, "message": "The custom job was cancelled."}
 
 
 def _interrupted() -> Body:

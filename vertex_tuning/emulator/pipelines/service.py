@@ -1,8 +1,5 @@
 """Runs pipeline jobs, and remembers them.
 
-    PENDING -> RUNNING -> SUCCEEDED | FAILED
-    PENDING -> CANCELLED, RUNNING -> CANCELLING -> CANCELLED
-
 A job that had begun when the server died goes on at the next start: its steps that were done are not done again, those that were
 not are begun anew, as they are when they are retried.
 """
@@ -10,9 +7,7 @@ not are begun anew, as they are when they are retried.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import logging
 import os
 import re
 import sys
@@ -23,30 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.config import home
 from vertex_tuning.emulator.jobs import files, ledger
-from vertex_tuning.emulator.pipelines import request
-from vertex_tuning.emulator.pipelines.details import Details, cancelled, contexts
+from vertex_tuning.emulator.pipelines import details, request
+from vertex_tuning.emulator.pipelines.details import Details, contexts
 from vertex_tuning.emulator.pipelines.outputs import Outputs
-from vertex_tuning.emulator.settings import processors
-from vertex_tuning.emulator.state import Resource, not_before, now
-from vertex_tuning.emulator.status import ApiError, Code, not_found
+from vertex_tuning.emulator.state import Resource, now
+from vertex_tuning.emulator.status import ApiError, Code
 from vertex_tuning.emulator.workers.supervised import End, Supervised, last_words, variables
+from vertex_tuning.emulator.workers.supervised_jobs import Body, States, SupervisedJobs
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
 
-log = logging.getLogger(__name__)
-
-Body = dict[str, Any]
-
 KIND = "pipelineJobs"
-PENDING = "PIPELINE_STATE_PENDING"
-RUNNING = "PIPELINE_STATE_RUNNING"
-SUCCEEDED = "PIPELINE_STATE_SUCCEEDED"
-FAILED = "PIPELINE_STATE_FAILED"
-CANCELLING = "PIPELINE_STATE_CANCELLING"
-CANCELLED = "PIPELINE_STATE_CANCELLED"
-ENDED = frozenset({SUCCEEDED, FAILED, CANCELLED})
-
 _MODULE = "vertex_tuning.pipelines.child"
 _GLANCE = 0.1
 """Seconds between looks for what a run tells."""
@@ -56,44 +39,26 @@ _MOST_AT_ONCE = 32
 """Jobs in one batch call; Google's own limit."""
 
 
-class PipelineJobs:
-    """Creates, runs, cancels and deletes pipeline jobs. As many run at once as there are processors, two at least."""
+class PipelineJobs(SupervisedJobs):
+    """Creates, runs, cancels and deletes pipeline jobs."""
+
+    kind = KIND
+    title = "The PipelineJob"
+    states = States("PIPELINE_STATE_")
+    cancelled = details.cancelled()
+    cancel_rule = delete_rule = "VT718"
+    failed_rule = "VT719"
 
     def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
-        self._db = emulator.db
-        self._folder = emulator.settings.data_dir / "pipelines"
-        self._slots = asyncio.Semaphore(max(2, processors()))
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: dict[str, asyncio.Event] = {}
-        self._processes: dict[str, Supervised] = {}
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """Process ids of the supervisors, by the jobs' ids."""
-        return {ledger.identifier(name): one.pid for name, one in self._processes.items() if one.pid}
-
-    # Life of the service
+        super().__init__(emulator, "pipelines")
 
     async def start(self) -> None:
         """Take up what a former process left."""
         for job in self._db.list(KIND, newest_first=False):
-            if job.body["state"] == CANCELLING:
-                self._end(job.name, CANCELLED, cancelled())
-            elif job.body["state"] not in ENDED:
+            if job.body["state"] == self.states.cancelling:
+                self._end(job.name, self.states.cancelled, self.cancelled)
+            elif job.body["state"] not in self.states.ended:
                 self._begin(job.name)
-
-    async def stop(self) -> None:
-        """End what runs; it goes on at the next start."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def reset(self) -> None:
-        """Stop all work and forget all files, the cache among them; the emulator forgets the resources."""
-        await self.stop()
-        await asyncio.to_thread(files.remove, self._folder)
 
     # What the routes call
 
@@ -117,45 +82,22 @@ class PipelineJobs:
         name = f"{parent}/{KIND}/{identifier or _fresh(request.pipeline_of(body), created)}"
         if self._db.get(name) is not None:
             raise ApiError(Code.ALREADY_EXISTS, f"The PipelineJob {name} already exists.", rule="VT717")
-        job = {**body, "name": name, "state": PENDING, "createTime": created, "updateTime": created}
+        job = {
+            **body,
+            "name": name,
+            "state": self.states.pending,
+            "createTime": created,
+            "updateTime": created,
+        }
         job["displayName"] = body.get("displayName") or ledger.identifier(name)
         if schedule:
             job["scheduleName"] = schedule
         job["jobDetail"] = contexts(job)
-        self._db.put(Resource(name, KIND, parent, job, {**(private or {}), "folder": number}), PENDING)
+        self._db.put(
+            Resource(name, KIND, parent, job, {**(private or {}), "folder": number}), self.states.pending
+        )
         self._begin(name)
         return job
-
-    def get(self, name: str) -> Resource:
-        """A job.
-
-        Raises:
-            ApiError: 404.
-        """
-        found = self._db.get(name)
-        if found is None or found.kind != KIND:
-            raise not_found(f"The PipelineJob {name}")
-        return found
-
-    def cancel(self, name: str) -> None:
-        """Ask a job to end. One that waits is CANCELLED at once.
-
-        Raises:
-            ApiError: 404, or 400 where it has ended.
-        """
-        state = self.get(name).body["state"]
-        if state in ENDED:
-            raise ApiError(
-                Code.FAILED_PRECONDITION,
-                f"{name} cannot be cancelled: it has ended, with {state}.",
-                rule="VT718",
-            )
-        if state == PENDING:
-            self._end(name, CANCELLED, cancelled())
-        elif state != CANCELLING:
-            self._change(name, CANCELLING)
-        if name in self._cancelled:
-            self._cancelled[name].set()
 
     async def delete(self, name: str) -> None:
         """Delete a job, and what it left on this machine; its objects in Cloud Storage stay.
@@ -172,13 +114,13 @@ class PipelineJobs:
             ApiError: 404, or 400 where there are too many or none is left to cancel.
         """
         _check_count(names)
-        left = [name for name in names if self.get(name).body["state"] not in ENDED]
+        left = [name for name in names if self.get(name).body["state"] not in self.states.ended]
         if not left:
             raise ApiError(Code.FAILED_PRECONDITION, "All of these pipeline jobs have ended.", rule="VT718")
         for name in left:
             self.cancel(name)
         # One that waited for its turn has ended already, and its task still waits for that turn.
-        ending = [name for name in left if self.get(name).body["state"] not in ENDED]
+        ending = [name for name in left if self.get(name).body["state"] not in self.states.ended]
         await asyncio.gather(*(self._tasks[name] for name in ending if name in self._tasks))
         return [self.get(name).body for name in left]
 
@@ -191,12 +133,7 @@ class PipelineJobs:
         _check_count(names)
         jobs = [self.get(name) for name in names]
         for job in jobs:
-            if (state := job.body["state"]) not in ENDED:
-                raise ApiError(
-                    Code.FAILED_PRECONDITION,
-                    f"{job.name} cannot be deleted while it is in {state}. Cancel it first (pipelineJobs.cancel).",
-                    rule="VT718",
-                )
+            self._check_ended(job)
         with self._db.transaction():
             for job in jobs:
                 self._db.delete(job.name)
@@ -207,39 +144,16 @@ class PipelineJobs:
     def running_of(self, schedule: str) -> int:
         """How many jobs of a schedule have not ended."""
         return sum(
-            job.body.get("scheduleName") == schedule and job.body["state"] not in ENDED
+            job.body.get("scheduleName") == schedule and job.body["state"] not in self.states.ended
             for job in self._db.list(KIND, schedule.rsplit("/schedules/", 1)[0])
         )
 
     # Running
 
-    def _begin(self, name: str) -> None:
-        self._cancelled[name] = asyncio.Event()
-        task = asyncio.create_task(self._go(name))
-        self._tasks[name] = task
-        task.add_done_callback(lambda _: (self._tasks.pop(name, None), self._cancelled.pop(name, None)))
-
-    async def _go(self, name: str) -> None:
-        async with self._slots:
-            if self._cancelled[name].is_set():
-                return
-            try:
-                await self._run(name)
-            except ApiError as error:
-                self._end(name, FAILED, error.status())
-            except Exception as error:
-                incident = uuid.uuid4().hex[:12]
-                log.exception("incident %s: %s", incident, name)
-                words = f"Internal error encountered. The log has it as incident {incident}."
-                full = files.is_full(error)
-                failure = files.disk_full() if full else ApiError(Code.INTERNAL, words, rule="VT719")
-                with contextlib.suppress(Exception):  # a full disk: it goes on at the next start
-                    self._end(name, FAILED, failure.status())
-
     async def _run(self, name: str) -> None:
         job = self.get(name)
-        resumed = job.body["state"] == RUNNING
-        job = self._change(name, RUNNING)
+        resumed = job.body["state"] == self.states.running
+        job = self._change(name, self.states.running)
         folder = self._folder_of(job)
         order = await self._order(job, folder, resumed)
         run = _Run(
@@ -249,7 +163,7 @@ class PipelineJobs:
         )
         process = Supervised(f"pipeline job {ledger.identifier(name)}", folder / "child.txt")
         self._processes[name] = process
-        ending = asyncio.create_task(process.run(order, self._cancelled[name]))
+        ending = asyncio.create_task(process.run(order, self._stops[name]))
         try:
             with (
                 (folder / "events.jsonl").open("rb") as told,
@@ -337,18 +251,18 @@ class PipelineJobs:
     def _conclude(self, name: str, run: _Run, end: End, folder: Path) -> None:
         time = self._time(name)
         state = self.get(name).body["state"]
-        if state == CANCELLING:
-            run.details.end("CANCELLED", time, cancelled())
-            self._end(name, CANCELLED, cancelled(), jobDetail=run.details.body)
+        if state == self.states.cancelling:
+            run.details.end("CANCELLED", time, self.cancelled)
+            self._end(name, self.states.cancelled, self.cancelled, jobDetail=run.details.body)
         elif run.last.get("state") == "SUCCEEDED":
-            self._end(name, SUCCEEDED, None)
+            self._end(name, self.states.succeeded, None)
         elif run.last.get("state") == "FAILED":
-            self._end(name, FAILED, self._failure(name, run.last["error"], folder))
+            self._end(name, self.states.failed, self._failure(name, run.last["error"], folder))
         else:
             words = f"The process of the run {end.words or 'ended before the run did.'}{last_words(folder / 'child.txt')}"
             error = ApiError(Code.INTERNAL, words, rule="VT719").status()
             run.details.end("FAILED", time, error)
-            self._end(name, FAILED, error, jobDetail=run.details.body)
+            self._end(name, self.states.failed, error, jobDetail=run.details.body)
 
     def _failure(self, name: str, error: Body, folder: Path) -> Body:
         """The error of a run, in Vertex AI's words, and where more is said."""
@@ -364,35 +278,12 @@ class PipelineJobs:
     def _folder_of(self, job: Resource) -> Path:
         return self._folder / str(job.private["folder"])
 
-    # Transitions
-
-    def _time(self, name: str) -> str:
-        return not_before(self.get(name).body["updateTime"])
-
     def _show(self, name: str, detail: Body, event: Body) -> None:
         """Write down what became of a task."""
         with self._db.transaction():
             job = self.get(name)
             job.body.update(jobDetail=detail, updateTime=self._time(name))
             self._db.put(job, "task", {"task": event["task"], "state": event["state"]})
-
-    def _change(self, name: str, state: str, **fields: Any) -> Resource:
-        with self._db.transaction():
-            job = self.get(name)
-            time = self._time(name)
-            job.body.update(fields, state=state, updateTime=time)
-            if state == RUNNING:
-                job.body.setdefault("startTime", time)
-            elif state in ENDED:
-                job.body["endTime"] = time
-            self._db.put(job, state)
-        return job
-
-    def _end(self, name: str, state: str, error: Body | None, **fields: Any) -> None:
-        with self._db.transaction():
-            job = self._db.get(name)
-            if job is not None and job.body["state"] not in ENDED:
-                self._change(name, state, **fields, **({"error": error} if error else {}))
 
 
 class _Run:
