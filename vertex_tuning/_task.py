@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning.config import load
-from vertex_tuning.connection import Connection, open_connection
+from vertex_tuning.connection import Connection
 from vertex_tuning.data.folders import download_folder
+from vertex_tuning.places import open_connection
 from vertex_tuning.retries import again
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import batches, data
 from vertex_tuning import config as settings
-from vertex_tuning.connection import Connection, open_connection
+from vertex_tuning.connection import Connection
 from vertex_tuning.errors import UnknownPriceError
 from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL, Journal
 from vertex_tuning.lineage import Lineage
 from vertex_tuning.models import Model, Models
 from vertex_tuning.once import Once
+from vertex_tuning.places import open_connection
 from vertex_tuning.prompts import Prompts
 
 if TYPE_CHECKING:

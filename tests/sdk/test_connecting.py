@@ -27,7 +27,7 @@ def is_alive(pid: int) -> bool:
 
 def test_an_emulator_of_ones_own_is_gone_with_the_client():
     with connect("local", stand_in="tiny-0.1m") as client:
-        record = client.connection._emulator.record
+        record = client.connection._held.record
         assert is_alive(record["pid"])
         assert client.models.base("gemini-2.5-flash").generate("hi", max_output_tokens=2).answer_tokens > 0
     assert not is_alive(record["pid"])
@@ -38,7 +38,7 @@ def test_an_emulator_of_ones_own_does_not_outlive_a_program_that_forgot_it():
     program = (
         "from vertex_tuning import connect\n"
         "client = connect('local', stand_in='tiny-0.1m')\n"
-        "print(client.connection._emulator.record['pid'], client.connection._emulator.record['data_dir'])\n"
+        "print(client.connection._held.record['pid'], client.connection._held.record['data_dir'])\n"
         "import os; os.kill(os.getpid(), 9) if {how!r} == 'killed' else None\n"
     )
     for how in ("left", "killed"):
@@ -64,7 +64,7 @@ def test_the_users_own_emulator_is_found(home):
             assert client.connection.address == running.address
             assert client.connection.project == "theirs"
             assert client.connection.location == "europe-west4"
-            assert client.connection._emulator is None
+            assert client.connection._held is None
         with connect("local", project="mine") as client:
             assert client.connection.project == "mine"
     finally:
@@ -85,7 +85,7 @@ def test_a_record_of_an_emulator_that_is_gone_is_passed_over(home):
         '{"address": "http://127.0.0.1:9", "pid": 1}', encoding="utf-8"
     )
     with connect("local", stand_in="tiny-0.1m") as client:
-        assert client.connection._emulator is not None
+        assert client.connection._held is not None
 
 
 @pytest.mark.parametrize(

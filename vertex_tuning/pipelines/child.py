@@ -158,7 +158,7 @@ def _folder(root: Path, resumed: bool) -> Path:
 def _fetch(uri: str, folder: Path) -> Path:
     """An object, or all below a prefix, under a name that changes with what is in it: the cache knows it by its path."""
     from vertex_tuning import config
-    from vertex_tuning.connection import open_connection
+    from vertex_tuning.places import open_connection
     from vertex_tuning.retries import again
 
     bucket, _, name = uri.removeprefix("gs://").partition("/")
