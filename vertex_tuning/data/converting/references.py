@@ -1,0 +1,52 @@
+"""What a grader sees of a row beside the chat, as the references of a row for reinforcement tuning: texts by name.
+
+    {"answer": "4", "limits": {"least": 1}}
+    -> {"answer": "4", "limits": '{"least": 1}', "limits_least": "1", "item_json": '{"limits": {"least": 1}}'}
+
+Each member is a reference: a string as it is, anything else as JSON. What lies deeper has a name too, joined by `_`, for the
+expressions of a reward; and `item_json` holds the members that were no strings, for code that wants their types back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+ITEM = "item_json"
+"""The reference that keeps the types."""
+
+
+def references_of(item: Mapping[str, Any]) -> dict[str, str]:
+    """The references that say what an item says.
+
+    Args:
+        item: Members of a row that are not the chat: JSON values.
+
+    Returns:
+        Texts by name. Of two with one name a member of the item goes before what lies deeper, and the first before a later one.
+    """
+    references = {name: _text(value) for name, value in item.items()}
+    for name, value in item.items():
+        if isinstance(value, dict | list):
+            for path, leaf in _leaves(name, value):
+                references.setdefault(path, _text(leaf))
+    typed = {name: value for name, value in item.items() if not isinstance(value, str)}
+    if typed:
+        references.setdefault(ITEM, _text(typed))
+    return references
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What holds nothing else, and its name."""
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, member in members:
+        below = f"{path}_{name}"
+        if isinstance(member, dict | list) and member:
+            yield from _leaves(below, member)
+        else:
+            yield below, member
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
