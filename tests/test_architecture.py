@@ -38,7 +38,7 @@ LEVELS = {
     "fitting": 6,
     "specs": 6,
     "data": 6,
-    "rewards": 6,
+    "rewards": 5.9,
     "once": 6,
     "following": 6,
     "retries": 6.5,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.rewards.services import Service
+from vertex_tuning import rewards
 
 REWARD = {
     "singleRewardConfig": {
@@ -149,3 +150,103 @@ def test_a_reward_or_a_reward_model_is_served_and_not_both(cli, files, tmp_path)
         done = cli("reward", "serve", *arguments)
         assert done.status == 2
         assert "one of the two" in done.err
+
+
+# Graders of OpenAI's
+
+GRADER = {
+    "type": "multi",
+    "name": "person",
+    "graders": {
+        "name": {
+            "type": "text_similarity",
+            "name": "n",
+            "input": "{{sample.output_json.name}}",
+            "reference": "{{item.name}}",
+            "evaluation_metric": "fuzzy_match",
+        },
+        "mail": {
+            "type": "string_check",
+            "name": "m",
+            "input": "{{sample.output_json.mail}}",
+            "reference": "{{item.mail}}",
+            "operation": "eq",
+        },
+    },
+    "calculate_output": "(name + mail) / 2",
+}
+RUN = {
+    "item": {"name": "Ann Lee", "mail": "a@x"},
+    "model_sample": '{"name": "Ann Lee", "mail": "b@x"}',
+    "reward": 0.5,
+}
+
+
+@pytest.fixture
+def grader(tmp_path):
+    path = tmp_path / "grader.json"
+    path.write_text(json.dumps(GRADER), encoding="utf-8")
+    (tmp_path / "runs.jsonl").write_text(json.dumps(RUN) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_a_grader_becomes_a_reward_and_is_proved(cli, grader, tmp_path):
+    done = cli("reward", "convert", grader, "--runs", str(tmp_path / "runs.jsonl"))
+    assert (done.status, done.out.splitlines()[:2]) == (
+        0,
+        ["name: code, weight 0.5", "mail: string match, weight 0.5"],
+    )
+    assert "1 of 1 runs are paid the same" in done.out
+    assert "vertex-tuning reward test" in done.err
+    made = tmp_path / "grader-reward.json"
+    assert rewards.from_json(json.loads(made.read_text(encoding="utf-8"))).score(
+        {"references": RUN["item"]}, RUN["model_sample"]
+    ).reward == pytest.approx(0.5)
+    again = cli("reward", "convert", grader)
+    assert (again.status, "VT956" in again.err) == (1, True)
+
+
+def test_runs_that_were_paid_otherwise_are_1_and_the_reward_is_there_to_be_looked_at(cli, grader, tmp_path):
+    (tmp_path / "runs.jsonl").write_text(json.dumps({**RUN, "reward": 1}) + "\n", encoding="utf-8")
+    done = cli("reward", "convert", grader, "--runs", str(tmp_path / "runs.jsonl"), "--json")
+    assert done.status == 1
+    assert done.json["proof"] == {
+        "runs": 1,
+        "same": 0,
+        "largest_difference": pytest.approx(0.5),
+        "apart": ["run 1: 1 there, 0.5 here"],
+    }
+    assert (tmp_path / "grader-reward.json").exists()
+
+
+def test_a_judge_is_named_in_the_project_that_is_configured(cli, tmp_path):
+    grader = {
+        "type": "score_model",
+        "name": "judge",
+        "model": "o4-mini",
+        "input": [{"role": "user", "content": "How good is {{sample.output_text}}?"}],
+    }
+    path = tmp_path / "judge.json"
+    path.write_text(json.dumps(grader), encoding="utf-8")
+    assert "VT954" in cli("reward", "convert", str(path)).err
+    judged = ("reward", "convert", str(path), "--judge-model", "gemini-2.5-flash")
+    done = cli(*judged, "--project", "mine", "--json")
+    model = done.json["reward"]["singleRewardConfig"]["autoraterScorer"]["autoraterConfig"]["autoraterModel"]
+    assert model == "projects/mine/locations/us-central1/publishers/google/models/gemini-2.5-flash"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rule"),
+    [
+        ("grader.json", "{", "VT901"),
+        ("grader.json", '{"type": "magic"}', "VT950"),
+        ("runs.jsonl", "{", "VT955"),
+        ("runs.jsonl", "4", "VT955"),
+        ("runs.jsonl", "", "VT955"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_nothing_is_written(cli, grader, tmp_path, name, content, rule):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    done = cli("reward", "convert", grader, "--runs", str(tmp_path / "runs.jsonl"))
+    assert (done.status, rule in done.err) == (1, True), done.err
+    assert not (tmp_path / "grader-reward.json").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,9 +156,113 @@ def serve(reward_file: Path | None, reward_model: Path | None, host: str, port: 
         server.serve_forever()
 
 
+@reward.command()
+@click.argument("grader", metavar="GRADER", type=click.Path(path_type=Path))
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where the reward goes. [default: GRADER-reward.json]"
+)
+@click.option(
+    "--judge-model",
+    default="",
+    help="Who judges in the place of OpenAI's model: a Gemini model's name, or a full resource name.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    help="JSONL of what the grader paid at OpenAI: item, model_sample and reward. They are held against the reward.",
+)
+@_common.target_options
+def convert(
+    grader: Path,
+    output: Path | None,
+    judge_model: str,
+    runs: Path | None,
+    where: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Make a reward of a grader of OpenAI's.
+
+    GRADER is a JSON file: a grader (string_check, text_similarity, score_model, label_model, python or multi), or a job or an
+    eval that holds one. What has no counterpart is said, all at once; what is not quite as it was is noted. Rows become ready
+    for it by `data convert --method reinforcement`. Exit status 1 where --runs were paid otherwise.
+
+    \b
+    Example:
+      vertex-tuning reward convert grader.json
+      vertex-tuning reward test grader-reward.json prompts.jsonl
+    """
+    from vertex_tuning.errors import RewardError
+    from vertex_tuning.rewards.graders import from_openai, prove
+
+    found = from_openai(_read(grader), judge_model=_full_name(judge_model, where))
+    target = output or grader.with_name(f"{grader.stem}-reward.json")
+    proof = prove(found.reward, _runs(runs)) if runs else None
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(found.reward.request(), indent=2, ensure_ascii=False) + "\n")
+    except FileExistsError:
+        fix = "remove it, or name another: --output FILE"
+        what = "it is there already, and is not overwritten"
+        raise RewardError("VT956", what, where=str(target), fix=fix) from None
+    except OSError as error:
+        what = f"it cannot be written: {error.strerror}"
+        raise RewardError("VT956", what, where=str(target)) from error
+    if as_json:
+        told = {"output": str(target), **found.to_json(), "proof": proof and proof.to_json()}
+        _common.print_json(told)
+    else:
+        click.echo("\n".join([str(found), *([str(proof)] if proof else []), str(target)]))
+        if found.modules:
+            serve = f"vertex-tuning reward serve {target} --port 8081"
+            _common.say(f"pip install {' '.join(found.modules)}\n{serve}")
+        else:
+            _common.say(f"Try it: vertex-tuning reward test {target} prompts.jsonl")
+    raise SystemExit(0 if proof is None or proof.ok else 1)
+
+
+def _full_name(model: str, where: dict[str, str]) -> str:
+    """A judge's name as a reward has it: in the project and location that are configured."""
+    from vertex_tuning import catalog
+    from vertex_tuning.config import load
+    from vertex_tuning.connection import DEFAULT_LOCATION
+    from vertex_tuning.errors import RewardError
+
+    if not model or model.startswith("projects/"):
+        return model
+    name, settings = catalog.base_model(model).id, load(**where)
+    if not settings.project:
+        fix = "--project my-project, or the full name: projects/P/locations/L/publishers/google/models/M"
+        raise RewardError("VT954", "a judge is named with its project", where="--judge-model", fix=fix)
+    place = f"projects/{settings.project}/locations/{settings.location or DEFAULT_LOCATION}"
+    return f"{place}/publishers/google/models/{name}"
+
+
+def _runs(path: Path) -> Iterator[dict[str, Any]]:
+    from vertex_tuning.errors import RewardError
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    run = json.loads(line)
+                    if not isinstance(run, dict):
+                        raise ValueError(f"line {number} is no JSON object")
+                    yield run
+    except OSError as error:
+        raise RewardError("VT955", f"they cannot be read: {error.strerror}", where=str(path)) from error
+    except (ValueError, RecursionError) as error:
+        raise RewardError("VT955", f"they are no JSONL: {error}", where=str(path)) from error
+
+
 def read_reward(path: Path) -> AnyReward:
     """A reward from a JSON file."""
     from vertex_tuning import rewards
+
+    return rewards.from_json(_read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object from a file."""
     from vertex_tuning.errors import RewardError
 
     try:
@@ -170,4 +275,4 @@ def read_reward(path: Path) -> AnyReward:
         raise RewardError(
             "VT901", "it is not a JSON object", where=str(path), fix='{"singleRewardConfig": {...}}'
         )
-    return rewards.from_json(config)
+    return config

@@ -18,6 +18,7 @@ maps.py          services meant for the cloud, and what stands in for them here
 calling.py       many answers: so many calls at a time, and again where that may help
 rating.py        the judgement of another model
 probes.py        a reward tried out: spread, signal, and what it pays for cheating
+graders/         graders of OpenAI's, as rewards
 
 One engine serves the dry run here, `client.validate_reward`, the emulator's `validateReinforcementTuningReward`, and training.
 
@@ -36,6 +37,7 @@ from vertex_tuning.rewards.builders import (
     weighted,
 )
 from vertex_tuning.rewards.config import from_json
+from vertex_tuning.rewards.graders import from_openai
 from vertex_tuning.rewards.probes import Trial, try_out
 from vertex_tuning.rewards.scorers import AnyReward, CompositeReward, Reward
 from vertex_tuning.rewards.scoring import Failure, Score
@@ -52,6 +54,7 @@ __all__ = [
     "contains",
     "exact_match",
     "from_json",
+    "from_openai",
     "json_field",
     "judge",
     "regex",

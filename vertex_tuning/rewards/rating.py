@@ -22,7 +22,7 @@ Json = dict[str, Any]
 Rate = Callable[[str, str, int, Json], list[str]]
 """Asks a model: its name, the prompt, how often, and a `generationConfig`. May raise what it likes."""
 
-_MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/(publishers/[^/]+/models/[^/]+|endpoints/[^/]+)")
+MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/(publishers/[^/]+/models/[^/]+|endpoints/[^/]+)")
 _PLACEHOLDER = re.compile(r"\{\{(prompt|response|system_instruction|references\.[^{}]+)\}\}")
 
 
@@ -52,7 +52,7 @@ class AutoRater:
         del response
         if not self.prompt:
             return scoring.failed("VT915", "the autorater has no prompt", parsed=parsed)
-        if not _MODEL.fullmatch(self.model):
+        if not MODEL.fullmatch(self.model):
             what = f'"{self.model}" is not a full name: projects/P/locations/L/publishers/google/models/M, or .../endpoints/E'
             return scoring.failed("VT915", what, parsed=parsed)
         if rate is None:

@@ -129,22 +129,27 @@ def _assigned(node: ast.stmt) -> list[str]:
 
 
 def _check_imports(tree: ast.Module, faults: list[Fault]) -> None:
-    """Whether the service has what is imported; what is tried for, the code can do without."""
+    """Whether the service has what is imported."""
+    why = f"It has Python's own modules and {', '.join(catalog.limits('reward_code')['modules'])}."
+    for name, line in foreign(tree).items():
+        what = f"it imports {name or 'relatively'}, which the service does not have"
+        fix = "do without it, or let a service of yours score: rewards.cloud_run(...)"
+        faults.append(Fault("VT912", what, f"source line {line}", why, fix))
+
+
+def foreign(tree: ast.Module) -> dict[str, int]:
+    """Modules that the service does not have, and the line of their first import; what is tried for, the code can do without."""
     there = catalog.limits("reward_code")["modules"]
     tried = {inner for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
-    seen: set[str] = set()
+    found: dict[str, int] = {}
     for node in ast.walk(tree):
         if node in tried or not isinstance(node, ast.Import | ast.ImportFrom):
             continue
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
         for name in (name.partition(".")[0] for name in names):
-            if name in sys.stdlib_module_names or name in there or name in seen:
-                continue
-            seen.add(name)
-            why = f"It has Python's own modules and {', '.join(there)}."
-            what = f"it imports {name or 'relatively'}, which the service does not have"
-            fix = "do without it, or let a service of yours score: rewards.cloud_run(...)"
-            faults.append(Fault("VT912", what, f"source line {node.lineno}", why, fix))
+            if name not in sys.stdlib_module_names and name not in there:
+                found.setdefault(name, node.lineno)
+    return found
 
 
 def _unbound(text: str) -> list[str]:

@@ -1,0 +1,142 @@
+"""Graders that ask a model, as autoraters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vertex_tuning.rewards import builders
+from vertex_tuning.rewards.graders import templates
+from vertex_tuning.rewards.graders.templates import Path, TemplateError
+from vertex_tuning.rewards.scorers import Reward
+
+_NUMBER = r"<result>\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*</result>"
+_PASSES = r"<passes>\s*(yes|no)\s*</passes>"
+_HEADINGS = {"system": "Instructions", "developer": "Instructions", "user": "User", "assistant": "Assistant"}
+
+
+class JudgeError(ValueError):
+    """No judge can be made of it: the place in the grader, what is wrong, and the cure."""
+
+    def __init__(self, where: str, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.where = where
+        self.fix = fix
+
+
+def scored(grader: Mapping[str, Any], model: str, name: str, note: Callable[[str], None]) -> Reward:
+    """A `score_model`: the judge ends with a number.
+
+    Raises:
+        JudgeError: It cannot be asked so.
+    """
+    low, high = _range(grader.get("range"))
+    ask = (
+        "First write down the steps of your reasoning. "
+        f"Then end with the score, a number from {low:g} to {high:g}: <result>NUMBER</result>"
+    )
+    return builders.judge(
+        f"{_asked(grader, note)}\n\n{ask}", model=model, extract=_NUMBER, name=name, **_sampled(grader, note)
+    )
+
+
+def labelled(grader: Mapping[str, Any], model: str, name: str, note: Callable[[str], None]) -> Reward:
+    """A `label_model`: the judge chooses a label, and says whether it is one of those that pass: 1 or 0.
+
+    Raises:
+        JudgeError: It cannot be asked so.
+    """
+    labels, passing = grader.get("labels"), grader.get("passing_labels")
+    for where, given in (("labels", labels), ("passing_labels", passing)):
+        if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
+            raise JudgeError(where, "it is no list of labels", '["good", "bad"]')
+    assert isinstance(labels, list)
+    assert isinstance(passing, list)
+    if strange := [one for one in passing if one not in labels]:
+        raise JudgeError("passing_labels", f"{', '.join(strange)} is none of the labels", ", ".join(labels))
+    ask = (
+        f"Choose one of these labels, and say why: {', '.join(labels)}. "
+        f"Then end with <passes>yes</passes> if you chose {' or '.join(passing)}, and with <passes>no</passes> otherwise."
+    )
+    prompt = f"{_asked(grader, note)}\n\n{ask}"
+    return builders.judge(
+        prompt, model=model, extract=_PASSES, expect="yes", name=name, **_sampled(grader, note)
+    )
+
+
+def _range(given: Any) -> tuple[float, float]:
+    if given is None:
+        return 0.0, 1.0
+    try:
+        low, high = map(float, given)
+    except (TypeError, ValueError) as error:
+        raise JudgeError("range", f"{given!r} is no range", "[0, 1]") from error
+    if not -1 <= low < high <= 1:
+        raise JudgeError(
+            "range",
+            f"scores from {low:g} to {high:g}: a reward is clipped to -1 and 1, and an autorater's number is not divided",
+            f'"range": [0, 1], and messages that ask for such a number; weigh it by {high:g} where it counts for more',
+        )
+    return low, high
+
+
+def _sampled(grader: Mapping[str, Any], note: Callable[[str], None]) -> dict[str, Any]:
+    """How the judge is sampled: once, as OpenAI did."""
+    given = dict(grader.get("sampling_params") or {})
+    temperature = given.pop("temperature", None)
+    if given:
+        note(f"sampling_params {', '.join(given)}: an autorater of Vertex AI has its own")
+    note(
+        f"judged by a Gemini model in the place of {grader.get('model', 'the one named')}: try it on answers that you know"
+    )
+    return {"samples": 1, "temperature": temperature}
+
+
+def _asked(grader: Mapping[str, Any], note: Callable[[str], None]) -> str:
+    """The messages as one prompt."""
+    messages = grader.get("input")
+    if not isinstance(messages, list) or not messages:
+        raise JudgeError("input", "there are no messages", '[{"role": "user", "content": "..."}]')
+    told = []
+    for index, message in enumerate(messages):
+        where = f"input[{index}]"
+        if not isinstance(message, dict) or message.get("role") not in _HEADINGS:
+            raise JudgeError(where, "it is no message", '{"role": "user", "content": "..."}')
+        told.append((_HEADINGS[message["role"]], _text(message.get("content"), f"{where}.content", note)))
+    # Instructions and one question speak for themselves.
+    if [heading for heading, _ in told] in (["User"], ["Instructions"], ["Instructions", "User"]):
+        return "\n\n".join(text for _, text in told)
+    return "\n\n".join(f"# {heading}\n{text}" for heading, text in told)
+
+
+def _text(content: Any, where: str, note: Callable[[str], None]) -> str:
+    pieces = content if isinstance(content, list) else [content]
+    texts = []
+    for piece in pieces:
+        text = piece.get("text") if isinstance(piece, dict) else piece
+        if not isinstance(text, str):
+            raise JudgeError(
+                where, "an autorater is asked in text alone", "describe it in words, or leave it out"
+            )
+        texts.append(text)
+    try:
+        template = templates.read("\n".join(texts))
+    except TemplateError as error:
+        raise JudgeError(where, str(error), "{{ item.NAME }} or {{ sample.output_text }}") from error
+    return "".join(
+        piece if isinstance(piece, str) else _placeholder(piece, where, note) for piece in template.pieces
+    )
+
+
+def _placeholder(path: Path, where: str, note: Callable[[str], None]) -> str:
+    if path == templates.ANSWER:
+        return "{{response}}"
+    if path[:2] == ("item", "messages"):
+        note("item.messages: the judge reads the whole prompt there ({{prompt}})")
+        return "{{prompt}}"
+    if path[0] == "sample":
+        words = ".".join(map(str, path))
+        raise JudgeError(
+            where, f"an autorater sees the text of an answer, and not {words}", "{{ sample.output_text }}"
+        )
+    return f"{{{{references.{templates.reference(path)}}}}}"
