@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from vertex_tuning import catalog, data
 from vertex_tuning.data.requests import ID, prepare
-from vertex_tuning.errors import ServiceError, SpecError
+from vertex_tuning.errors import SpecError
 from vertex_tuning.following import ENDED, FollowedJob, listed, seconds
 from vertex_tuning.journal import LABEL
 from vertex_tuning.models import (
@@ -28,7 +28,7 @@ from vertex_tuning.models import (
     config_of,
     locations,
 )
-from vertex_tuning.retries import again
+from vertex_tuning.retries import again, passed_over
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -202,11 +202,8 @@ class BatchJob(FollowedJob[BatchProgress]):
 
     def delete(self) -> None:
         """Forget a job that has ended; no fault if it is gone. Its answers stay in Cloud Storage."""
-        try:
+        with passed_over(404):
             again(lambda: self._batches.delete(name=self.name))
-        except ServiceError as error:
-            if error.code != 404:
-                raise
 
 
 class Batches:

@@ -27,6 +27,7 @@ BATCHES = "unified-genai-tests"
 """... and those of batches from this one."""
 FOLDERS = ("models", "tunings", "batches")
 """Models first: the jobs of the others still train when their tests have ended."""
+pytestmark = pytest.mark.timeout(900)  # a minute and a half of tests, on a machine of its own
 TABLE = tomllib.loads((HERE / "cannot_pass.toml").read_text(encoding="utf-8"))
 
 
