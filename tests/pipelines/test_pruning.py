@@ -80,6 +80,7 @@ def test_a_run_is_told_with_how_it_ended_and_what_it_takes_on_the_disk():
     assert (badly.name, badly.pipeline, badly.state) == ("badly", "failing", "FAILED")
     assert well.started <= well.ended <= badly.ended
     assert 300_000 < well.bytes < 400_000  # what it was given stands in what it had done, and in its data
+    assert list(stored.runs_folder().glob("*/.work-*")) == []
     assert well.to_json()["bytes"] == well.bytes
 
 
@@ -101,7 +102,9 @@ def test_a_run_whose_program_was_killed_is_interrupted_and_may_go(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert stored.stored_runs()[0].state == "INTERRUPTED"
+    assert list(stored.runs_folder().glob("lingers/.work-*")) != []
     assert removed(stored.prune(failed=True)) == {"lingers"}
+    assert list(stored.runs_folder().iterdir()) == []
 
 
 def test_a_folder_of_which_nothing_is_known_is_listed_and_goes():

@@ -282,7 +282,7 @@ def run(
     variables = {**known_environment(), **(environment or {})}
     try:
         record = stored.Record(name, title, root)
-        scratch = Path(tempfile.mkdtemp(prefix="vertex-tuning-run-"))
+        scratch = Path(tempfile.mkdtemp(prefix=".work-", dir=record.folder))
         (scratch / "events.jsonl").touch()
         job = {
             "name": name,

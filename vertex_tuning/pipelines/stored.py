@@ -5,6 +5,7 @@ In the home of this package:
     pipelines/runs/NAME/run.json     what is known of a run; its outputs lie beside it, unless it was given a folder of its own
     pipelines/runs/NAME/taken.jsonl  outputs of earlier runs that it took from the cache, a path each
     pipelines/runs/NAME/going-on     locked for as long as the run goes on
+    pipelines/runs/NAME/.work-*/     what is needed meanwhile
     pipelines/runs/.removed/         runs that are being removed
     pipelines/cache/KEY.json         what a step once led to, its outputs by their paths (kfp's)
     pipelines/lock                   held alone by whoever removes, together by all others
@@ -153,6 +154,7 @@ class Record:
         self._known |= {"state": state, "ended": _now()}
         with contextlib.suppress(OSError):
             self._write()
+        fcntl.flock(self.lock, fcntl.LOCK_UN)  # for those too that this process has forked meanwhile
         self.lock.close()
 
     def _write(self) -> None:
