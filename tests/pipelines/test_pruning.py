@@ -282,13 +282,15 @@ def test_runs_and_prunes_at_the_same_time_harm_each_other_not():
             faults.append(fault)
 
     done("first")
-    pruning = threading.Thread(target=prune_on)
-    pruning.start()
+    pruning = [threading.Thread(target=prune_on) for _ in range(2)]
+    for thread in pruning:
+        thread.start()
     try:
         ended = [done(f"run-{number}").state for number in range(4)]
     finally:
         over.set()
-        pruning.join()
+        for thread in pruning:
+            thread.join()
     assert ended == ["SUCCEEDED"] * 4
     assert faults == []
 

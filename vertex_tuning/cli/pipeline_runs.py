@@ -11,6 +11,7 @@ import click
 from vertex_tuning.cli import _common
 
 if TYPE_CHECKING:
+    from vertex_tuning.errors import Fault
     from vertex_tuning.pipelines.stored import Pruning, StoredRun
 
 
@@ -196,7 +197,10 @@ def prune(
         _show(planned)
     if not dry_run and not nothing:
         _agree(planned, yes)
-        planned = _carried_out(planned)
+        known, planned = planned.kept, _carried_out(planned)
+        _say_what_stays(
+            [one for one in planned.kept if one not in known]
+        )  # that is needed since it was asked
     if as_json:
         _common.print_json(planned.to_json() | {"dry_run": dry_run})
     elif not dry_run and not nothing:
@@ -218,14 +222,18 @@ def _carried_out(planned: Pruning) -> Pruning:
 
 def _show(planned: Pruning) -> None:
     _table(planned.removed, empty="There is no run to remove.")
-    for one in planned.kept:
-        _common.say(f"{one.where} stays: {one.what}")
+    _say_what_stays(planned.kept)
     if planned.leftover:
         _common.say(
             f"An earlier prune was cut off: {_size(planned.leftover)} of what it was removing go now."
         )
     if planned.removed:
         _common.say(f"To remove: {_what(planned)}.")
+
+
+def _say_what_stays(kept: list[Fault]) -> None:
+    for one in kept:
+        _common.say(f"{one.where} stays: {one.what}")
 
 
 def _what(planned: Pruning) -> str:

@@ -9,7 +9,7 @@ In the home of this package:
     pipelines/runs/.removed/         runs that are being removed
     pipelines/cache/KEY.json         what a step once led to, its outputs by their paths (kfp's)
     pipelines/lock                   held alone by whoever removes, together by all others
-    pipelines/looking                held alone by whoever looks which runs go on
+    pipelines/looking, removing      held alone by whoever looks which runs go on, or removes some
 
 A lock goes with the processes that hold it, so that a run that was killed is none that goes on, whatever it wrote last.
 """
@@ -339,34 +339,45 @@ def carry_out(planned: Pruning) -> Pruning:
     Raises:
         PipelineError: VT729, the disk refuses; what could be removed is gone.
     """
-    trash = runs_folder() / _REMOVED
+    with _locked("removing", alone=True):
+        done, refused = _set_aside(planned)
+        refused += _empty()
+    if refused:
+        raise _refused(refused)
+    return done
+
+
+def _set_aside(planned: Pruning) -> tuple[Pruning, list[Fault]]:
+    """Take the runs away from where others look; what was done of it, and what the disk refused."""
     sizes = {run.name: run.bytes for run in planned.removed}
+    gone: list[StoredRun] = []
     refused: list[Fault] = []
     with undisturbed(alone=True):
         runs = _found()
-        removed, needed = _free(runs, [run for run in runs if run.name in sizes])
+        removed, kept = _free(runs, [run for run in runs if run.name in sizes])
         # The cache first: what it forgets too early is only done again.
         entries = _entries_of(removed)
         for entry in entries:
             entry.unlink(missing_ok=True)
-        gone = []
         for run in removed:
+            aside = runs_folder() / _REMOVED / f"{run.name}.{secrets.token_hex(4)}"
             try:
-                trash.mkdir(exist_ok=True)
-                run.folder.rename(trash / f"{run.name}.{secrets.token_hex(4)}")
+                aside.parent.mkdir(exist_ok=True)
+                run.folder.rename(aside)
                 gone.append(replace(run, bytes=sizes[run.name]))
             except OSError as error:
                 words = error.strerror or str(error)
                 refused.append(Fault("VT729", words, run.name, fix=f"remove it by hand: {run.folder}"))
-    if trash.is_dir():
-        shutil.rmtree(trash, ignore_errors=True)  # another one may be at it
-        if left := sorted(trash.iterdir()) if trash.is_dir() else []:
-            names = [path.name.rpartition(".")[0] for path in left]
-            fix = f"see whose it is, and remove it by hand: {trash}"
-            refused += [Fault("VT729", "not all of it could be removed", name, fix=fix) for name in names]
-    if refused:
-        raise _refused(refused)
-    return Pruning(gone, [*planned.kept, *needed], len(entries), planned.leftover)
+    return Pruning(gone, [*planned.kept, *kept], len(entries), planned.leftover), refused
+
+
+def _empty() -> Iterator[Fault]:
+    """Remove what was set aside, now or by one that was cut off; what cannot be."""
+    folder = runs_folder() / _REMOVED
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        name, fix = path.name.rpartition(".")[0], f"see whose it is, and remove it by hand: {path}"
+        yield Fault("VT729", "not all of it could be removed", name, fix=fix)
 
 
 def _named(runs: Sequence[StoredRun], names: Sequence[str]) -> list[StoredRun]:
