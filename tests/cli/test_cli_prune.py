@@ -98,3 +98,13 @@ def test_what_cannot_be_is_said_in_words(cli, three, arguments, words):
     assert done.status != 0
     assert words in done.err
     assert len(here(cli)) == 3
+
+
+def test_what_a_prune_that_was_cut_off_left_goes_with_the_next_one(cli, three, home):
+    runs = home / "pipelines" / "runs"
+    (runs / ".removed").mkdir()
+    (runs / "third").rename(runs / ".removed" / "third.1f2a")
+    done = cli("pipeline", "prune", "--keep", "9", "--yes")
+    assert "An earlier prune was cut off: 1.5 MB" in done.err
+    assert done.out == "1.5 MB are free again.\n"
+    assert here(cli) == ["second", "first"]

@@ -204,7 +204,8 @@ def prune(
     if as_json:
         _common.print_json(planned.to_json() | {"dry_run": dry_run})
     elif not dry_run and not nothing:
-        click.echo(f"Removed {_count(planned.removed)}: {_size(planned.bytes)} are free again.")
+        what = f"Removed {_count(planned.removed)}: " if planned.removed else ""
+        click.echo(f"{what}{_size(planned.bytes)} are free again.")
 
 
 def _carried_out(planned: Pruning) -> Pruning:
@@ -224,8 +225,9 @@ def _show(planned: Pruning) -> None:
     _table(planned.removed, empty="There is no run to remove.")
     _say_what_stays(planned.kept)
     if planned.leftover:
+        left = _size(planned.leftover)
         _common.say(
-            f"An earlier prune was cut off: {_size(planned.leftover)} of what it was removing go now."
+            f"An earlier prune was cut off: {left} of what it was removing are there yet, and go too."
         )
     if planned.removed:
         _common.say(f"To remove: {_what(planned)}.")
