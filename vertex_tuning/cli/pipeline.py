@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vertex_tuning.cli import _common
+from vertex_tuning.cli import _common, pipeline_runs
 from vertex_tuning.cli._lazy import Group
 
 if TYPE_CHECKING:
@@ -422,79 +422,8 @@ def _terraform(template: Template, found: Compiled) -> str:
     return "\n".join(lines)
 
 
-@pipeline.command()
-@_common.list_options
-@_common.target_options
-def runs(expression: str, limit: int, where: dict[str, str], as_json: bool) -> None:
-    """List runs that were submitted, newest first.
-
-    \b
-    Example:
-      vertex-tuning pipeline runs --filter 'state="PIPELINE_STATE_RUNNING"'
-    """
-    import itertools
-
-    with _common.open_client(where) as client:
-        found = list(itertools.islice(client.pipelines.runs(filter=expression), limit))
-        if as_json:
-            _common.print_json([one.to_json() for one in found])
-            return
-        _common.print_table(
-            ["run", "state", "name", "created (UTC)"],
-            (
-                (
-                    one.id,
-                    one.state.lower(),
-                    one.display_name,
-                    f"{one.resource.create_time:%Y-%m-%d %H:%M:%S}",
-                )
-                for one in found
-            ),
-            empty="No runs.",
-        )
-
-
-@pipeline.command()
-@click.argument("run")
-@click.option("--timeout", type=_common.Number(min=0), help="Seconds to watch. [default: to the end]")
-@_common.target_options
-def watch(run: str, timeout: float | None, where: dict[str, str], as_json: bool) -> None:
-    """Follow a submitted RUN to its end.
-
-    Exit status 1 where that is not a good one.
-
-    \b
-    Example:
-      vertex-tuning pipeline watch supervised-20261126001122
-    """
-    from vertex_tuning.cli import _steps
-
-    with _common.open_client(where) as client:
-        _steps.follow(client.pipelines.get(run), as_json=as_json, where=where, timeout=timeout)
-
-
-@pipeline.command()
-@click.argument("run")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it has ended.")
-@_common.target_options
-def cancel(run: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
-    """Cancel a submitted RUN.
-
-    \b
-    Example:
-      vertex-tuning pipeline cancel supervised-20261126001122
-    """
-    with _common.open_client(where) as client:
-        found = client.pipelines.get(run)
-        found.cancel()
-        if wait:
-            found.wait()
-        else:
-            found.refresh()
-        if as_json:
-            _common.print_json(found.to_json())
-        else:
-            click.echo(f"{found.name} is {found.state.lower()}")
+for command in (pipeline_runs.runs, pipeline_runs.watch, pipeline_runs.cancel, pipeline_runs.prune):
+    pipeline.add_command(command)
 
 
 def _values(pairs: tuple[str, ...], file: Path | None) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 JOB.json is a `PipelineJob` as Vertex AI takes it, with what is only known here:
 
     {"pipelineSpec": {...}, "runtimeConfig": {"parameterValues": {...}, "failurePolicy": "..."},
-     "name": "the job's id", "local": {"root": "/outputs", "cache": "/cache", "resumed": false}}
+     "name": "the job's id", "local": {"root": "/outputs", "cache": "/cache", "taken": "/taken.jsonl", "resumed": false}}
 
-With `resumed`, what a former process of the same run had done is not done again.
+With `resumed`, what a former process of the same run had done is not done again. In `taken` stands what came from the cache.
 
 EVENTS.jsonl gets one JSON object per line, written whole:
 
@@ -79,6 +79,7 @@ def run(job: dict[str, Any], emit: Any) -> dict[str, Any] | None:
         fail_fast=config.get("failurePolicy") == "PIPELINE_FAILURE_POLICY_FAIL_FAST",
         emit=emit,
         fetch=lambda uri: _fetch(uri, Path(own["root"]) / "imported"),
+        taken=Path(own["taken"]) if own.get("taken") else None,
     )
     _execute(spec, _typed(spec, parameters), described, own.get("cache"), own.get("resumed", False))
     if described.succeeded:

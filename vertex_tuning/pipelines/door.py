@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog, data
-from vertex_tuning.pipelines import compiled, running, scheduling, submitting, templates
+from vertex_tuning.pipelines import compiled, running, scheduling, stored, submitting, templates
 from vertex_tuning.pipelines.compiled import Compiled
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from vertex_tuning.connection import Connection
     from vertex_tuning.pipelines.running import LocalRun
     from vertex_tuning.pipelines.scheduling import PipelineSchedule
+    from vertex_tuning.pipelines.stored import Pruning, StoredRun
     from vertex_tuning.pipelines.submitting import PipelineRun
     from vertex_tuning.pipelines.templates import Template
 
@@ -176,6 +179,38 @@ class Pipelines:
     def runs(self, *, filter: str = "") -> Iterator[PipelineRun]:
         """Runs at the service, newest first; `filter` as the service understands it: `display_name="weekly"`."""
         return submitting.runs(self._connection, filter=filter)
+
+    def stored_runs(self) -> Sequence[StoredRun]:
+        """What `run` has left on this machine, newest first: how each ended, and what it takes on the disk."""
+        return stored.stored_runs()
+
+    def prune(
+        self,
+        names: Sequence[str] = (),
+        *,
+        older_than: timedelta | None = None,
+        keep: int = 0,
+        failed: bool = False,
+        dry_run: bool = False,
+    ) -> Pruning:
+        """Remove what `run` has left on this machine: of the runs that are named, else of all, as far as the rest allows.
+
+            client.pipelines.prune(older_than=timedelta(days=7), keep=3)
+
+        A run that goes on stays, and so does one of which another one that stays has outputs from the cache. What the cache knows
+        of those that go is forgotten, so that later runs do it again. Models, jobs and objects at the service are not touched.
+
+        Args:
+            names: Of the runs; if one of them cannot be removed, none is.
+            older_than: Only those that ended longer ago.
+            keep: So many of each pipeline stay, the newest.
+            failed: Only those that did not succeed: failed, cancelled, interrupted.
+            dry_run: Only say what would go.
+
+        Raises:
+            PipelineError: VT728, no run has this name; VT729, one that was named has to stay, or the disk refuses.
+        """
+        return stored.prune(names, older_than=older_than, keep=keep, failed=failed, dry_run=dry_run)
 
     def _prepared(self, found: Compiled, image: str) -> dict[str, Any]:
         """A pipeline for this place; one that was pushed ready for it stays as it is."""

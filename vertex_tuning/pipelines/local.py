@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import vertex_tuning
+from vertex_tuning.pipelines import stored
 from vertex_tuning.pipelines.stepping import run_process, why
 from vertex_tuning.pipelines.told import Job, Tasks, dag_failed, error_of, shown
 
@@ -42,7 +43,7 @@ def install(job: Job) -> None:
     _wrap(enhanced, "run_enhanced_dag", partial(_dag, job, tasks))
     _wrap(task_executor, "execute_single_task", partial(_step, job, tasks))
     _wrap(cache.LocalCache, "compute_key", _key)
-    _wrap(cache.LocalCache, "get", partial(_hit, tasks))
+    _wrap(cache.LocalCache, "get", partial(_hit, job, tasks))
     _wrap(placeholder_utils, "replace_placeholders", partial(_placeholders, job))
     _wrap(OrchestratorUtils, "make_task_arguments", partial(_arguments, job))
     _wrap(importer_handler, "run_importer", partial(_import, job, tasks))
@@ -186,14 +187,21 @@ def _done_key(job: Job, given: dict[str, Any], container: Any, arguments: dict[s
 
 def _leave_traces(tasks: Tasks, outputs: dict[str, Any]) -> None:
     """An empty file for an artifact without one, such as metrics: the cache takes what has no file for lost."""
+    for uri in _files(outputs):
+        if not Path(uri).exists():
+            Path(uri).parent.mkdir(parents=True, exist_ok=True)
+            Path(uri).touch()
+            tasks.empty.add(uri)
+
+
+def _files(outputs: dict[str, Any]) -> Iterator[str]:
+    """Paths of the artifacts that lie on this machine."""
     from kfp.dsl import Artifact
 
     for value in outputs.values():
         for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, Artifact) and one.uri.startswith("/") and not Path(one.uri).exists():
-                Path(one.uri).parent.mkdir(parents=True, exist_ok=True)
-                Path(one.uri).touch()
-                tasks.empty.add(one.uri)
+            if isinstance(one, Artifact) and one.uri.startswith("/"):
+                yield one.uri
 
 
 def _arguments(job: Job, original: Any, task_inputs_spec: Any, io_store: Any) -> dict[str, Any]:
@@ -231,9 +239,14 @@ def code() -> str:
     return _CODE[0]
 
 
-def _hit(tasks: Tasks, original: Any, self: Any, key: str) -> Any:
-    """`get`: whether there was something is noted."""
-    found = original(self, key)
+def _hit(job: Job, tasks: Tasks, original: Any, self: Any, key: str) -> Any:
+    """`get`: whether there was something is noted, and for those who prune, what."""
+    if job.taken is None or self is job.done:
+        found = original(self, key)
+    else:
+        with stored.undisturbed():
+            found = original(self, key)
+            stored.take(job.taken, _files(found or {}))
     tasks.here.cached = found is not None
     return found
 

@@ -22,8 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vertex_tuning.config import home
 from vertex_tuning.errors import PipelineError
+from vertex_tuning.pipelines import stored
 
 Event = dict[str, Any]
 """What happened, as the child tells it: see `child.py`."""
@@ -118,10 +118,10 @@ class Task:
 class LocalRun:
     """A run of a pipeline on this machine; iterate over it for its events, as they come. Leaving it as a context stops it."""
 
-    def __init__(self, name: str, root: Path, order: dict[str, Any], folder: Path) -> None:
+    def __init__(self, name: str, record: stored.Record, order: dict[str, Any], folder: Path) -> None:
         self.name = name
         """Of the run."""
-        self.root = root
+        self.root = record.root
         """Where its steps leave their outputs."""
         self.state = "RUNNING"
         """RUNNING, SUCCEEDED, FAILED or CANCELLED, as of the last event that was read."""
@@ -129,6 +129,7 @@ class LocalRun:
         """`code` (of google.rpc) and `message`, where it failed."""
         self.tasks: dict[int, Task] = {}
         """The steps so far, by id, in the order in which they began."""
+        self._record = record
         self._folder = folder
         self._events = (folder / "events.jsonl").open("rb")
         self._rest = b""
@@ -140,6 +141,7 @@ class LocalRun:
             stderr=self._log,
             env=order["environment"],
             start_new_session=True,
+            pass_fds=[record.lock.fileno()],  # it may outlive us, and what it ends still writes
         )
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -227,6 +229,8 @@ class LocalRun:
         for file in (process.stdout, self._events, self._log):
             if file is not None:
                 file.close()
+        if not self._record.lock.closed:
+            self._record.end(self.state)
         for name in ("job.json", "events.jsonl", "log.txt"):
             (self._folder / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
@@ -275,25 +279,28 @@ def run(
     if name and not NAME.fullmatch(name):
         raise bad_name(name)
     name = name or fresh_name(title)
-    folder = root or home() / "pipelines" / "runs" / name
     variables = {**known_environment(), **(environment or {})}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix="vertex-tuning-run-"))
+        record = stored.Record(name, title, root)
+        scratch = Path(tempfile.mkdtemp(prefix=".work-", dir=record.folder))
         (scratch / "events.jsonl").touch()
         job = {
             "name": name,
             "pipelineSpec": with_caching(spec, caching),
             "runtimeConfig": {"parameterValues": dict(parameters or {})}
             | ({"failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST"} if fail_fast else {}),
-            "local": {"root": str(folder.resolve()), "cache": str(home() / "pipelines" / "cache")},
+            "local": {
+                "root": str(record.root),
+                "cache": str(stored.cache_folder()),
+                "taken": str(record.taken),
+            },
         }
         (scratch / "job.json").write_text(json.dumps(job, default=str), encoding="utf-8")
     except OSError as error:
         raise PipelineError(
             "VT711",
             f"a run cannot leave its outputs there: {error.strerror or error}",
-            where=str(error.filename or folder),
+            where=str(error.filename or root or stored.runs_folder()),
             fix="free some space, give another folder, or point VERTEX_TUNING_HOME at one of yours",
         ) from error
     order = {
@@ -302,7 +309,7 @@ def run(
         "folder": str(Path.cwd()),
         "environment": variables,
     }
-    return LocalRun(name, folder, order, scratch)
+    return LocalRun(name, record, order, scratch)
 
 
 COMMAND = (sys.executable, "-m", "vertex_tuning.pipelines.child")

@@ -34,6 +34,8 @@ class Job:
     """Brings a `gs://` artifact here."""
     done: Any = None
     """What this run had done before it was cut off: a `LocalCache` of its own, whatever its steps say of caching."""
+    taken: Path | None = None
+    """Where it is noted which outputs of earlier runs are used (`stored.py`); None: nowhere."""
     succeeded: bool = False
     failed: list[str] = field(default_factory=list)
     """Names of the steps that failed."""
