@@ -11,9 +11,11 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -54,6 +56,41 @@ class Number(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return found
+
+
+class OutputFile(click.Path):
+    """A file that can be written, which is known before anything is asked, and paid, for.
+
+    Args:
+        new_folders: Whether the folder that it is to lie in is made where there is none.
+    """
+
+    def __init__(self, *, new_folders: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=False, writable=True)
+        self._new_folders = new_folders
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        path = Path(str(super().convert(value, param, ctx)))
+        folder = path.parent
+        while self._new_folders and not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            self.fail(f"there is no folder {folder}", param, ctx)
+        if not path.exists():
+            try:
+                # Rights alone do not tell: a disk may be read-only, or full.
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                self.fail(f"{path} cannot be written: {error.strerror}", param, ctx)
+        return path
+
+
+def keep_apart(output: Path | None, given: Path | str) -> None:
+    """Refuse to write over what is read: nobody means that, and the data would be gone."""
+    with contextlib.suppress(OSError):
+        if output is not None and output.samefile(given):
+            raise click.BadParameter(f"{output} is what is read; name another file", param_hint="--output")
 
 
 # Which of many
