@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _GAP = "  "
+_PAGE = 120
+"""Columns of what is read elsewhere than on a terminal, where COLUMNS says nothing else."""
 _TRACEBACK = "VERTEX_TUNING_TRACEBACK"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
@@ -186,16 +188,24 @@ def _ascii_only() -> bool:
     return encoding.lower().replace("-", "") != "utf8"
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, wrapped: bool = False
+) -> None:
     """A table, in which nothing is ever cut off; `empty` is said, on standard error, where there are no rows.
 
     On a terminal it is fitted to it, and where that cannot be, told row by row; elsewhere one line is one row.
+
+    Args:
+        columns: Their heads.
+        rows: Of cells.
+        empty: What is said where there are none.
+        wrapped: Whether long cells are broken elsewhere too, where a line of them would be too long to read.
     """
     cells = [[str(cell) for cell in row] for row in rows]
     if not cells:
         say(empty)
         return
-    room = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    room = shutil.get_terminal_size((_PAGE, 0)).columns if wrapped or is_terminal(sys.stdout) else None
     widths = _widths([columns, *cells], room)
     if widths is None:
         width = max(map(len, columns))
