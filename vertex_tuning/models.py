@@ -563,9 +563,8 @@ def config_of(options: dict[str, Any], prompt: Prompt = "") -> Any:
     if labels is not None and schema is not None:
         raise SpecError("VT317", "labels and schema exclude each other", where="generate")
     if labels is not None:
-        given.update(
-            response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": list(labels)}
-        )
+        one_of = [labels] if isinstance(labels, str) else list(labels)
+        given.update(response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": one_of})
     if schema is not None:
         given.update(response_mime_type="application/json", response_schema=schema)
     return types.GenerateContentConfig(**given)
