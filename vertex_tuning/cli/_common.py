@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import itertools
 import json
@@ -29,6 +30,11 @@ _GAP = "  "
 _PAGE = 120
 """Columns of what is read elsewhere than on a terminal, where COLUMNS says nothing else."""
 _TRACEBACK = "VERTEX_TUNING_TRACEBACK"
+_OF_THE_DISK = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or ask for a larger quota",
+    errno.EROFS: "write to another disk: this one is read-only",
+}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 map_option = click.option(
@@ -291,6 +297,13 @@ def report(error: Exception, *, as_json: bool) -> int:
         return error.exit_code
     if os.environ.get(_TRACEBACK):
         raise error
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _OF_THE_DISK):
+        where = "" if error.filename is None else os.fsdecode(str(error.filename))
+        fix = _OF_THE_DISK.get(
+            error.errno or 0, "see that the path is right, and who may read and write there"
+        )
+        fault = Fault("VT197", f"{error.strerror}: this cannot be read or written", where, fix=fix)
+        return _tell({"error": fault.to_json(), "faults": [fault.to_json()]}, str(fault), as_json=as_json)
     what = f"{type(error).__name__}: {error}"
     fault = Fault("VT199", what, fix=f"{_TRACEBACK}=1 shows where; please report it")
     return _tell({"error": fault.to_json(), "faults": [fault.to_json()]}, str(fault), as_json=as_json)
