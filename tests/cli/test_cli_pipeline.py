@@ -167,6 +167,7 @@ def test_a_pipeline_runs_to_its_reports(command, tmp_path):
     reports = dict(line.rsplit(maxsplit=1) for line in done.out.splitlines())
     assert Path(reports["evaluate-model, report"]).read_text().startswith("<!doctype html>")
     assert "The gate is open" in Path(reports["gate, decision"]).read_text()
+    assert "The gate is open.\n  yes: 20 rows were compared" in done.err, "nobody needs to look for it"
 
 
 def test_a_run_that_fails_says_where_and_cleans_up(command, tmp_path):
