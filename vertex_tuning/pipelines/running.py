@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -227,10 +228,7 @@ class LocalRun:
         for file in (process.stdout, self._events, self._log):
             if file is not None:
                 file.close()
-        for name in ("job.json", "events.jsonl", "log.txt"):
-            (self._folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def run(
@@ -300,7 +298,8 @@ def run(
         "grace": _STEP_GRACE,
         "command": [*COMMAND, str(scratch / "job.json"), str(scratch / "events.jsonl")],
         "folder": str(Path.cwd()),
-        "environment": variables,
+        # What steps that are ended leave in their temporary folders goes with ours.
+        "environment": {**variables, "TMPDIR": str(scratch)},
     }
     return LocalRun(name, folder, order, scratch)
 

@@ -16,6 +16,7 @@ import logging
 import os
 import re
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,11 +238,17 @@ class PipelineJobs:
                     self._end(name, FAILED, failure.status())
 
     async def _run(self, name: str) -> None:
+        # What steps that are ended leave in their temporary folders goes with this one.
+        with tempfile.TemporaryDirectory(prefix="vertex-tuning-", ignore_cleanup_errors=True) as scratch:
+            await self._run_in(name, scratch)
+
+    async def _run_in(self, name: str, scratch: str) -> None:
         job = self.get(name)
         resumed = job.body["state"] == RUNNING
         job = self._change(name, RUNNING)
         folder = self._folder_of(job)
         order = await self._order(job, folder, resumed)
+        order["environment"]["TMPDIR"] = scratch
         run = _Run(
             self._db,
             job,
