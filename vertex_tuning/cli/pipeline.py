@@ -507,7 +507,8 @@ def _values(pairs: tuple[str, ...], file: Path | None) -> dict[str, Any]:
         try:
             loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise click.BadParameter(f"{file} cannot be read: {error}", param_hint="--parameters") from error
+            words = getattr(error, "strerror", None) or error
+            raise click.BadParameter(f"{file} cannot be read: {words}", param_hint="--parameters") from error
         if not isinstance(loaded, Mapping):
             raise click.BadParameter(f"{file} has no names and values", param_hint="--parameters")
         found.update(loaded)

@@ -423,11 +423,13 @@ def opened(path: Path) -> BufferedReader:
 
 def _meant(path: Path) -> str:
     """A file beside it whose name is nearly the same."""
+    if str(path) == "-":
+        return "data check alone reads rows from standard input: write them to a file"
     with contextlib.suppress(OSError):
         near = difflib.get_close_matches(path.name, [one.name for one in path.parent.iterdir()], n=1)
         if near:
             return f"do you mean {path.with_name(near[0])}?"
-    return "the path of a JSONL file"
+    return "see that the path is right"
 
 
 def _unreadable(error: OSError, path: Path) -> DatasetError:
