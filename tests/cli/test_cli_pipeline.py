@@ -109,6 +109,8 @@ def test_parameters_come_from_a_file_and_the_command_line_over_it(cli, own, tmp_
         (("submit", "supervised", "-p", "training_data=gs://b/x.jsonl", "--target", "vertex"), "--image"),
         (("show", "gone.yaml"), "VT730"),
         (("lint", "supervised", "gone.yaml"), "VT730"),
+        (("run", "mine.py"), "vertex-tuning pipeline compile mine.py"),
+        (("lint", "here/mine.py"), "vertex-tuning pipeline compile here/mine.py"),
         (("compile", "gone.py"), "there is no such file"),
     ],
 )
