@@ -99,10 +99,33 @@ def test_a_working_folder_that_is_gone_has_no_file(folder, monkeypatch):
 
 @pytest.mark.parametrize(
     ("given", "bucket"),
-    [("gs://b", "b"), ("gs://b/", "b"), ("b/", "b"), ("b", "b"), ("gs://b/folder", "b/folder")],
+    [("gs://b", "b"), ("gs://b/", "b"), ("b/", "b"), ("b", "b")],
 )
 def test_a_bucket_may_be_given_as_a_uri(folder, given, bucket):
     assert load(bucket=given).bucket == bucket
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("bucket", "gs://b/folder", "without a folder"),
+        ("bucket", "Data_Sets!", "lower-case letters"),
+        ("project", "My project", "the id, not the title"),
+        ("location", "US Central", "us-central1"),
+    ],
+)
+def test_what_cannot_be_a_name_is_told_before_a_service_says_so_in_its_own_words(folder, name, value, words):
+    with pytest.raises(ConfigurationError) as told:
+        load(**{name: value})
+    assert told.value.fault.rule == "VT119"
+    assert told.value.fault.where == name
+    assert words in told.value.fault.fix
+
+
+def test_all_names_that_cannot_be_are_told_at_once(folder):
+    with pytest.raises(ConfigurationError) as told:
+        load(project="My project", bucket="My bucket")
+    assert [fault.where for fault in told.value.faults] == ["project", "bucket"]
 
 
 def test_what_belongs_to_a_project_does_not_count_beside_another(folder, monkeypatch):

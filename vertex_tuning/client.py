@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vertex_tuning import batches, data
 from vertex_tuning import config as settings
 from vertex_tuning.connection import Connection
-from vertex_tuning.errors import UnknownPriceError
+from vertex_tuning.errors import SpecError, UnknownPriceError
 from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL, Journal
 from vertex_tuning.lineage import Lineage
@@ -326,6 +326,15 @@ class TuningClient:
             ServiceError: The service refused the job.
             ConfigurationError: VT108, no bucket is set; VT111, the journal cannot be written: no job without its key.
         """
+        from vertex_tuning.specs import Spec
+
+        given: Any = spec  # people hand over the path of their data
+        if not isinstance(given, Spec):
+            what, fix = (
+                f"{type(given).__name__} is not a spec",
+                "SupervisedTuning(base_model=..., training=...)",
+            )
+            raise SpecError("VT315", what, where="spec", fix=fix)
         spec = spec.completed(self.connection.config)
         spec.check_location(self.connection.location)
         training, validation = self._data_sets(spec, progress)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,24 @@ _GOOGLES = {"project": "GOOGLE_CLOUD_PROJECT", "location": "GOOGLE_CLOUD_LOCATIO
 """Variables of Google's that count where nobody says more."""
 _ANYWHERE = frozenset({"target", "project", "location", "labels"})
 """Settings that mean something beside another project, too."""
+
+_BUCKET = (
+    "bucket",
+    re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?"),
+    "a bucket alone, without a folder: lower-case letters, digits, -, _ and .",
+)
+_SHAPES = {
+    "project": (
+        "project",
+        re.compile(r"[a-z0-9][a-z0-9.:-]*"),
+        "the id, not the title: lower-case letters, digits and -, such as my-project",
+    ),
+    "location": ("region", re.compile(r"[a-z0-9-]+"), "such as us-central1"),
+    "bucket": _BUCKET,
+    "pipelines_bucket": _BUCKET,
+    "artifacts_bucket": _BUCKET,
+}
+"""By setting: what it names, what such names look like, and how to say so. Anything else no service could ever find."""
 
 SDK_CONFIG = {
     "project": "project",
@@ -184,7 +203,8 @@ def load(**arguments: str | None) -> Config:
     Buckets, accounts, keys and the like belong to a project: beside another one, which goes before it, they do not count.
 
     Raises:
-        ConfigurationError: VT101 the file cannot be read, VT102 it has an unknown or misshapen setting, VT103 no such target.
+        ConfigurationError: VT101 the file cannot be read, VT102 it has an unknown or misshapen setting, VT103 no such target,
+            VT119 a project, a region or a bucket cannot be called so.
     """
     config, where = Config(), "target"
     path = find_file()
@@ -260,7 +280,17 @@ def _checked(config: Config, where: str) -> Config:
         for name in ("bucket", "pipelines_bucket", "artifacts_bucket")
         if (value := getattr(config, name))
     }
-    return replace(config, **bare) if bare else config
+    config = replace(config, **bare) if bare else config
+    faults = [
+        Fault("VT119", f"{json.dumps(value)} cannot be the name of a {kind}", name, fix=fix)
+        for name, (kind, pattern, fix) in _SHAPES.items()
+        if (value := getattr(config, name)) and not pattern.fullmatch(value)
+    ]
+    if len(faults) == 1:
+        raise ConfigurationError("VT119", faults[0].what, where=faults[0].where, fix=faults[0].fix)
+    if faults:
+        raise ConfigurationError("VT119", f"{len(faults)} settings cannot be names", faults=faults)
+    return config
 
 
 def _variable(name: str) -> str:
@@ -301,7 +331,11 @@ def _from_file(path: Path) -> dict[str, Any]:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         what = f"the settings file cannot be read: {_words(error)}"
-        fix = "vertex-tuning init writes one" if isinstance(error, FileNotFoundError) else ""
+        fix = (
+            "vertex-tuning init writes one"
+            if isinstance(error, FileNotFoundError)
+            else "mend it, or vertex-tuning init --force writes it anew"
+        )
         raise ConfigurationError("VT101", what, where=str(path), fix=fix) from error
     faults = [
         Fault("VT102", f'"{name}" is not {_form(name)}', str(path), fix=_example(name))

@@ -168,10 +168,13 @@ class TunedModel(Model):
         output_uri: str = "",
         job: str = "",
         base_model: str = "",
+        display_name: str = "",
     ) -> None:
         super().__init__(connection, endpoint)
         self.name = name
         """`projects/.../models/ID@VERSION`; empty for an open model."""
+        self.display_name = display_name
+        """What it is called, for people, where that is known."""
         self.base_model = base_model
         """What an open model was tuned from, where that is known."""
         self.output_uri = output_uri
@@ -194,6 +197,7 @@ class TunedModel(Model):
             output_uri=resource.output_uri or "",
             job=resource.name or "",
             base_model=resource.base_model or "",
+            display_name=resource.tuned_model_display_name or "",
         )
 
     def as_base(self) -> dict[str, str]:
@@ -435,6 +439,7 @@ class TunedModel(Model):
         """As a JSON object."""
         return {
             "name": self.name,
+            "display_name": self.display_name,
             "version": self.version,
             "endpoint": self.endpoint,
             "output_uri": self.output_uri,
@@ -499,7 +504,8 @@ class Models:
     def _of(self, item: types.Model, name: str) -> TunedModel:
         endpoints = item.endpoints or []
         endpoint = (endpoints[0].name if endpoints else "") or ""
-        return TunedModel(self._connection, f"{name}@{item.version or '1'}", endpoint)
+        called = item.display_name or ""
+        return TunedModel(self._connection, f"{name}@{item.version or '1'}", endpoint, display_name=called)
 
 
 def _created(item: types.Model) -> datetime:
@@ -563,9 +569,8 @@ def config_of(options: dict[str, Any], prompt: Prompt = "") -> Any:
     if labels is not None and schema is not None:
         raise SpecError("VT317", "labels and schema exclude each other", where="generate")
     if labels is not None:
-        given.update(
-            response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": list(labels)}
-        )
+        one_of = [labels] if isinstance(labels, str) else list(labels)
+        given.update(response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": one_of})
     if schema is not None:
         given.update(response_mime_type="application/json", response_schema=schema)
     return types.GenerateContentConfig(**given)

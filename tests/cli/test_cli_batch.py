@@ -73,10 +73,20 @@ def test_a_row_that_is_refused_is_counted_and_does_not_hurt(cli, tmp_path):
 
 
 def test_answers_that_cannot_be_written_are_not_asked_for(cli, prompts, tmp_path):
-    for path in (tmp_path / "nowhere" / "answers.jsonl", tmp_path):
+    for path in (tmp_path / "nowhere" / "answers.jsonl", tmp_path, "/proc/answers.jsonl"):
         done = cli("batch", "run", str(prompts), "--model", BASE, "--output", str(path))
         assert (done.status, done.out) == (2, "")
         assert "--output" in done.err
+
+
+def test_answers_are_not_written_over_the_questions(cli, prompts, tmp_path):
+    before = prompts.read_bytes()
+    (tmp_path / "again").symlink_to(prompts)
+    for path in (prompts, tmp_path / "again"):
+        done = cli("batch", "run", str(prompts), "--model", BASE, "--output", str(path))
+        assert (done.status, done.out) == (2, "")
+        assert "is what is read" in done.err
+    assert prompts.read_bytes() == before
 
 
 def test_a_file_with_faults_is_not_sent(cli, tmp_path):

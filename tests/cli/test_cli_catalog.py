@@ -32,7 +32,7 @@ def test_every_model_is_listed_a_line_each(cli):
 
 
 def test_a_model_is_told_cell_by_cell_with_date_and_source(cli):
-    done = cli("catalog", FLASH)
+    done = cli("catalog", FLASH, COLUMNS="1000")
     assert (done.status, done.err) == (0, "")
     for name, cell in catalog.cells(FLASH).items():
         (line,) = [line for line in done.out.splitlines() if line.startswith(f"{name.replace('_', ' ')}  ")]
@@ -41,6 +41,13 @@ def test_a_model_is_told_cell_by_cell_with_date_and_source(cli):
         assert cell.note in line
         if cell.source.kind != "documentation":
             assert f"({cell.source.kind})" in line
+
+
+def test_a_models_page_can_be_read_through_a_pipe(cli):
+    done = cli("catalog", FLASH)
+    assert (done.status, done.err) == (0, "")
+    assert max(map(len, done.out.splitlines())) <= 120
+    assert set(catalog.base_model(FLASH).regions) <= set(done.out.split()), "nothing is cut off"
 
 
 def test_as_json_every_cell_has_date_and_source(cli):

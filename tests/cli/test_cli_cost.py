@@ -61,6 +61,36 @@ def test_answers_are_priced_by_the_thousand_or_for_a_file(cli, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        "q" * 300,
+        [{"role": "user", "parts": [{"text": "q" * 300}]}],
+        {"prompt": [{"role": "user", "parts": [{"text": "q" * 300}]}]},
+        {"messages": [{"role": "user", "content": "q" * 300}]},
+    ],
+)
+def test_a_prompt_is_counted_whatever_its_form(cli, tmp_path, row):
+    prompts = write_rows(tmp_path / "prompts.jsonl", [row])
+    found = cli("cost", "answers", BASE, "--prompts", str(prompts), "--answer-tokens", "5", "--json").json
+    assert found["prompt_tokens"] == [60, 100]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"input": "Where?"}, "VT340  prompts.jsonl line 1: the row asks nothing"),
+        ({"contents": 5}, "contents is a number"),
+    ],
+)
+def test_what_asks_nothing_is_not_said_to_cost_nothing(cli, tmp_path, row, words):
+    prompts = write_rows(tmp_path / "prompts.jsonl", [row] * 3)
+    done = cli("cost", "answers", BASE, "--prompts", str(prompts), "--answer-tokens", "5")
+    assert (done.status, done.out) == (1, "")
+    assert words in done.err
+    assert "2 other rows" in done.err
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--answer-tokens", "50"], "one of --prompts and --prompt-tokens"),

@@ -55,6 +55,14 @@ def test_a_mix_is_written_and_its_shares_are_told(cli, labelled, tmp_path):
     assert checked.status == 0, checked.out
 
 
+def test_a_mix_is_not_written_over_what_it_is_made_of(cli, labelled):
+    before = labelled.read_bytes()
+    done = cli("distill", "mix", str(labelled), "--output", str(labelled))
+    assert done.status == 2
+    assert "is what is read" in done.err
+    assert labelled.read_bytes() == before
+
+
 def test_a_teacher_that_is_of_no_use_is_told_with_its_words(cli, questions, prompt, tmp_path):
     asked = ["distill", "label", str(questions), "--teacher", BASE, "--prompt", str(prompt)]
     asked += ["--output", "labelled.jsonl", "--max-output-tokens", "8"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import rows, write_rows
@@ -53,6 +55,29 @@ def test_a_command_line_that_means_nothing_is_2(cli, tuned, held_out, options, w
     done = cli("evaluate", tuned, held_out, *options)
     assert done.status == 2
     assert words in done.err
+
+
+def test_a_page_that_cannot_be_written_is_told_before_anybody_is_asked(cli, tuned, held_out):
+    done = cli("evaluate", tuned, held_out, "--report", "/proc/page.html")
+    assert (done.status, done.out) == (2, "")
+    assert "/proc/page.html cannot be written" in done.err
+
+
+def test_answers_are_not_added_to_a_file_of_something_else(cli, tuned, held_out):
+    before = Path(held_out).read_bytes()
+    done = cli("evaluate", tuned, held_out, *QUICK, "--answers", held_out)
+    assert done.status == 1
+    assert "VT759" in done.err
+    assert Path(held_out).read_bytes() == before
+
+
+def test_rows_that_cannot_be_read_are_told_all_at_once(cli, tuned, tmp_path):
+    path = tmp_path / "test.csv"
+    path.write_text("question,answer\nhot,cold\n", encoding="utf-8")
+    done = cli("evaluate", tuned, str(path))
+    assert done.status == 1
+    assert "VT204  test.csv line 1: not JSON" in done.err
+    assert "1 other row" in done.err
 
 
 def test_a_gate_about_something_else_is_a_fault(cli, tuned, held_out):

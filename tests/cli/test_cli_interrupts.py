@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -73,6 +74,19 @@ def test_without_a_terminal_the_job_is_left_and_one_is_told_how_to_follow(runnin
     assert f"vertex-tuning jobs watch {long_job.name}" in said
     assert "Traceback" not in said
     assert not long_job.refresh().ended
+
+
+def test_ctrl_c_before_the_job_is_known_says_what_becomes_of_it(running, train, tmp_path):
+    pipe = tmp_path / "rows.jsonl"
+    os.mkfifo(pipe)
+    waiting = running("batch", "run", str(pipe), "--model", BASE)
+    with pipe.open("wb"):  # it reads now, and waits for more
+        time.sleep(0.5)
+        interrupt(waiting)
+        _, said = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
+    assert "the same command takes it up" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("patience", [0.05, 0.7])

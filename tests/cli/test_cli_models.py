@@ -22,7 +22,8 @@ def test_tuned_models_are_listed_with_their_endpoints(cli, tuned):
     found = {model["name"]: model for model in cli("models", "list", "--json", "--limit", "100").json}
     assert "/endpoints/" in found[tuned]["endpoint"]
     done = cli("models", "list", "--limit", "100", COLUMNS="40")
-    assert f"{tuned}  {found[tuned]['endpoint']}" in done.out
+    assert found[tuned]["display_name"]
+    assert f"{tuned}  {found[tuned]['endpoint']}  {found[tuned]['display_name']}" in done.out
     assert len(cli("models", "list", "--json", "--limit", "1").json) == 1
 
 

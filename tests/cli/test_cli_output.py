@@ -60,7 +60,8 @@ def test_closed_streams_stop_nothing(command, how):
 def test_a_full_disk_is_a_fault(command):
     done = command("-c", "vertex-tuning models list --base > /dev/full", argv=["bash"])
     assert done.status == 1
-    assert "No space left on device" in done.err
+    assert "VT197  No space left on device" in done.err
+    assert "free some space" in done.err
 
 
 @pytest.mark.parametrize("columns", [200, 100, 80, 40, 20])

@@ -109,6 +109,8 @@ def test_parameters_come_from_a_file_and_the_command_line_over_it(cli, own, tmp_
         (("submit", "supervised", "-p", "training_data=gs://b/x.jsonl", "--target", "vertex"), "--image"),
         (("show", "gone.yaml"), "VT730"),
         (("lint", "supervised", "gone.yaml"), "VT730"),
+        (("run", "mine.py"), "vertex-tuning pipeline compile mine.py"),
+        (("lint", "here/mine.py"), "vertex-tuning pipeline compile here/mine.py"),
         (("compile", "gone.py"), "there is no such file"),
     ],
 )
@@ -167,6 +169,7 @@ def test_a_pipeline_runs_to_its_reports(command, tmp_path):
     reports = dict(line.rsplit(maxsplit=1) for line in done.out.splitlines())
     assert Path(reports["evaluate-model, report"]).read_text().startswith("<!doctype html>")
     assert "The gate is open" in Path(reports["gate, decision"]).read_text()
+    assert "The gate is open.\n  yes: 20 rows were compared" in done.err, "nobody needs to look for it"
 
 
 def test_a_run_that_fails_says_where_and_cleans_up(command, tmp_path):

@@ -75,6 +75,14 @@ def test_a_reward_that_makes_no_sense_is_refused(cli, files, tmp_path, content, 
     assert rule in done.err
 
 
+def test_a_reward_and_its_data_in_the_wrong_order_are_told_which_comes_first(cli, files):
+    reward, prompts = files
+    done = cli("reward", "test", prompts, reward)
+    assert done.status == 1
+    assert "VT901  " in done.err
+    assert "the data come after it" in done.err
+
+
 def test_rows_that_are_none_are_refused(cli, files, tmp_path):
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "x"}\n', encoding="utf-8")
     done = cli("reward", "test", *files)

@@ -188,6 +188,23 @@ def test_a_line_that_is_not_a_row_is_named_with_its_number(tmp_path, line, rule,
     assert report.rows == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("train.jsonl", GOOD + b",", "without a comma behind it"),
+        ("train.jsonl", b"[" + GOOD, "not one list of them all"),
+        ("train.csv", b"hot,cold", "make one of each line of the table"),
+    ],
+)
+def test_what_people_take_for_jsonl_is_told_what_makes_it_that(tmp_path, name, line, words):
+    path = tmp_path / name
+    path.write_bytes((line + b"\n") * 3)
+    report = check(path)
+    [fault] = report.faults
+    assert words in fault.fix
+    assert report.duplicates == 0, "what cannot be read is no copy of anything"
+
+
 def test_every_rule_of_a_data_set_has_a_test():
     package, tests = Path(data.__file__).parents[1], Path(__file__).parents[1]
     given = {

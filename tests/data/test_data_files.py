@@ -106,6 +106,8 @@ def test_a_file_that_is_one_json_list_is_told_to_be_split(write):
 def test_a_file_that_is_not_there(tmp_path):
     assert refusal(tmp_path / "nothing.jsonl")[:2] == ("VT201", "there is no such file")
     assert refusal(str(tmp_path / "nothing.jsonl"))[0] == "VT201"
+    with pytest.raises(DatasetError, match="data check alone reads rows from standard input"):
+        check("-")
     (tmp_path / "train.jsonl").touch()
     with pytest.raises(DatasetError) as caught:
         check(tmp_path / "trian.jsonl")

@@ -259,6 +259,7 @@ def test_a_second_emulator_on_the_same_folder_is_refused(emulator):
     code, words = start_failing("--port", "0", "--data-dir", str(emulator.data_dir))
     assert code == 1
     assert "VT402" in words
+    assert emulator.address in words, "where the other one is"
     assert "--data-dir" in words
     assert emulator.call("GET", "/emulator/status")["ready"]
 

@@ -295,4 +295,8 @@ def test_nothing_is_left_but_the_outputs(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", None)
     finished = done(small.chain)
     assert list(scratch.iterdir()) == []
+    note = tmp_path / "note"
+    with run(small.spec(small.lingering), {"note": str(note)}):
+        until_written(note)
+    assert list(scratch.iterdir()) == [], "nor after a run that was stopped"
     assert sorted(path.name for path in (finished.root / "1").iterdir()) == ["measure", "number", "write"]

@@ -45,6 +45,13 @@ def test_what_was_learnt_opens_the_gate(client, tuned, tmp_path):
     assert json.loads(json.dumps(found.to_json()))["gate"]["open"] is True
 
 
+def test_one_measure_needs_no_list(client, tuned):
+    found = client.evaluate(
+        HELD_OUT, candidate=tuned, measures="token_f1", labels="cold", rows=2, max_output_tokens=4
+    )
+    assert [one.measure for one in found.comparisons] == ["token_f1"]
+
+
 def test_a_second_run_asks_nobody(client, tuned, tmp_path, emulator):
     kept = tmp_path / "kept" / "answers.jsonl"
     options = {"candidate": tuned.name, "kept": kept, "max_output_tokens": 4, "rows": 6}

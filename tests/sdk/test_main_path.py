@@ -201,6 +201,13 @@ def test_nothing_is_sent_for_data_with_faults(client, write):
     assert len(client.jobs.list()) == before
 
 
+def test_what_is_no_spec_is_told_so(client, write):
+    with pytest.raises(SpecError) as told:
+        client.tune(write(b"{}"))
+    assert "is not a spec" in told.value.fault.what
+    assert "SupervisedTuning(" in told.value.fault.fix
+
+
 def test_a_model_is_held_against_the_region_before_anything_is_sent(open_client):
     client = open_client(location="us-east1")
     with pytest.raises(SpecError) as caught:

@@ -29,6 +29,8 @@ GEMINI_FAULTS = [
     ("VT304", "adapter_size", "no adapter of size 16 for gemini-2.5-pro", {"base_model": "gemini-2.5-pro", "adapter_size": 16}),
     ("VT306", "checkpoint_id", "a base model has no checkpoints", {"checkpoint_id": "2"}),
     ("VT308", "display_name", "more than 128 bytes of UTF-8", {"display_name": "é" * 65}),
+    ("VT315", "display_name", "is no text", {"display_name": "caf\udce9"}),
+    ("VT315", "description", "is no text", {"description": "caf\udce9"}),
     ("VT309", "labels.team", '"A" is not a label', {"labels": {"team": "A"}}),
     ("VT309", "labels.Team", "is not a label", {"labels": {"Team": "a"}}),
     ("VT309", "labels.a b", "is not a label", {"labels": {"a b": "a"}}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import itertools
 import json
@@ -11,9 +12,11 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -24,7 +27,14 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _GAP = "  "
+_PAGE = 120
+"""Columns of what is read elsewhere than on a terminal, where COLUMNS says nothing else."""
 _TRACEBACK = "VERTEX_TUNING_TRACEBACK"
+_OF_THE_DISK = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or ask for a larger quota",
+    errno.EROFS: "write to another disk: this one is read-only",
+}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 map_option = click.option(
@@ -54,6 +64,41 @@ class Number(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return found
+
+
+class OutputFile(click.Path):
+    """A file that can be written, which is known before anything is asked, and paid, for.
+
+    Args:
+        new_folders: Whether the folder that it is to lie in is made where there is none.
+    """
+
+    def __init__(self, *, new_folders: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=False, writable=True)
+        self._new_folders = new_folders
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        path = Path(str(super().convert(value, param, ctx)))
+        folder = path.parent
+        while self._new_folders and not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            self.fail(f"there is no folder {folder}", param, ctx)
+        if not path.exists():
+            try:
+                # Rights alone do not tell: a disk may be read-only, or full.
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                self.fail(f"{path} cannot be written: {error.strerror}", param, ctx)
+        return path
+
+
+def keep_apart(output: Path | None, given: Path | str) -> None:
+    """Refuse to write over what is read: nobody means that, and the data would be gone."""
+    with contextlib.suppress(OSError):
+        if output is not None and output.samefile(given):
+            raise click.BadParameter(f"{output} is what is read; name another file", param_hint="--output")
 
 
 # Which of many
@@ -149,16 +194,24 @@ def _ascii_only() -> bool:
     return encoding.lower().replace("-", "") != "utf8"
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, wrapped: bool = False
+) -> None:
     """A table, in which nothing is ever cut off; `empty` is said, on standard error, where there are no rows.
 
     On a terminal it is fitted to it, and where that cannot be, told row by row; elsewhere one line is one row.
+
+    Args:
+        columns: Their heads.
+        rows: Of cells.
+        empty: What is said where there are none.
+        wrapped: Whether long cells are broken elsewhere too, where a line of them would be too long to read.
     """
     cells = [[str(cell) for cell in row] for row in rows]
     if not cells:
         say(empty)
         return
-    room = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    room = shutil.get_terminal_size((_PAGE, 0)).columns if wrapped or is_terminal(sys.stdout) else None
     widths = _widths([columns, *cells], room)
     if widths is None:
         width = max(map(len, columns))
@@ -244,6 +297,13 @@ def report(error: Exception, *, as_json: bool) -> int:
         return error.exit_code
     if os.environ.get(_TRACEBACK):
         raise error
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _OF_THE_DISK):
+        where = "" if error.filename is None else os.fsdecode(str(error.filename))
+        fix = _OF_THE_DISK.get(
+            error.errno or 0, "see that the path is right, and who may read and write there"
+        )
+        fault = Fault("VT197", f"{error.strerror}: this cannot be read or written", where, fix=fix)
+        return _tell({"error": fault.to_json(), "faults": [fault.to_json()]}, str(fault), as_json=as_json)
     what = f"{type(error).__name__}: {error}"
     fault = Fault("VT199", what, fix=f"{_TRACEBACK}=1 shows where; please report it")
     return _tell({"error": fault.to_json(), "faults": [fault.to_json()]}, str(fault), as_json=as_json)

@@ -159,6 +159,18 @@ def _bar_width(width: int) -> int:
 @contextlib.contextmanager
 def upload_progress() -> Iterator[Callable[[int, int], None] | None]:
     """On a terminal, show what happens until the job is there; gives what is to be told of the upload."""
+    try:
+        with _uploading() as told:
+            yield told
+    except KeyboardInterrupt:
+        _common.say(
+            "\nStopped. If the job had been asked for already, it goes on, and the same command takes it up."
+        )
+        raise
+
+
+@contextlib.contextmanager
+def _uploading() -> Iterator[Callable[[int, int], None] | None]:
     if not _common.is_drawable():
         yield None
         return

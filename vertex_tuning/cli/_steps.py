@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -208,7 +209,19 @@ def _end(
         )
         raise JobFailedError("VT601", f"the run ended in {state}: {words}", where=name, job=name, code=code)
     if not as_json:
+        for words in _decisions(tasks):
+            _common.say(words)
         _common.say(f"{name} succeeded.")
+
+
+def _decisions(tasks: Iterable[Task]) -> Iterator[str]:
+    """What gates decided, and why, as far as it lies on this machine: a run that succeeded may have passed nothing on."""
+    for task in tasks:
+        for artifact in task.outputs.get("decision", ()):
+            with contextlib.suppress(OSError):
+                title, *reasons = Path(str(artifact["uri"])).read_text(encoding="utf-8").splitlines()
+                lines = (reason.replace("- ", "  ", 1) for reason in reasons if reason)
+                yield "\n".join([f"{title.removeprefix('# ')}.", *lines])
 
 
 def _reports(tasks: Iterable[Task]) -> Iterator[tuple[str, str]]:

@@ -15,18 +15,8 @@ if TYPE_CHECKING:
     from vertex_tuning.batches import BatchJob
 
 
-def _writable(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    """Where the answers cannot be written, that is said before they are asked for."""
-    if path is not None and not path.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {path.parent}")
-    return path
-
-
 _output = click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False, writable=True),
-    callback=_writable,
-    help="File for the answers. [default: print them]",
+    "--output", type=_common.OutputFile(), help="File for the answers; written over. [default: print them]"
 )
 
 
@@ -86,6 +76,7 @@ def run(
     """
     from vertex_tuning.cli import _follow
 
+    _common.keep_apart(output, file)
     given = {key: value for key, value in options.items() if value is not None}
     if labels:
         given["labels"] = list(labels)

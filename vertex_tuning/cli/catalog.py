@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _METHODS = ["supervised", "preference", "distillation", "reinforcement"]
 _SAID = ("as of", "source")
+_FIELDS = ("field", "value", *_SAID)
 _Table = tuple[Sequence[str], Iterable[tuple[str, ...]], str]
 """Columns, rows, and what is said where there are none."""
 
@@ -95,7 +96,7 @@ def catalog(
         return 0
     tables: list[_Table] = []
     if model:
-        tables.append((("field", "value", *_SAID), _fields(found[0]), ""))
+        tables.append((_FIELDS, _fields(found[0]), ""))
     elif not (limits or prices):
         tables.append((_OVERVIEW, map(_overview, found), ""))
     if limits:
@@ -105,7 +106,8 @@ def catalog(
     for number, (columns, rows, empty) in enumerate(tables):
         if number:
             click.echo()
-        _common.print_table(columns, rows, empty=empty)
+        # All regions of a model are one cell: nobody reads a line of that length.
+        _common.print_table(columns, rows, empty=empty, wrapped=columns is _FIELDS)
     return 0
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -61,6 +64,7 @@ def answers(
     if prompts is not None:
         from vertex_tuning.data.counting import count
 
+        _check(prompts)
         counted = count(prompts)
         low, high = counted.asked.tokens(catalog.base_model(model).group)
         asked, rows = (low / max(1, counted.rows), high / max(1, counted.rows)), rows or counted.rows
@@ -84,6 +88,26 @@ def answers(
     click.echo(f"{number:,} answers of {who}{how}: {costs.dollars(usd)} on Vertex AI")
     for cell in catalog.answer_prices(model):
         _common.say(f"US${cell.value:.2f} per million tokens, {cell.source}")
+
+
+def _check(prompts: str) -> None:
+    """Refuse what is no set of prompts: what cannot be read would cost nothing."""
+    from vertex_tuning import data
+    from vertex_tuning.data import requests
+    from vertex_tuning.errors import DatasetError
+
+    row: Any = None
+    with contextlib.suppress(DatasetError):  # the check tells what is wrong, and all of it
+        row = next(iter(data.read(prompts)), None)
+    fields = set(row) if isinstance(row, dict) else set()
+    if "completions" in fields:
+        report = data.check(prompts, method="preference", base_model=None)
+    elif fields & {"messages", "completion"}:
+        report = data.check(prompts, method="distillation", base_model=None)  # with an answer, or without one
+    else:
+        with Path(os.devnull).open("wb") as nowhere:
+            report = requests.prepare(prompts, {}, nowhere)
+    data.raise_for_faults(report)
 
 
 @cost.command()

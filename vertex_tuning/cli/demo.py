@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ _EPOCHS = 4
 _ADAPTER = 8
 _SEED = 0
 _AT_ONCE = 16
+_TOO_LONG = 400
+"""The status of a prompt that is longer than the model reads."""
 
 Example = tuple[str, str]
 """(review, label)."""
@@ -75,7 +78,7 @@ class Score:
     type=click.IntRange(1, 20),
     default=_SHOTS,
     show_default=True,
-    help="Examples in a few-shot prompt; the tiny models have room for 2.",
+    help="Examples in a few-shot prompt; fewer where the model has no room for so many.",
 )
 @_common.json_option
 def demo(rows: int, stand_in: str, shots: int, as_json: bool) -> None:
@@ -143,7 +146,7 @@ def _compare(
 
     base = client.models.base(_BASE_MODEL)
     zero = _ask("zero-shot", base, held_out, lambda text: [_turn("user", _QUESTION.format(text))])
-    few = _ask(f"few-shot ({shots})", base, held_out, lambda text: _few_shot(training, text, shots))
+    few = _ask_with_examples(base, training, held_out, shots)
     spec = SupervisedTuning(
         base_model=_BASE_MODEL,
         training=[_row(text, label) for text, label in training],
@@ -161,7 +164,7 @@ def _compare(
         f"tuned on {len(training)}", model, held_out, lambda text: [_turn("user", _QUESTION.format(text))]
     )
     tuned.training_seconds = trained
-    return [zero, few, tuned]
+    return [score for score in (zero, few, tuned) if score is not None]
 
 
 def _follow(job: Any) -> None:
@@ -191,6 +194,28 @@ def _ask(
     score.seconds = time.monotonic() - started
     _common.say(f"{title}: {sum(score.choice)}/{len(wanted)} right, {score.seconds:.0f} s")
     return score
+
+
+def _ask_with_examples(
+    model: Model, training: Sequence[Example], held_out: Sequence[Example], shots: int
+) -> Score | None:
+    """Ask with as many examples as a small model has room for; None where it has none for a single one."""
+    from vertex_tuning.errors import ServiceError
+
+    longest = max((text for text, _ in held_out), key=len)
+    for count in range(shots, 0, -1):
+        try:
+            prompt = partial(_few_shot, training, shots=count)
+            # Whether there is room, one question tells before all of them are asked.
+            model.generate(prompt(longest), temperature=0, max_output_tokens=8)
+            if count < shots:
+                _common.say(f"few-shot: this model has room for {count} of {shots} examples")
+            return _ask(f"few-shot ({count})", model, held_out, prompt)
+        except ServiceError as error:
+            if error.code != _TOO_LONG:
+                raise
+    _common.say("few-shot: left out, this model has room for no example")
+    return None
 
 
 def _few_shot(training: Sequence[Example], text: str, shots: int) -> list[dict[str, Any]]:
@@ -255,7 +280,13 @@ def _print(scores: Sequence[Score], gain: Interval, stand_in: str, rows: int) ->
         ),
         empty="",
     )
-    verdict = "tuning wins" if gain.above_zero else "the difference may be chance"
+    verdict = (
+        "tuning wins"
+        if gain.above_zero
+        else "tuning loses"
+        if gain.high < 0
+        else "the difference may be chance"
+    )
     click.echo(
         f"Tuned against the better of the others: {gain.estimate:+.3f} "
         f"(95 % interval {gain.low:+.3f} to {gain.high:+.3f}): {verdict}.\n"

@@ -30,7 +30,9 @@ def distill() -> None:
 
 @distill.command()
 @click.argument("file", type=_path)
-@click.option("--output", type=_path, required=True, help="File for the rows that are worth learning.")
+@click.option(
+    "--output", type=_common.OutputFile(), required=True, help="File for the rows that are worth learning."
+)
 @click.option(
     "--teacher", required=True, help="gemini-2.5-pro..., or a tuned model: projects/.../models/ID@V."
 )
@@ -102,9 +104,8 @@ def label(
     from vertex_tuning import distill
     from vertex_tuning.cli import _follow
 
+    _common.keep_apart(output, file)
     prompt = _prompt(prompt_file, labels)
-    if not output.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
     with _common.open_client(where) as client:
 
         def follow(job: Any) -> None:
@@ -132,7 +133,7 @@ def label(
 
 @distill.command()
 @click.argument("file", type=_path)
-@click.option("--output", type=_path, required=True, help="File for the mix.")
+@click.option("--output", type=_common.OutputFile(), required=True, help="File for the mix; written over.")
 @click.option(
     "--label-weight",
     type=click.IntRange(1),
@@ -162,8 +163,7 @@ def mix(file: Path, output: Path, as_json: bool, **options: Any) -> None:
     """
     from vertex_tuning import distill
 
-    if not output.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    _common.keep_apart(output, file)
     done = distill.mix(file, output, **options)
     if as_json:
         _common.print_json(done.to_json())

@@ -82,7 +82,7 @@ CLOSED = 3
     type=click.Path(path_type=Path),
     help="JSONL file of answers: what is in it is not asked again.",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Write a page: .html or .md.")
+@click.option("--report", type=_common.OutputFile(new_folders=True), help="Write a page: .html or .md.")
 @_common.target_options
 def evaluate(
     model: str,

@@ -47,7 +47,9 @@ def list_models(base: bool, limit: int, where: dict[str, str], as_json: bool) ->
             _common.print_json([model.to_json() for model in found])
             return
         _common.print_table(
-            ["model", "endpoint"], ((model.name, model.endpoint) for model in found), empty="No tuned models."
+            ["model", "endpoint", "name"],
+            ((model.name, model.endpoint, model.display_name) for model in found),
+            empty="No tuned models.",
         )
 
 

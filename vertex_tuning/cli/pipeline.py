@@ -146,7 +146,7 @@ _KINDS = {
 
 @pipeline.command("compile")
 @click.argument("source")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: NAME.yaml]")
+@click.option("--output", type=_common.OutputFile(), help="Written over. [default: NAME.yaml]")
 @click.option("--function", default="", help="Which of the pipelines in FILE.py.")
 @click.option(
     "--lint/--no-lint", "linted", default=True, show_default=True, help="Refuse what is not portable."
@@ -179,6 +179,7 @@ def compile_pipeline(
     from vertex_tuning.cli._compiling import from_python, written
     from vertex_tuning.pipelines import compiled, lint
 
+    _common.keep_apart(output, source)
     found = (
         from_python(Path(source), function)
         if source.endswith(".py")
@@ -435,7 +436,8 @@ def _values(pairs: tuple[str, ...], file: Path | None) -> dict[str, Any]:
         try:
             loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise click.BadParameter(f"{file} cannot be read: {error}", param_hint="--parameters") from error
+            words = getattr(error, "strerror", None) or error
+            raise click.BadParameter(f"{file} cannot be read: {words}", param_hint="--parameters") from error
         if not isinstance(loaded, Mapping):
             raise click.BadParameter(f"{file} has no names and values", param_hint="--parameters")
         found.update(loaded)

@@ -268,9 +268,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RewardError("VT901", f"it cannot be read: {error.strerror}", where=str(path)) from error
+        what, fix = f"it cannot be read: {error.strerror}", "see that the path is right"
+        raise RewardError("VT901", what, where=str(path), fix=fix) from error
     except (ValueError, RecursionError) as error:
-        raise RewardError("VT901", f"it is not JSON: {error}", where=str(path)) from error
+        fix = '{"singleRewardConfig": {...}}, as reward.request() gives it; the data come after it'
+        raise RewardError("VT901", f"it is not JSON: {error}", where=str(path), fix=fix) from error
     if not isinstance(config, dict):
         raise RewardError(
             "VT901", "it is not a JSON object", where=str(path), fix='{"singleRewardConfig": {...}}'

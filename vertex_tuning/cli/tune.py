@@ -35,7 +35,9 @@ _FIRST = (
         "--epochs", type=click.IntRange(1), help="Passes over the data. [default: the service's choice]"
     ),
     click.option(
-        "--adapter-size", type=click.Choice(["1", "2", "4", "8", "16", "32"]), help="Rank of the adapter."
+        "--adapter-size",
+        type=click.Choice(["1", "2", "4", "8", "16", "32"]),
+        help="Rank of the adapter. [default: the service's choice]",
     ),
     click.option(
         "--learning-rate-multiplier",
@@ -174,10 +176,16 @@ def preference(**fields: Any) -> None:
     ),
     click.option("--batch-size", type=click.IntRange(1), help="Prompts in a step. [default: 32]"),
     click.option("--samples-per-prompt", type=click.IntRange(1), help="Answers to each. [default: 16]"),
-    click.option("--max-output-tokens", type=click.IntRange(1), help="Of an answer."),
+    click.option(
+        "--max-output-tokens",
+        type=click.IntRange(1),
+        help="Of an answer, thoughts included. [default: the service's choice]",
+    ),
     click.option("--evaluate-interval", type=click.IntRange(1), help="Steps. [default: an epoch]"),
     click.option("--checkpoint-interval", type=click.IntRange(1), help="Steps. [default: an epoch]"),
-    click.option("--thinking-level", type=click.Choice(["MINIMAL", "HIGH"]), help="How much it thinks."),
+    click.option(
+        "--thinking-level", type=click.Choice(["MINIMAL", "HIGH"]), help="How much it thinks. [default: HIGH]"
+    ),
 )
 def reinforcement(reward_file: Path, **fields: Any) -> None:
     """Let a model try, and learn from what it earns.

@@ -270,7 +270,7 @@ class _Check:
         except UnicodeDecodeError as error:
             what = f"not UTF-8 at byte {error.start + 1} of the line"
             self.report.add(number, "VT213", "", what, fix="save the file as UTF-8")
-            return Figures(mark=hash(line))
+            return Figures(mark=hash((number, line)))
         try:
             row = msgspec.json.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -291,11 +291,15 @@ class _Check:
     def _not_json(self, number: int, text: str, error: Exception) -> Figures:
         words = str(error).removeprefix("JSON is malformed: ")
         what = "nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {words}"
-        fix = "one whole JSON object per line"
-        if text.lstrip().startswith("["):
+        fix, said = "one whole JSON object per line", text.strip()
+        if said.startswith("["):
             fix += ", not one list of them all"
+        elif said.startswith("{") and said.endswith("},"):
+            fix += ", without a comma behind it"
+        elif self.report.source.lower().endswith((".csv", ".tsv")):
+            fix += ": make one of each line of the table"
         self.report.add(number, "VT204", "", what, fix=fix)
-        return Figures(mark=hash(text or number))
+        return Figures(mark=hash((number, text)))  # what cannot be read is no copy of anything
 
     def _walk(self, number: int, row: Any, form: str, says: str | bytes) -> Figures:
         report = self.report
@@ -419,11 +423,13 @@ def opened(path: Path) -> BufferedReader:
 
 def _meant(path: Path) -> str:
     """A file beside it whose name is nearly the same."""
+    if str(path) == "-":
+        return "data check alone reads rows from standard input: write them to a file"
     with contextlib.suppress(OSError):
         near = difflib.get_close_matches(path.name, [one.name for one in path.parent.iterdir()], n=1)
         if near:
             return f"do you mean {path.with_name(near[0])}?"
-    return "the path of a JSONL file"
+    return "see that the path is right"
 
 
 def _unreadable(error: OSError, path: Path) -> DatasetError:

@@ -76,12 +76,12 @@ def count(dataset: Any) -> Counted:
     """Count a data set that was checked before.
 
     Args:
-        dataset: A JSONL file, or rows, of any form that `check` takes.
+        dataset: A JSONL file, or rows, of any form that `check` or a batch takes.
     """
     found = Counted()
     for row in read(dataset):
         found.rows += 1
-        _row({camel(name): value for name, value in row.items() if value is not None}, found)
+        _row(_fields(row), found)
     return found
 
 
@@ -93,18 +93,24 @@ def texts(row: Mapping[str, Any]) -> list[str]:
         def say(self, text: str) -> None:
             found.append(text)
 
-    _row(
-        {camel(name): value for name, value in row.items() if value is not None},
-        Counted(0, Listed(), Listed()),
-    )
+    _row(_fields(row), Counted(0, Listed(), Listed()))
     return found
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    """What a row has, by name; in a batch a row may be a text, or turns."""
+    if isinstance(row, str | list):
+        return {"prompt": row}
+    return {camel(name): value for name, value in row.items() if value is not None}
 
 
 def _row(row: Mapping[str, Any], found: Counted) -> None:
     request = row.get("request")
     if isinstance(request, Mapping):  # of a batch
         row = {camel(name): value for name, value in request.items()}
-    if "prompt" in row:
+    if isinstance(row.get("prompt"), list):
+        row = {**row, "contents": row["prompt"]}
+    elif "prompt" in row:
         found.asked.say(str(row["prompt"]))
         found.answered.say(str(row.get("completion", "")))
         return

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from vertex_tuning.data.check import opened
+from vertex_tuning.errors import DatasetError
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -18,16 +19,27 @@ def read(dataset: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Itera
     """Row by row.
 
     Args:
-        dataset: A JSONL file, or rows. It was checked before: what is no row of JSON ends the reading.
+        dataset: A JSONL file, or rows. It was checked before, which tells every fault: what is no JSON ends the reading.
 
     Raises:
-        DatasetError: VT201 there is no such file, VT202 it cannot be read.
+        DatasetError: VT201 there is no such file, VT202 it cannot be read, VT204 a line is not JSON.
     """
     if not isinstance(dataset, str | os.PathLike):
         yield from map(dict, dataset)
         return
-    with opened(Path(os.fspath(dataset))) as file:
-        for number, line in enumerate(file):
-            text = line.removeprefix(_BOM) if number == 0 else line
-            if text.strip():
-                yield msgspec.json.decode(text)
+    path = Path(os.fspath(dataset))
+    with opened(path) as file:
+        for number, line in enumerate(file, 1):
+            text = line.removeprefix(_BOM) if number == 1 else line
+            if not text.strip():
+                continue
+            try:
+                row = msgspec.json.decode(text)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise DatasetError(
+                    "VT204",
+                    f"not JSON: {error}",
+                    where=f"{path.name} line {number}",
+                    fix=f"vertex-tuning data check {path.name} tells every fault",
+                ) from error
+            yield row

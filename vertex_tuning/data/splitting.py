@@ -262,4 +262,9 @@ class _Files:
 
 
 def _unwritable(error: OSError, path: Path) -> DatasetError:
-    return DatasetError("VT240", f"it cannot be written: {error.strerror or error}", where=str(path))
+    return DatasetError(
+        "VT240",
+        f"it cannot be written: {error.strerror or error}",
+        where=str(path),
+        fix="free some space, or name a folder of yours: --output-dir DIR",
+    )

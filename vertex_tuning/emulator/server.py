@@ -199,7 +199,7 @@ def _acquire(lock: IO[str], data_dir: Path) -> None:
                 continue
             raise EmulatorError(
                 "VT402",
-                "another emulator works on this data folder",
+                f"another emulator works on this data folder{_address(data_dir)}",
                 where=str(data_dir),
                 fix="use it (vertex-tuning emulator status), stop it (vertex-tuning emulator stop), or give "
                 "another folder: --data-dir DIR",
@@ -207,6 +207,13 @@ def _acquire(lock: IO[str], data_dir: Path) -> None:
         except OSError as error:
             raise _unusable(data_dir, error) from error
         return
+
+
+def _address(data_dir: Path) -> str:
+    """Where the one that works there answers, as far as it has said so."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return f", and answers at {json.loads((data_dir / 'run.json').read_bytes())['address']}"
+    return ""
 
 
 def _check_empty(data_dir: Path) -> None:
@@ -225,7 +232,8 @@ def _unusable(data_dir: Path, error: Exception) -> EmulatorError:
         "VT403",
         f"the data folder cannot be used: {words}",
         where=str(data_dir),
-        fix="give another one (--data-dir DIR), or free some space and check who may write there",
+        fix="give another one (--data-dir DIR, or VERTEX_TUNING_HOME for all that is kept), or free some space "
+        "and check who may write there",
     )
 
 

@@ -20,6 +20,8 @@ from vertex_tuning.evaluation.rows import Question, Row, question
 from vertex_tuning.models import Answer, Model
 
 AT_ONCE = 8
+_BEGINS = '{"key": "'
+"""How a kept answer begins, one that was cut off too."""
 _REFUSED = 400
 """A status that is about one request, and not about all of them."""
 
@@ -104,7 +106,7 @@ class Kept:
         path: The file; made where it is not there. None: nothing is kept.
 
     Raises:
-        EvaluationError: VT759, it cannot be read or written.
+        EvaluationError: VT759, it cannot be read or written, or is a file of something else.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
@@ -116,6 +118,14 @@ class Kept:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+            if text.strip() and not any(line.startswith(_BEGINS) for line in text.splitlines()):
+                raise EvaluationError(
+                    "VT759",
+                    "this file is there already, and holds no answers",
+                    where=str(self._path),
+                    why="Answers are added at the end of it.",
+                    fix="a file of its own",
+                )
             if text and not text.endswith(
                 "\n"
             ):  # what was cut off stands alone on its line, and is passed over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from vertex_tuning import data
 from vertex_tuning.data import questions
+from vertex_tuning.errors import DatasetError
 from vertex_tuning.rewards.matching import text_of
 
 Row = Mapping[str, Any]
@@ -72,13 +74,17 @@ def read(dataset: Any, limit: int | None = None) -> list[dict[str, Any]]:
         DatasetError: Every fault of the set.
     """
     given = dataset if data.is_path(dataset) else [dict(row) for row in dataset]
-    first = next(data.read(given), {})
+    first: Any = {}
+    with contextlib.suppress(DatasetError, StopIteration):  # the check tells what is wrong, and all of it
+        first = next(data.read(given))
     data.raise_for_faults(data.check(given, method=_method(first), base_model=None))
     return list(itertools.islice(data.read(given), limit))
 
 
-def _method(row: Row) -> str:
+def _method(row: Any) -> str:
     """What rows like this one are for."""
+    if not isinstance(row, Mapping):
+        return "supervised"
     if "completions" in row:
         return "preference"
     if "references" in row:

@@ -130,6 +130,7 @@ def evaluate(
     """Look up whoever is named, and evaluate; see `TuningClient.evaluate`."""
     rows = read(dataset, limit)
     rate = rating(connection)
+    measures = [measures] if isinstance(measures, str) else measures
     wanted = [of_reward(one, rate=rate) if isinstance(one, AnyReward) else measure(one) for one in measures]
     if isinstance(judge, str | Model):
         judge = judged_by(named(connection, judge) if isinstance(judge, str) else judge)

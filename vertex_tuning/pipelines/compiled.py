@@ -219,6 +219,12 @@ def load(pipeline: str, *, target: str = "vertex") -> Compiled:
         PipelineError: VT730 there is none, VT731 the file is no compiled pipeline.
     """
     path = Path(pipeline)
+    if path.suffix == ".py":
+        what, fix = (
+            "this is a pipeline's source, not what it compiles to",
+            f"vertex-tuning pipeline compile {path}",
+        )
+        raise PipelineError("VT730", what, where=pipeline, fix=fix)
     if path.suffix in (".yaml", ".yml", ".json") or len(path.parts) > 1:
         return read(path)
     if pipeline not in names():

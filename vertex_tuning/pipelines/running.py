@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -134,6 +135,9 @@ class LocalRun:
         self._events = (folder / "events.jsonl").open("rb")
         self._rest = b""
         self._log = (folder / "log.txt").open("wb")
+        # What steps that are ended leave in their temporary folders goes with this one: a short path, as sockets need it.
+        self._temporary = tempfile.TemporaryDirectory(prefix="vertex-tuning-", ignore_cleanup_errors=True)
+        order["environment"] = {**order["environment"], "TMPDIR": self._temporary.name}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vertex_tuning.supervisor", str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -231,10 +235,8 @@ class LocalRun:
                 file.close()
         if not self._record.lock.closed:
             self._record.end(self.state)
-        for name in ("job.json", "events.jsonl", "log.txt"):
-            (self._folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._temporary.cleanup()
 
 
 def run(

@@ -164,6 +164,11 @@ class Spec(BaseModel):
             faults.append(
                 Fault("VT308", f"more than {longest} bytes of UTF-8", "display_name", fix="shorten it")
             )
+        faults += [
+            Fault("VT315", "half of a letter stands in it, which is no text", name, fix="write it as UTF-8")
+            for name in ("display_name", "description")
+            if not _is_text(getattr(self, name) or "")
+        ]
         faults += _label_faults(self.labels)
         if self.kms_key and not _KMS_KEY.fullmatch(self.kms_key):
             fix = "projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
@@ -228,6 +233,15 @@ class Spec(BaseModel):
             "encryption_spec": {"kms_key_name": self.kms_key} if self.kms_key else None,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be sent: what a shell hands on in another encoding than its own cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _all_adapter_sizes() -> list[int]:

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,11 +152,17 @@ class PipelineJobs(SupervisedJobs):
     # Running
 
     async def _run(self, name: str) -> None:
+        # What steps that are ended leave in their temporary folders goes with this one.
+        with tempfile.TemporaryDirectory(prefix="vertex-tuning-", ignore_cleanup_errors=True) as scratch:
+            await self._run_in(name, scratch)
+
+    async def _run_in(self, name: str, scratch: str) -> None:
         job = self.get(name)
         resumed = job.body["state"] == self.states.running
         job = self._change(name, self.states.running)
         folder = self._folder_of(job)
         order = await self._order(job, folder, resumed)
+        order["environment"]["TMPDIR"] = scratch
         run = _Run(
             self._db,
             job,
