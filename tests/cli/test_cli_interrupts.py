@@ -101,3 +101,20 @@ def test_ctrl_c_while_tuning_starts_leaves_no_traceback(running, train, patience
     _, said = tuning.communicate(timeout=60)
     assert tuning.returncode == 130, said
     assert "Traceback" not in said
+
+
+def test_ctrl_c_that_a_library_takes_for_a_fault_of_its_own_is_ctrl_c(running):
+    """Pydantic calls Python while it builds a schema, and wraps what comes of it."""
+    program = (
+        "import vertex_tuning.cli as c\n"
+        "from pydantic_core import SchemaValidator, core_schema\n"
+        "class Member:\n"
+        "    @property\n"
+        "    def value(self): raise KeyboardInterrupt\n"
+        "@c.root.command()\n"
+        "def build():\n"
+        "    SchemaValidator(core_schema.enum_schema(int, [Member()]))\n"
+        "c.main(['build'])\n"
+    )
+    _, said = (process := running(argv=[sys.executable, "-c", program])).communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")

@@ -97,8 +97,10 @@ def _run(arguments: list[str]) -> int:
     except click.Abort:
         raise
     except Exception as error:
-        from vertex_tuning.cli._common import report
+        from vertex_tuning.cli._common import is_interrupt, report
 
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
         return report(error, as_json=_wants_json(arguments))
     return status if isinstance(status, int) else 0
 

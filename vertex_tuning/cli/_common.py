@@ -278,6 +278,11 @@ def answers_there(done: int, total: int) -> None:
         click.echo(f"\r{done} of {total} answers", err=True, nl=done == total)
 
 
+def is_interrupt(error: Exception) -> bool:
+    """Whether an error is Ctrl-C in other clothes: what pydantic was building when it came ends in an error of pydantic's."""
+    return type(error).__module__.startswith("pydantic") and "KeyboardInterrupt" in str(error)
+
+
 def report(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong; returns the exit status for it.
 
