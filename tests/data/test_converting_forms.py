@@ -48,6 +48,12 @@ FORMS: list[tuple[str, str, Row, Row]] = [
     (
         "OpenAI chat",
         "supervised",
+        chat(U, A, system="Be brief."),
+        {"systemInstruction": BRIEF, "contents": ANSWERED},
+    ),
+    (
+        "OpenAI chat",
+        "supervised",
         chat(U, ("assistant", [{"type": "output_text", "text": "4"}])),
         {"contents": ANSWERED},
     ),
@@ -463,7 +469,7 @@ def test_what_is_left_out_is_told_with_the_rows_that_had_it(tmp_path):
         ("messages[].name", "left out: a turn has no name", 2, 2),
         ("messages[].weight", "left out: Vertex AI learns every turn of the model's, this one too", 2, 2),
         ("messages[].reasoning_content", "left out: what was thought is not learnt", 2, 2),
-        ("id", "left out: a row for supervised has no such member", 1, 2),
+        ("id", "left out: a row for supervised tuning has no such member", 1, 2),
     }
     assert "messages[].name: left out: a turn has no name (2 rows, the first in line 2)" in str(done)
 

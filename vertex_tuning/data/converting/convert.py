@@ -59,8 +59,8 @@ def convert(
             file is there already, or cannot be written.
         SpecError: VT370 there is no such method.
     """
-    if method is not None and method not in writing.METHODS:
-        catalog.fit(_BASE_MODEL, method)  # says which there are
+    if method is not None:
+        catalog.fit(_BASE_MODEL, method)  # there is no other way of tuning
     source = Path(os.fspath(dataset)) if isinstance(dataset, str | os.PathLike) else None
     if output is not None:
         target = Path(os.fspath(output))

@@ -9,6 +9,7 @@ Face's of TRL, "Dataset formats and types" (2026-11-26).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from vertex_tuning.data.converting.chat import Chat, Part, Remarks, Turn, add, meant
@@ -28,6 +29,7 @@ _ROLES = {
 }
 _ASKED = ("tools", "functions", "parallel_tool_calls", "tool_choice", "function_call")
 """Members of a row that go with its messages."""
+_SYSTEM = ("system", "system_prompt")
 _READ = ("role", "content", "tool_calls", "function_call", "tool_call_id", "weight", "refusal")
 _WHY_LEFT_OUT = {
     "name": "left out: a turn has no name",
@@ -43,10 +45,7 @@ _FORM = '[{"role": "user", "content": "..."}, {"role": "assistant", "content": "
 
 def chat(row: dict[str, Any], remarks: Remarks) -> Chat:
     """A row of messages."""
-    found = read(row["messages"], "messages", remarks)
-    found.tools = _tools(row, "", remarks)
-    found.others = {name: value for name, value in row.items() if name != "messages" and name not in _ASKED}
-    return found
+    return beside(row, read(row["messages"], "messages", remarks), ["messages"], remarks)
 
 
 def pair(row: dict[str, Any], remarks: Remarks) -> Chat:
@@ -64,6 +63,18 @@ def pair(row: dict[str, Any], remarks: Remarks) -> Chat:
     known = ("input", "preferred_output", "non_preferred_output")
     found.others = {name: value for name, value in row.items() if name not in known}
     return found
+
+
+def beside(row: dict[str, Any], made: Chat, known: Iterable[str], remarks: Remarks) -> Chat:
+    """The chat with what stands beside it in its row: an instruction to the system, tools, and what graders see."""
+    for name in _SYSTEM:
+        text = text_of(row.get(name, ""), name, remarks)
+        if text and {"text": text} not in made.system:
+            made.system.insert(0, {"text": text})
+    made.tools = _tools(row, "", remarks)
+    known = {*known, *_SYSTEM, *_ASKED}
+    made.others = {name: value for name, value in row.items() if name not in known}
+    return made
 
 
 def answer(given: Any, path: str, remarks: Remarks) -> list[Part]:

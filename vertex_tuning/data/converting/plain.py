@@ -12,18 +12,15 @@ data (2026-11-26).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from vertex_tuning.data.converting.chat import Chat, Remarks, add, said
-from vertex_tuning.data.converting.messages import answer, read
+from vertex_tuning.data.converting.messages import answer, beside, read
 from vertex_tuning.data.converting.pieces import parts_of
-from vertex_tuning.data.converting.tools import declarations_of
 from vertex_tuning.data.words import kind_of
 
 PAIRS = (("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("input", "output"))
 """Names under which a question and its answer are found."""
-_SYSTEM = ("system", "system_prompt")
 
 
 def question_and_answer(row: dict[str, Any], asked: str, answered: str, remarks: Remarks) -> Chat:
@@ -35,7 +32,7 @@ def question_and_answer(row: dict[str, Any], asked: str, answered: str, remarks:
         what = "an answer that was found good or bad by itself: it has no other to be compared with"
         fix = "rows with label true, without it, for supervised tuning; or rows with two answers"
         remarks.fault("VT255", "label", what, fix=fix)
-    return _rest(row, made, (asked, answered), remarks)
+    return beside(row, made, (asked, answered), remarks)
 
 
 def preference(row: dict[str, Any], remarks: Remarks) -> Chat:
@@ -62,7 +59,7 @@ def preference(row: dict[str, Any], remarks: Remarks) -> Chat:
         made.pair = (answer(chosen, "chosen", remarks), answer(rejected, "rejected", remarks))
     if row.get("messages") == row["chosen"]:  # UltraFeedback says it twice
         known.add("messages")
-    return _rest(row, made, known, remarks)
+    return beside(row, made, known, remarks)
 
 
 def alpaca(row: dict[str, Any], remarks: Remarks) -> Chat:
@@ -83,7 +80,7 @@ def alpaca(row: dict[str, Any], remarks: Remarks) -> Chat:
     add(made.turns, "user", said(_instruction(row, remarks)))
     if row.get("output") is not None:
         add(made.turns, "model", answer(row["output"], "output", remarks))
-    return _rest(row, made, ("instruction", "input", "output", "history"), remarks)
+    return beside(row, made, ("instruction", "input", "output", "history"), remarks)
 
 
 def _instruction(row: dict[str, Any], remarks: Remarks) -> str:
@@ -132,19 +129,3 @@ def _hold_prompt(row: dict[str, Any], made: Chat, remarks: Remarks) -> None:
         return
     what = "prompt says something else than the beginning of chosen and rejected"
     remarks.fault("VT255", "prompt", what, fix="leave one of the two out")
-
-
-def _rest(row: dict[str, Any], made: Chat, known: Iterable[str], remarks: Remarks) -> Chat:
-    """What stands beside question and answer: an instruction to the system, tools, and what graders see."""
-    known = {*known, *_SYSTEM, "tools"}
-    for name in _SYSTEM:
-        if name in row:
-            value = row[name]
-            if not isinstance(value, str):
-                remarks.fault("VT207", name, f"{kind_of(value)}, not a text", fix='"..."')
-            elif value:
-                made.system.insert(0, {"text": value})
-    if row.get("tools"):
-        made.tools = declarations_of(row["tools"], "tools", remarks)
-    made.others = {name: value for name, value in row.items() if name not in known}
-    return made

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from vertex_tuning.data.converting.chat import Chat, Part, Remarks, add, meant
-from vertex_tuning.data.converting.messages import answer, read
+from vertex_tuning.data.converting.messages import answer, beside, read
 from vertex_tuning.data.converting.pieces import parts_of
-from vertex_tuning.data.converting.tools import Calls, declarations_of
+from vertex_tuning.data.converting.tools import Calls
 from vertex_tuning.data.words import at, kind_of, quoted
 
 _WHO = {
@@ -31,24 +31,14 @@ _WHO = {
     "function_response": "tool",
 }
 _FORM = '{"from": "human", "value": "..."}'
-_KNOWN = ("conversations", "system", "tools", "chosen", "rejected")
 
 
 def conversation(row: dict[str, Any], remarks: Remarks) -> Chat:
     """A conversation; with `chosen` and `rejected` beside it, what was asked and two answers."""
     made = _read(row["conversations"], "conversations", remarks)
-    system = row.get("system")
-    if isinstance(system, str):
-        if system:
-            made.system.insert(0, {"text": system})
-    elif system is not None:
-        remarks.fault("VT207", "system", f"{kind_of(system)}, not a text", fix='"..."')
-    if row.get("tools"):
-        made.tools = declarations_of(row["tools"], "tools", remarks)
     if "chosen" in row and "rejected" in row:
         made.pair = (_answer(row["chosen"], "chosen", remarks), _answer(row["rejected"], "rejected", remarks))
-    made.others = {name: value for name, value in row.items() if name not in _KNOWN}
-    return made
+    return beside(row, made, ("conversations", "chosen", "rejected"), remarks)
 
 
 def _answer(given: Any, path: str, remarks: Remarks) -> list[Part]:

@@ -72,14 +72,14 @@ def _listed(data: bytes, remarks: Remarks) -> Iterator[Any]:
         yield UNREADABLE
         return
     decoder = json.JSONDecoder(parse_constant=_refuse)
-    place, counted, line, expected = text.index("[") + 1, 0, 1, False
-    while True:
-        place = _after_space(text, place)
-        line += text.count("\n", counted, place)
-        counted = place
+    line, counted = 1, 0
+    place = text.index("[")
+    first = _after_space(text, place + 1)
+    empty = text[first : first + 1] == "]"
+    while not empty:
+        place = _after_space(text, place + 1)
+        line, counted = line + text.count("\n", counted, place), place
         remarks.begin(line)
-        if text[place : place + 1] == "]" and not expected:
-            break
         try:
             row, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError) as error:
@@ -89,16 +89,15 @@ def _listed(data: bytes, remarks: Remarks) -> Iterator[Any]:
             return
         yield row
         place = _after_space(text, place)
-        if text[place : place + 1] == ",":
-            place, expected = place + 1, True
-        elif text[place : place + 1] != "]":
-            remarks.begin(line + text.count("\n", counted, place))
-            remarks.fault("VT204", "", "not JSON: the list goes on without a comma", fix="[{...}, {...}]")
-            yield UNREADABLE
-            return
-        else:
-            expected = False
-    if _after_space(text, place + 1) < len(text):
+        if text[place : place + 1] != ",":
+            break
+    place = first if empty else place
+    remarks.begin(line + text.count("\n", counted, place))
+    if text[place : place + 1] != "]":
+        what, fix = "not JSON: the list neither ends here nor goes on with a comma", "[{...}, {...}]"
+        remarks.fault("VT204", "", what, fix=fix)
+        yield UNREADABLE
+    elif _after_space(text, place + 1) < len(text):
         fix = "one list of all rows, or one object per line"
         remarks.fault("VT204", "", "there is more behind the end of the list", fix=fix)
         yield UNREADABLE

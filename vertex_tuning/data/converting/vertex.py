@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from vertex_tuning.data.contents import camel
 from vertex_tuning.data.converting.chat import Chat, Part, Remarks, Turn
-from vertex_tuning.data.words import kind_of
 
 _SETTINGS = ("toolConfig", "labels", "generationConfig")
 _KNOWN = ("contents", "systemInstruction", "tools", "completions", "references", *_SETTINGS)
@@ -16,15 +14,13 @@ _KNOWN = ("contents", "systemInstruction", "tools", "completions", "references",
 def contents(row: dict[str, Any], remarks: Remarks) -> Chat:
     """A row of turns. What is wrong with them, the check of the row that comes out says."""
     fields = {camel(name): value for name, value in row.items()}
-    given = fields["contents"]
-    if not isinstance(given, list) or not all(isinstance(turn, dict) for turn in given):
-        remarks.fault(
-            "VT207", "contents", f"{kind_of(given)}, not a list of turns", fix='[{"role": "user", ...}]'
-        )
-        given = []
+    turns = [_turn(turn) for turn in fields["contents"]] if isinstance(fields["contents"], list) else [None]
+    if None in turns:
+        fix = '[{"role": "user", "parts": [{"text": "..."}]}]'
+        remarks.fault("VT207", "contents", "not a list of turns with parts", fix=fix)
     system = fields.get("systemInstruction")
     made = Chat(
-        [_turn(turn) for turn in given],
+        [turn for turn in turns if turn is not None],
         system=system.get("parts") or [] if isinstance(system, dict) else [],
         tools=fields.get("tools") or [],
         references=fields.get("references"),
@@ -36,20 +32,23 @@ def contents(row: dict[str, Any], remarks: Remarks) -> Chat:
     return made
 
 
-def _turn(turn: Turn) -> Turn:
-    return copy.copy(turn)
+def _turn(turn: Any) -> Turn | None:
+    """A copy of a turn; None where it is none."""
+    parts = turn.get("parts") if isinstance(turn, dict) else None
+    return dict(turn) if isinstance(parts, list) and all(isinstance(part, dict) for part in parts) else None
 
 
 def _pair(completions: Any, remarks: Remarks) -> tuple[list[Part], list[Part]] | None:
-    by_score: dict[Any, list[Part]] = {}
+    found: list[tuple[Any, list[Part]]] = []
     for one in completions if isinstance(completions, list) else ():
         content = one.get("completion") if isinstance(one, dict) else None
         if isinstance(content, dict) and isinstance(content.get("parts"), list):
-            by_score[one.get("score")] = content["parts"]
-    if set(by_score) != {0, 1}:
-        what = "not two completions, one with score 1 and one with score 0"
-        remarks.fault(
-            "VT227", "completions", what, fix='{"score": 1, "completion": {"role": "model", "parts": [...]}}'
-        )
-        return None
-    return by_score[1], by_score[0]
+            found.append((one.get("score"), content["parts"]))
+    preferred = [parts for score, parts in found if score == 1]
+    other = [parts for score, parts in found if score == 0]
+    if len(found) == 2 and preferred and other:
+        return preferred[0], other[0]
+    what = "not two completions, one with score 1 and one with score 0"
+    fix = '{"score": 1, "completion": {"role": "model", "parts": [...]}}'
+    remarks.fault("VT227", "completions", what, fix=fix)
+    return None

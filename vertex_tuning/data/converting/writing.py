@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from vertex_tuning.catalog import tuning
 from vertex_tuning.data import pairs, prompts, questions, rows
 from vertex_tuning.data.contents import camel
 from vertex_tuning.data.converting.chat import Chat, Part, Remarks
 from vertex_tuning.data.converting.references import ITEM, references_of
 from vertex_tuning.data.words import at, kind_of
 
-METHODS = ("supervised", "preference", "reinforcement", "distillation")
 _FIELDS = {
     "supervised": rows.ROW_FIELDS,
     "preference": pairs.ROW_FIELDS,
@@ -47,7 +47,7 @@ def row_for(method: str, chat: Chat, remarks: Remarks, *, asked: bool) -> dict[s
     if chat.tools and "tools" in _FIELDS[method]:
         row["tools"] = chat.tools
     elif chat.tools:
-        remarks.note("tools", f"left out: a row for {method} has none")
+        remarks.note("tools", f"left out: a row for {tuning(method)} has none")
     if method == "preference":
         _with_pair(row, chat, remarks)
     elif method == "supervised":
@@ -62,7 +62,7 @@ def row_for(method: str, chat: Chat, remarks: Remarks, *, asked: bool) -> dict[s
     left += [] if method == "reinforcement" or chat.references is None else ["references"]
     left += [] if method == "reinforcement" else list(chat.others)
     for name in left:
-        remarks.note(at("", name), f"left out: a row for {method} has no such member")
+        remarks.note(at("", name), f"left out: a row for {tuning(method)} has no such member")
     return row
 
 
