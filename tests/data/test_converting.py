@@ -71,6 +71,7 @@ FAULTS: list[tuple[str, str, Any]] = [
     ("VT255", "", {"prompt": "?", "completion": "a", "response": "b"}),
     ("VT255", "label", {"prompt": "?", "completion": "a", "label": False}),
     ("VT255", "chosen", {"chosen": "Human: ? Assistant: a", "rejected": "Human: ? Assistant: b"}),
+    ("VT256", "images", {"prompt": "<image>?", "completion": "a", "images": ["a.png"]}),
     ("VT255", "prompt", {"prompt": "!", "chosen": chat(U, A)["messages"], "rejected": chat(U, U)["messages"]}),
     ("VT206", "messages", {"messages": []}),
     ("VT206", "conversations", {"conversations": []}),
@@ -171,6 +172,52 @@ def test_rows_with_a_fault_are_dropped_where_that_was_asked_for(tmp_path):
     assert "3 rows were dropped" in str(done)
     assert [fault["rule"] for fault in done.to_json()["faults"]] == ["VT258", "VT224", "VT209"]
     assert done.ok
+
+
+def test_a_first_row_with_a_fault_does_not_say_what_the_set_is_for(tmp_path):
+    pair = {"prompt": "?", "chosen": "a", "rejected": "b"}
+    done = data.convert([{**pair, "chosen": 1}, pair], output=tmp_path / "out.jsonl", drop=True)
+    assert (done.method, done.written, done.left_out) == ("preference", 1, [1])
+
+
+def test_a_row_that_is_nested_too_deeply_is_a_fault_of_its_own(tmp_path):
+    tools = json.dumps(chat(U, A, tools=[{"function": {"name": "f", "parameters": {"anyOf": ["?"]}}}]))
+    deep = '{"anyOf": [{}, ' * 490 + "{}" + "]}" * 490
+    lines = [
+        tools.replace('"?"', deep),
+        '{"messages": ' + "[" * 5000 + "]" * 5000 + "}",
+        json.dumps(chat(U, A)),
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    done = data.convert(tmp_path / "a.jsonl", drop=True)
+    assert (done.written, done.left_out) == (1, [1, 2])
+    assert {fault.rule for fault in done.faults} == {"VT204"}
+
+
+def test_a_line_that_is_too_long_to_be_read_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["vertex_tuning.data.check"], "_MAX_LINE", 200)
+    path = write(tmp_path / "a.jsonl", [chat(U, ("assistant", "a" * 300)), chat(U, A)])
+    done = data.convert(path, drop=True)
+    assert (done.rows, done.written) == (2, 1)
+    assert "VT216  a.jsonl line 1" in str(done)
+
+
+def test_what_json_cannot_say_is_a_fault(tmp_path):
+    (tmp_path / "a.json").write_text(
+        '[{"prompt": "\\ud800", "completion": "a"}, {"prompt": "a", "n": 1e400}]'
+    )
+    with pytest.raises(DatasetError) as caught:
+        data.convert(tmp_path / "a.json", method="distillation")
+    assert [(one.rule, one.where) for one in caught.value.faults] == [
+        ("VT223", "a.json line 1, prompt"),
+        ("VT223", "a.json line 1, n"),
+    ]
+
+
+def test_what_lies_in_cloud_storage_is_not_read():
+    with pytest.raises(DatasetError) as caught:
+        data.convert("gs://bucket/a.jsonl")
+    assert caught.value.rule == "VT201"
 
 
 def test_where_no_row_is_left_nothing_is_written(tmp_path):

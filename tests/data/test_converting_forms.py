@@ -327,6 +327,14 @@ def test_two_answers_are_a_row_for_preference_tuning_without_asking(tmp_path, fo
     assert done.notes == []
 
 
+def test_transcripts_are_taken_apart_where_a_speaker_begins(tmp_path):
+    asked = "\n\nHuman: Hi.\n\nAssistant: Human: what?\n\nHuman: 2 + 2?\n\nAssistant:"
+    found, done = converted({"chosen": f"{asked} 4", "rejected": f"{asked} 5"}, tmp_path)
+    assert found["contents"] == [turn("user", "Hi."), turn("model", "Human: what?"), turn("user", "2 + 2?")]
+    assert [one["completion"]["parts"][0]["text"] for one in found["completions"]] == ["4", "5"]
+    assert "chosen" in noted(done)
+
+
 @pytest.mark.parametrize(("form", "row"), PAIRS)
 @pytest.mark.parametrize(
     ("method", "made"),
@@ -403,8 +411,8 @@ def test_tools_their_calls_and_their_answers(tmp_path):
         {
             "role": "user",
             "parts": [
-                {"functionResponse": {"name": "time", "response": {"output": "noon"}}},
                 {"functionResponse": {"name": "weather", "response": {"celsius": 3}}},
+                {"functionResponse": {"name": "time", "response": {"output": "noon"}}},
             ],
         },
         {"role": "model", "parts": [{"functionCall": {"name": "weather", "args": {"city": "Rome"}}}]},

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from vertex_tuning import catalog
-from vertex_tuning.data.check import FORMS, check, is_path
+from vertex_tuning.data.check import FORMS, check, in_cloud_storage
 from vertex_tuning.data.converting import forms, writing
 from vertex_tuning.data.converting.chat import UNREADABLE, Remarks
 from vertex_tuning.data.converting.conversion import Conversion
@@ -61,6 +61,9 @@ def convert(
     """
     if method is not None:
         catalog.fit(_BASE_MODEL, method)  # there is no other way of tuning
+    if in_cloud_storage(dataset):
+        fix = "copy the file here first: gcloud storage cp"
+        raise DatasetError("VT201", "what lies in Cloud Storage is not read", where=str(dataset), fix=fix)
     source = Path(os.fspath(dataset)) if isinstance(dataset, str | os.PathLike) else None
     if output is not None:
         target = Path(os.fspath(output))
@@ -77,7 +80,7 @@ def convert(
 
 def _given(rows: Any, remarks: Remarks) -> Iterator[Any]:
     """Rows of Python; what JSON cannot say of them is remarked upon."""
-    if is_path(rows) or isinstance(rows, Mapping | bytes) or not isinstance(rows, Iterable):
+    if isinstance(rows, Mapping | bytes) or not isinstance(rows, Iterable):
         raise DatasetError(
             "VT202", "this is no list of rows", where="rows", fix="give a path, or rows: [row, ...]"
         )
@@ -118,7 +121,11 @@ class _Converting:
         """The rows that can be written, as lines."""
         remarks = self._remarks
         for row in rows:
-            line = None if row is UNREADABLE else self._line(row)
+            try:
+                line = None if row is UNREADABLE else self._line(row)
+            except RecursionError:
+                line = None
+                remarks.fault("VT204", "", "nested too deeply", fix="flatten it")
             if line is None:
                 self._dropped.append(remarks.line)
             else:
@@ -143,6 +150,8 @@ class _Converting:
             made = row
         else:
             chat = read(some, remarks)
+            if self._method is None and remarks.bad:
+                return None  # what is wrong does not say what the set is for
             if self._method is None:
                 self._method = "supervised" if chat.pair is None else "preference"
             made = row
@@ -177,7 +186,9 @@ class _Converting:
             source=remarks.report.source,
             output=str(self._target),
             method=method,
-            rows=self._written + len(self._dropped),
+            rows=self._written
+            + len(self._dropped)
+            + remarks.report.rows,  # the last: lines too long to be read
             written=self._written,
             forms=dict(self._forms),
             verdict=check(self._target, method=method, base_model=model),

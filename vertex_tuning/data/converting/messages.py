@@ -30,6 +30,7 @@ _ROLES = {
 _ASKED = ("tools", "functions", "parallel_tool_calls", "tool_choice", "function_call")
 """Members of a row that go with its messages."""
 _SYSTEM = ("system", "system_prompt")
+_BESIDE = ("image", "images", "video", "videos", "audio", "audios")
 _READ = ("role", "content", "tool_calls", "function_call", "tool_call_id", "weight", "refusal")
 _WHY_LEFT_OUT = {
     "name": "left out: a turn has no name",
@@ -71,6 +72,10 @@ def beside(row: dict[str, Any], made: Chat, known: Iterable[str], remarks: Remar
         text = text_of(row.get(name, ""), name, remarks)
         if text and {"text": text} not in made.system:
             made.system.insert(0, {"text": text})
+    for name in _BESIDE:
+        if row.get(name) not in (None, [], ""):
+            fix = 'a piece of the message that it belongs to: {"type": "image_url", "image_url": {"url": "gs://..."}}'
+            remarks.fault("VT256", name, "files beside the chat: nothing says where they belong", fix=fix)
     made.tools = _tools(row, "", remarks)
     known = {*known, *_SYSTEM, *_ASKED}
     made.others = {name: value for name, value in row.items() if name not in known}
@@ -130,6 +135,7 @@ def read(messages: Any, path: str, remarks: Remarks) -> Chat:
             remarks.fault("VT203", f"{place}.role", quoted(message.get("role")), fix=fix)
         if len(message) > 2:  # role and content
             _note_others(message, place, role, remarks)
+    calls.in_order(made.turns)
     return made
 
 

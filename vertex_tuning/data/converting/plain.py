@@ -3,6 +3,7 @@
     {"prompt": "...", "completion": "..."}                          TRL; both may be lists of messages
     {"prompt": "...", "chosen": "...", "rejected": "..."}           ... with two answers
     {"chosen": [...], "rejected": [...]}                            ... that begin alike: what they share is the prompt
+    {"chosen": "Human: ...", "rejected": "Human: ..."}              ... as transcripts, each speaker in a paragraph
     {"instruction": "...", "input": "...", "output": "..."}         Alpaca
     {"question": "...", "answer": "..."}, {"prompt": "...", "response": "..."}, {"input": "...", "output": "..."}
 
@@ -12,6 +13,7 @@ data (2026-11-26).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from vertex_tuning.data.converting.chat import Chat, Remarks, add, said
@@ -19,6 +21,8 @@ from vertex_tuning.data.converting.messages import answer, beside, read
 from vertex_tuning.data.converting.pieces import parts_of
 from vertex_tuning.data.words import kind_of
 
+_SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")
+_SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 PAIRS = (("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("input", "output"))
 """Names under which a question and its answer are found."""
 
@@ -37,7 +41,7 @@ def question_and_answer(row: dict[str, Any], asked: str, answered: str, remarks:
 
 def preference(row: dict[str, Any], remarks: Remarks) -> Chat:
     """A row with a chosen answer and a rejected one; what was asked stands beside them, or at the beginning of both."""
-    chosen, rejected = row["chosen"], row["rejected"]
+    chosen, rejected = _transcript(row["chosen"], remarks), _transcript(row["rejected"], remarks)
     whole = _is_chat(chosen) and _is_chat(rejected)
     if "instruction" in row:
         made = Chat([{"role": "user", "parts": said(_instruction(row, remarks))}])
@@ -81,6 +85,18 @@ def alpaca(row: dict[str, Any], remarks: Remarks) -> Chat:
     if row.get("output") is not None:
         add(made.turns, "model", answer(row["output"], "output", remarks))
     return beside(row, made, ("instruction", "input", "output", "history"), remarks)
+
+
+def _transcript(given: Any, remarks: Remarks) -> Any:
+    """The messages of a text that has a whole chat in it, as Anthropic's HH-RLHF has; anything else as it is."""
+    if not isinstance(given, str) or not given.startswith("\n\nHuman:"):
+        return given
+    remarks.note("chosen", "a transcript is taken apart, where Human: and Assistant: begin a paragraph")
+    _, *pieces = _SPEAKER.split(given)
+    return [
+        {"role": _SPEAKERS[speaker], "content": text}
+        for speaker, text in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
 
 
 def _instruction(row: dict[str, Any], remarks: Remarks) -> str:

@@ -86,6 +86,7 @@ def _read(said: Any, path: str, remarks: Remarks) -> Chat:
             parts = _parts(who, value, f"{place}.value", calls, remarks)
             if parts and add(made.turns, role, parts) and who in ("model", "user"):
                 remarks.note(place, "joined to the turn before, which is of the same role")
+    calls.in_order(made.turns)
     return made
 
 

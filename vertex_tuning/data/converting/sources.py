@@ -14,6 +14,7 @@ import msgspec
 
 from vertex_tuning.data.check import BOM, check_start, numbered, opened
 from vertex_tuning.data.converting.chat import UNREADABLE, Remarks
+from vertex_tuning.data.plain import plain
 from vertex_tuning.errors import DatasetError
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
@@ -55,7 +56,8 @@ def _row(line: bytes, remarks: Remarks) -> Any:
         remarks.fault("VT204", "", "nested too deeply", fix="one whole JSON object per line")
     except msgspec.DecodeError as error:
         words = str(error).removeprefix("JSON is malformed: ")
-        remarks.fault("VT204", "", f"not JSON: {words}", fix="one whole JSON object per line")
+        fix = "one whole JSON object per line, or one JSON list of them all"
+        remarks.fault("VT204", "", f"not JSON: {words}", fix=fix)
     return UNREADABLE
 
 
@@ -87,7 +89,8 @@ def _listed(data: bytes, remarks: Remarks) -> Iterator[Any]:
             remarks.fault("VT204", "", what, fix="a list of objects: [{...}, {...}]")
             yield UNREADABLE
             return
-        yield row
+        copy = plain(row, remarks.fault)
+        yield UNREADABLE if remarks.bad else copy
         place = _after_space(text, place)
         if text[place : place + 1] != ",":
             break

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from vertex_tuning.data.converting.chat import Part, Remarks
+from vertex_tuning.data.converting.chat import Part, Remarks, Turn
 from vertex_tuning.data.words import at, kind_of, quoted
 
 KEPT = (
@@ -150,7 +150,9 @@ class Calls:
     """The calls of a row that were not answered yet, so that an answer finds the name of its function."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[Any, str]] = []
+        self._open: list[tuple[Any, str, int]] = []
+        self._made = 0
+        self._places: dict[int, int] = {}
 
     def call(self, given: Any, identity: Any, path: str, remarks: Remarks) -> Part | None:
         """A call as a part: `given` is `{"name": ..., "arguments": JSON text or an object}`."""
@@ -174,7 +176,8 @@ class Calls:
                 "VT257", f"{path}.arguments", what, fix='JSON text of an object: "{\\"city\\": \\"Bonn\\"}"'
             )
             return None
-        self._open.append((identity, name))
+        self._open.append((identity, name, self._made))
+        self._made += 1
         return {"functionCall": {"name": name, "args": arguments}}
 
     def answer(self, text: str, identity: Any, name: Any, path: str, remarks: Remarks) -> Part | None:
@@ -195,7 +198,15 @@ class Calls:
                 "VT257", path, "an answer to no call", fix="the tool call that it answers goes before it"
             )
             return None
-        return {"functionResponse": {"name": name, "response": _response(text)}}
+        part = {"functionResponse": {"name": name, "response": _response(text)}}
+        if found is not None:
+            self._places[id(part)] = found[2]
+        return part
+
+    def in_order(self, turns: list[Turn]) -> None:
+        """Put the answers to several calls in the order of the calls: without ids, that alone tells which is which."""
+        for turn in turns if len(self._places) > 1 else ():
+            turn["parts"].sort(key=lambda part: self._places.get(id(part), self._made))
 
 
 def _response(text: str) -> dict[str, Any]:

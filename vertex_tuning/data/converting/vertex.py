@@ -41,9 +41,9 @@ def _turn(turn: Any) -> Turn | None:
 def _pair(completions: Any, remarks: Remarks) -> tuple[list[Part], list[Part]] | None:
     found: list[tuple[Any, list[Part]]] = []
     for one in completions if isinstance(completions, list) else ():
-        content = one.get("completion") if isinstance(one, dict) else None
-        if isinstance(content, dict) and isinstance(content.get("parts"), list):
-            found.append((one.get("score"), content["parts"]))
+        turn = _turn(one.get("completion")) if isinstance(one, dict) else None
+        if turn is not None:
+            found.append((one.get("score"), turn["parts"]))
     preferred = [parts for score, parts in found if score == 1]
     other = [parts for score, parts in found if score == 0]
     if len(found) == 2 and preferred and other:
