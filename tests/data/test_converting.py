@@ -95,6 +95,8 @@ FAULTS: list[tuple[str, str, Any]] = [
     ("VT219", "messages[0].content[1].image_url.url", image("http://example.com/cat.png")),
     ("VT219", "messages[0].content[1].image_url.url", image("data:image/png,abc")),
     ("VT219", "messages[0].content[1].image_url.url", image(None)),
+    ("VT219", "messages[0].content[1].image_url.url", image("https://[")),
+    ("VT219", "messages[0].content[1].image_url.url", image("gs://bucket")),
     ("VT257", "messages[1].tool_calls[0].function.arguments", asked(called("{"))),
     ("VT257", "messages[1].tool_calls[0].function.arguments", asked(called("[1]"))),
     ("VT257", "messages[1].tool_calls[0]", asked(said_by("assistant", tool_calls=["f"]))),

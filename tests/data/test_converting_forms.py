@@ -77,12 +77,12 @@ FORMS: list[tuple[str, str, Row, Row]] = [
                 "user",
                 [
                     {"type": "text", "text": "What is it?"},
-                    {"type": "image_url", "image_url": {"url": "gs://b/a%20cat.webp?x=1#y"}},
+                    {"type": "image_url", "image_url": {"url": "gs://b/c/a#cat?.webp"}},
                     {
                         "type": "image_url",
                         "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"},
                     },
-                    {"type": "input_image", "image_url": "https://example.com/cat.JPG"},
+                    {"type": "input_image", "image_url": "https://example.com/a%20cat.JPG?x=1#y.png"},
                     {
                         "type": "file",
                         "file": {"file_data": "data:application/pdf;base64,aGk=", "filename": "a"},
@@ -97,9 +97,14 @@ FORMS: list[tuple[str, str, Row, Row]] = [
                     "role": "user",
                     "parts": [
                         {"text": "What is it?"},
-                        {"fileData": {"mimeType": "image/webp", "fileUri": "gs://b/a%20cat.webp?x=1#y"}},
+                        {"fileData": {"mimeType": "image/webp", "fileUri": "gs://b/c/a#cat?.webp"}},
                         {"inlineData": {"mimeType": "image/png", "data": "aGk="}},
-                        {"fileData": {"mimeType": "image/jpeg", "fileUri": "https://example.com/cat.JPG"}},
+                        {
+                            "fileData": {
+                                "mimeType": "image/jpeg",
+                                "fileUri": "https://example.com/a%20cat.JPG?x=1#y.png",
+                            }
+                        },
                         {"inlineData": {"mimeType": "application/pdf", "data": "aGk="}},
                     ],
                 },
@@ -454,6 +459,7 @@ def test_tools_their_calls_and_their_answers(tmp_path):
     assert noted(done) == {
         "parallel_tool_calls": "left out: a row has no such setting",
         "tools[].function.strict": "left out: Google's declaration of a function has no such field",
+        "tools[]...oneOf": "written as anyOf: Google's Schema has no such word",
         "tools[]...$schema": "left out: Google's Schema has no such word",
         "tools[]...exclusiveMinimum": "left out: Google's Schema has no such word",
     }

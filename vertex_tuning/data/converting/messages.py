@@ -31,6 +31,7 @@ _ASKED = ("tools", "functions", "parallel_tool_calls", "tool_choice", "function_
 """Members of a row that go with its messages."""
 _SYSTEM = ("system", "system_prompt")
 _BESIDE = ("image", "images", "video", "videos", "audio", "audios")
+"""Members with files, for whose places a message has a mark such as `<image>`."""
 _READ = ("role", "content", "tool_calls", "function_call", "tool_call_id", "weight", "refusal")
 _WHY_LEFT_OUT = {
     "name": "left out: a turn has no name",

@@ -1,9 +1,12 @@
 """What a message says, as parts: text, images and files.
 
-"..."                                                     text
-{"type": "text", "text": "..."}                           text
-{"type": "image_url", "image_url": {"url": "data:..."}}   inlineData
-{"type": "image_url", "image_url": {"url": "gs://..."}}   fileData
+    "..."                                                     text
+    {"type": "text", "text": "..."}                           text
+    {"type": "image_url", "image_url": {"url": "data:..."}}   inlineData
+    {"type": "image_url", "image_url": {"url": "gs://..."}}   fileData
+
+Source: OpenAI's API reference, messages of chat completions; Google Cloud documentation, "Prepare supervised fine-tuning data for
+Gemini models", which shows text and fileData as parts of a row (2026-11-26).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from vertex_tuning.data.converting.chat import Part, Remarks, meant
 from vertex_tuning.data.words import at, kind_of, quoted
@@ -22,6 +25,7 @@ _AUDIO = ("input_audio", "audio", "audio_url")
 _DATA_URL = re.compile(
     r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[\w-]+=[^;,]*)*;base64,(?P<data>[A-Za-z0-9+/=_-]+)"
 )
+_QUERY = re.compile("[?#]")
 _MISSING = {"image/webp": ".webp", "image/heic": ".heic", "image/heif": ".heif", "video/webm": ".webm"}
 """Types that Python does not know everywhere."""
 
@@ -127,13 +131,20 @@ def file_of(url: Any, path: str, remarks: Remarks) -> Part | None:
         if found is None:
             remarks.fault("VT219", path, "not a data URL in base64", fix="data:image/png;base64,...")
             return None
+        remarks.note(
+            path,
+            "stays in the row as inlineData: Google's documentation of rows shows files by address alone",
+        )
         return {"inlineData": {"mimeType": found["type"], "data": found["data"]}}
-    parsed = urlsplit(url) if url.startswith(("gs://", "https://")) else None
-    if parsed is None or not parsed.netloc or len(parsed.path) < 2:
+    scheme, _, rest = url.partition("://")
+    if scheme == "https":  # a name in a bucket may have any character
+        rest = _QUERY.split(rest, maxsplit=1)[0]
+    host, _, name = rest.partition("/")
+    if scheme not in ("gs", "https") or not host or not name:
         fix = "gs://bucket/file, https://... or data:...;base64,..."
         remarks.fault("VT219", path, f"{quoted(url)} is not a file that Vertex AI reads", fix=fix)
         return None
-    kind = _TYPES.guess_type(unquote(parsed.path).rpartition("/")[2])[0]
+    kind = _TYPES.guess_type(unquote(name).rpartition("/")[2])[0]
     if kind is None:
         what = f"nothing in the name {quoted(url)} says of what type the file is"
         fix = "a name with an ending, such as .png; or fileData with a mimeType, in a row for Vertex AI"

@@ -97,6 +97,8 @@ def schema_of(schema: Any, path: str, remarks: Remarks) -> dict[str, Any]:
         elif name == "items" and isinstance(value, dict):
             made[name] = schema_of(value, place, remarks)
         elif name in ("anyOf", "oneOf") and isinstance(value, list):
+            if name == "oneOf":
+                remarks.note("tools[]...oneOf", "written as anyOf: Google's Schema has no such word")
             _choice(value, place, made, remarks)
         elif name == "allOf" and isinstance(value, list) and len(value) == 1:
             made |= schema_of(value[0], place, remarks)
