@@ -210,7 +210,7 @@ def test_every_rule_of_a_data_set_has_a_test():
     given = {
         rule
         for room in ("data", "distill", "training")
-        for path in (package / room).glob("*.py")
+        for path in (package / room).rglob("*.py")
         for rule in re.findall(r'"(VT2\d\d)\b', path.read_text(encoding="utf-8"))
     }
     tested = {

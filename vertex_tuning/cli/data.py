@@ -16,7 +16,7 @@ _BASE_MODEL = "gemini-2.5-flash"
 
 @click.group(cls=Group)
 def data() -> None:
-    """Check data sets before anything is spent on them, and split them.
+    """Check data sets before anything is spent on them, convert and split them.
 
     \b
     Example:
@@ -108,6 +108,44 @@ def split(
         _common.print_json(done.to_json())
     else:
         click.echo(str(done))
+
+
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--method",
+    type=click.Choice(["supervised", "preference", "reinforcement", "distillation"]),
+    help="What the rows are for. [default: preference where the first one has two answers, else supervised]",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="The file to write. [default: FILE-vertex.jsonl]"
+)
+@click.option("--drop", is_flag=True, help="Leave out rows that cannot be carried over, and tell which.")
+@_common.json_option
+def convert(file: Path, method: str | None, output: Path | None, drop: bool, as_json: bool) -> None:
+    """Write the rows of another form as rows for Vertex AI.
+
+    FILE (-: standard input) has rows of OpenAI's, TRL's, Alpaca's, ShareGPT's or PaLM's form: JSON by lines, one JSON list, or a
+    table (.csv, .tsv) with a header. Which form a row has, it says itself. What cannot be carried over is a fault of its row, and
+    nothing is written; what is left out is told. The new file is checked. Nothing is overwritten. Exit status 1 where there is a
+    fault.
+
+    \b
+    Example:
+      vertex-tuning data convert openai.jsonl
+    """
+    from vertex_tuning.data import convert as convert_rows
+
+    if file == Path("-"):
+        if output is None:
+            raise click.UsageError("What is read from standard input has no name: give --output FILE.")
+        file = _STDIN
+    done = convert_rows(file, method=method, output=output, drop=drop)
+    if as_json:
+        _common.print_json(done.to_json())
+    else:
+        click.echo(str(done))
+    raise SystemExit(0 if done.ok else 1)
 
 
 @data.command()

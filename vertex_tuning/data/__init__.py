@@ -14,22 +14,27 @@ report.py    the verdict: faults, warnings, figures
 marks.py     which rows are copies
 reading.py   the rows themselves
 splitting.py a validation set, split off
+converting/  rows of other forms, as rows for Vertex AI
+fresh.py     files that are made, and never overwritten
 upload.py    into the bucket, under the hash of the content
 folders.py   ... folders of files, and back
 """
 
 from vertex_tuning.data.check import check, check_job, in_cloud_storage, is_path
+from vertex_tuning.data.converting import Conversion, convert
 from vertex_tuning.data.reading import read
 from vertex_tuning.data.report import DataReport, raise_for_faults, refusal
 from vertex_tuning.data.splitting import Split, split
 from vertex_tuning.data.upload import UploadProgress, upload
 
 __all__ = [
+    "Conversion",
     "DataReport",
     "Split",
     "UploadProgress",
     "check",
     "check_job",
+    "convert",
     "in_cloud_storage",
     "is_path",
     "raise_for_faults",

@@ -29,7 +29,7 @@ _ANSWERS_COUNTED = 1_000
 _COPIES_SHOWN = 5
 _BUFFER = 1024 * 1024
 _MAX_LINE = 64 * _BUFFER
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _NOT_TEXT = {
     b"\x1f\x8b": ("VT202", "the file is compressed", "gunzip {}"),
     b"BZh": ("VT202", "the file is compressed", "bunzip2 {}"),
@@ -40,7 +40,7 @@ _NOT_TEXT = {
     b"\xff\xfe": ("VT213", "the file is UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {}"),
     b"\xfe\xff": ("VT213", "the file is UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 {}"),
 }
-_FORMS: dict[str, Any] = {
+FORMS: dict[str, Any] = {
     "supervised": rows,
     "preference": pairs,
     "reinforcement": prompts,
@@ -142,7 +142,7 @@ class _Check:
         base = catalog.base_model(base_model) if base_model else None
         self._held_out = held_out
         self._open_model = base.open if base else True
-        self._forms = _FORMS[method]
+        self._forms = FORMS[method]
         self._limits = catalog.limits(method)
         most = int(self._limits["max_tokens_per_example"])
         self._longest = min(base.max_tokens, most) if base else most
@@ -176,31 +176,14 @@ class _Check:
         with opened(path) as file:
             try:
                 start = file.peek(6)[:6]
-                _check_start(start, path)
-                if start.startswith(_BOM):
-                    file.read(len(_BOM))
+                check_start(start, path)
+                if start.startswith(BOM):
+                    file.read(len(BOM))
                     fix = "save it as UTF-8 without one"
                     self.report.add(1, "VT222", "", "the file begins with a byte order mark", fix=fix)
-                number = 0
-                while line := file.readline(_MAX_LINE):
-                    number += 1
-                    self.report.bytes += len(line)
-                    if len(line) == _MAX_LINE and not line.endswith(b"\n"):
-                        self._skip(number, file)
-                    else:
-                        yield number, line
+                yield from numbered(file, path, self.report)
             except OSError as error:
                 raise _unreadable(error, path) from error
-
-    def _skip(self, number: int, file: BinaryIO) -> None:
-        """The rest of a line that is not held in memory as a whole; the lines after it keep their numbers."""
-        while rest := file.readline(_BUFFER):
-            self.report.bytes += len(rest)
-            if rest.endswith(b"\n"):
-                break
-        self.report.rows += 1
-        what = f"a line of more than {_MAX_LINE // 1024**2} MiB"
-        self.report.add(number, "VT216", "", what, fix="shorten or split it, one JSON object per line")
 
     def _encoded(self, dataset: Iterable[Any]) -> Iterator[tuple[int, bytes | _Unsayable]]:
         for number, row in enumerate(dataset, 1):
@@ -421,6 +404,36 @@ def opened(path: Path) -> BufferedReader:
         raise _unreadable(error, path) from error
 
 
+def numbered(file: BufferedReader, path: Path, report: DataReport) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, with their numbers. One that is too long to be held in memory as a whole is a fault of the report.
+
+    Raises:
+        DatasetError: VT202 the file cannot be read.
+    """
+    number = 0
+    try:
+        while line := file.readline(_MAX_LINE):
+            number += 1
+            report.bytes += len(line)
+            if len(line) == _MAX_LINE and not line.endswith(b"\n"):
+                _skip(number, file, report)
+            else:
+                yield number, line
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def _skip(number: int, file: BinaryIO, report: DataReport) -> None:
+    """The rest of a line that is not held in memory as a whole; the lines after it keep their numbers."""
+    while rest := file.readline(_BUFFER):
+        report.bytes += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    report.rows += 1
+    what = f"a line of more than {_MAX_LINE // 1024**2} MiB"
+    report.add(number, "VT216", "", what, fix="shorten or split it, one JSON object per line")
+
+
 def _meant(path: Path) -> str:
     """A file beside it whose name is nearly the same."""
     if str(path) == "-":
@@ -436,7 +449,12 @@ def _unreadable(error: OSError, path: Path) -> DatasetError:
     return DatasetError("VT202", f"the file cannot be read: {error.strerror or error}", where=str(path))
 
 
-def _check_start(start: bytes, path: Path) -> None:
+def check_start(start: bytes, path: Path) -> None:
+    """Refuse a file that begins as no text does.
+
+    Raises:
+        DatasetError: VT202 it is compressed, or of another kind; VT213 it is UTF-16.
+    """
     for magic, (rule, what, fix) in _NOT_TEXT.items():
         if start.startswith(magic):
             raise DatasetError(rule, what, where=str(path), fix=fix.format(path.name))

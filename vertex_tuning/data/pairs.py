@@ -30,19 +30,23 @@ from vertex_tuning.data.words import Note, at, kind_of, quoted
 
 PAIRS = "contents and two completions"
 
-_ROW_FIELDS = ("contents", "completions", "systemInstruction")
+_CONVERT = "vertex-tuning data convert FILE --method preference"
+ROW_FIELDS = ("contents", "completions", "systemInstruction")
 _FORM = (
     '"completions": [{"score": 1, "completion": {"role": "model", "parts": [...]}}, '
     '{"score": 0, "completion": {...}}]'
 )
 _ANSWERS = "end contents with the user's turn; answers go into completions"
-_COMPLETIONS = f"put both answers into completions, the preferred one with score 1: {_FORM}"
+_COMPLETIONS = f"{_CONVERT}; or by hand, the preferred one with score 1: {_FORM}"
 _HINTS = {
     "chosen": _COMPLETIONS,
     "rejected": _COMPLETIONS,
-    "prompt": "turn it into contents: one user turn",
-    "messages": "these are OpenAI's: turn each message into a content: role user or model, parts [{text}]",
-    "input_text": "this is the old text-bison form: turn it into contents, and the candidates into completions",
+    "prompt": _CONVERT,
+    "messages": f"these are OpenAI's: {_CONVERT}",
+    "input_text": f"this is the old text-bison form: {_CONVERT}",
+    "preferred_output": _COMPLETIONS,
+    "non_preferred_output": _COMPLETIONS,
+    "input": _CONVERT,
     "candidate_0": _COMPLETIONS,
     "candidate_1": _COMPLETIONS,
     "choice": "the preferred completion has score 1, the other 0",
@@ -95,14 +99,14 @@ def walk(row: dict[str, Any], _form: str, note: Note, **_: Any) -> Figures:
     """Note everything that is wrong with a row; what can be counted of it is counted."""
     row = given(row)
     fields = fields_of(row, "", note)
-    strange = [name for name in fields if name not in _ROW_FIELDS]
+    strange = [name for name in fields if name not in ROW_FIELDS]
     for name in strange:
         hint = _HINTS.get(fields[name])
         note(
             "VT218" if hint else "VT205",
             at("", fields[name]),
             f"a row has no field {quoted(fields[name])}",
-            fix=hint or f"a row has: {', '.join(_ROW_FIELDS)}",
+            fix=hint or f"a row has: {', '.join(ROW_FIELDS)}",
         )
     told = Told()
     if "systemInstruction" in fields:

@@ -27,11 +27,12 @@ from vertex_tuning.data.words import Note, at, kind_of, quoted
 
 PROMPTS = "contents and references"
 
-_ROW_FIELDS = ("contents", "references", "systemInstruction", "tools")
+_CONVERT = "vertex-tuning data convert FILE --method reinforcement"
+ROW_FIELDS = ("contents", "references", "systemInstruction", "tools")
 _ANSWER = "end contents with the user's turn; what the answer is held against goes into references"
 _HINTS = {
-    "messages": "these are OpenAI's: turn each message into a content: role user or model, parts [{text}]",
-    "prompt": "turn it into contents: one user turn",
+    "messages": f"these are OpenAI's: {_CONVERT}",
+    "prompt": _CONVERT,
     "completions": "this is a preference set: it has another form, and belongs to preference tuning",
     "answer": 'put it into references: "references": {"answer": "..."}',
     "reference": 'it is called references, and is an object: "references": {"answer": "..."}',
@@ -68,7 +69,7 @@ def walk(row: dict[str, Any], _form: str, note: Note, **_: Any) -> Figures:
     """Note everything that is wrong with a row; what can be counted of it is counted."""
     row = given(row)
     fields = fields_of(row, "", note)
-    strange = [fields[name] for name in fields if name not in _ROW_FIELDS]
+    strange = [fields[name] for name in fields if name not in ROW_FIELDS]
     for name in strange:
         hint = _HINTS.get(name)
         what = f"a row has no field {quoted(name)}"
@@ -76,7 +77,7 @@ def walk(row: dict[str, Any], _form: str, note: Note, **_: Any) -> Figures:
             "VT218" if hint else "VT205",
             at("", name),
             what,
-            fix=hint or f"a row has: {', '.join(_ROW_FIELDS)}",
+            fix=hint or f"a row has: {', '.join(ROW_FIELDS)}",
         )
     told = Told()
     if "systemInstruction" in fields:

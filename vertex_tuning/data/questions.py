@@ -32,11 +32,12 @@ from vertex_tuning.data.words import Note, at, quoted
 
 CONTENTS, MESSAGES, PROMPT = "contents", rows.MESSAGES, "prompt"
 
-_ROW_FIELDS = ("contents", "systemInstruction")
+_CONVERT = "vertex-tuning data convert FILE --method distillation"
+ROW_FIELDS = ("contents", "systemInstruction")
 _ANSWER = "end contents with the user's turn: the teacher answers"
 _HINTS = {
-    "messages": "these are OpenAI's: turn each message into a content: role user or model, parts [{text}]",
-    "prompt": "turn it into contents: one user turn",
+    "messages": f"these are OpenAI's: {_CONVERT}",
+    "prompt": _CONVERT,
     "completion": "leave it out: the teacher answers",
     "completions": "this is a preference set: it belongs to preference tuning",
     "references": "leave them out: they belong to reinforcement tuning",
@@ -78,9 +79,9 @@ def walk(row: dict[str, Any], form: str, note: Note, *, open_model: bool) -> Fig
         )
     fields = fields_of(row, "", note)
     for name in fields:
-        if name not in _ROW_FIELDS:
+        if name not in ROW_FIELDS:
             hint = _HINTS.get(name)
-            what, fix = f"a row has no field {quoted(name)}", hint or f"a row has: {', '.join(_ROW_FIELDS)}"
+            what, fix = f"a row has no field {quoted(name)}", hint or f"a row has: {', '.join(ROW_FIELDS)}"
             note("VT218" if hint else "VT205", at("", fields[name]), what, fix=fix)
     told = Told()
     if "systemInstruction" in fields:

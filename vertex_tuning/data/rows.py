@@ -33,20 +33,31 @@ CONTENTS = "contents"
 MESSAGES = "messages"
 COMPLETION = "prompt/completion"
 
-_ROW_FIELDS = ("contents", "systemInstruction", "tools", "toolConfig", "labels", "generationConfig")
+_CONVERT = "vertex-tuning data convert FILE --method supervised"
+ROW_FIELDS = ("contents", "systemInstruction", "tools", "toolConfig", "labels", "generationConfig")
 _MESSAGE_FIELDS = ("role", "content", "name", "tool_calls", "tool_call_id")
 _IMAGE_URI = re.compile(r"(?:gs://[^/]+/.+|https://.+|data:image/.+)", re.DOTALL)
 
 _PREFERENCE = "this is a preference set: it has another form, and belongs to preference tuning"
+_PREFERRED = f"{_PREFERENCE}: vertex-tuning data convert FILE --method preference"
 _HINTS = {
-    "messages": "these are OpenAI's: turn each message into a content: role user or model, parts [{text}]",
-    "prompt": "turn it into contents: a user turn with the prompt, a model turn with the completion",
-    "input_text": "this is the old text-bison form: a user turn with input_text, a model turn with output_text",
-    "chosen": _PREFERENCE,
-    "rejected": _PREFERENCE,
+    "messages": f"these are OpenAI's: {_CONVERT}",
+    "prompt": _CONVERT,
+    "input_text": f"this is the old text-bison form: {_CONVERT}",
+    "conversations": _CONVERT,
+    "instruction": _CONVERT,
+    "chosen": _PREFERRED,
+    "rejected": _PREFERRED,
+    "preferred_output": _PREFERRED,
     "completions": _PREFERENCE,
 }
-_COMPANIONS = {"completion": "prompt", "output_text": "input_text", "rejected": "chosen"}
+_COMPANIONS = {
+    "completion": "prompt",
+    "output_text": "input_text",
+    "output": "instruction",
+    "rejected": "chosen",
+    "non_preferred_output": "preferred_output",
+}
 """Fields of other forms that go without saying once their companion was named."""
 
 
@@ -161,14 +172,14 @@ def walk(row: dict[str, Any], form: str, note: Note, *, open_model: bool) -> Fig
 def _walk_contents(row: dict[str, Any], note: Note, *, open_model: bool) -> Figures:
     fields = fields_of(row, "", note)
     for name, written in fields.items():
-        if name in _ROW_FIELDS or _COMPANIONS.get(written) in row:
+        if name in ROW_FIELDS or _COMPANIONS.get(written) in row:
             continue
         hint = _HINTS.get(_COMPANIONS.get(written, written))
         note(
             "VT218" if hint else "VT205",
             at("", written),
             f"a row has no field {quoted(written)}",
-            fix=hint or f"a row has: {', '.join(_ROW_FIELDS[:3])}",
+            fix=hint or f"a row has: {', '.join(ROW_FIELDS[:3])}",
         )
     _walk_extras(row, fields, note)
     told = Told()

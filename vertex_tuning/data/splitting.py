@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +20,13 @@ import msgspec
 
 from vertex_tuning import catalog
 from vertex_tuning.data.check import check, opened
+from vertex_tuning.data.fresh import NewFiles, Taken, check_free
 from vertex_tuning.data.report import raise_for_faults
 from vertex_tuning.errors import DatasetError
 
 _BOM = b"\xef\xbb\xbf"
 _HIGHEST = 2**64
+_TAKEN = Taken("VT240", "--output-dir DIR")
 _MOST_SHARE = 0.5
 _NEAR_ENOUGH = 0.01
 
@@ -91,7 +92,7 @@ def split(
         raise DatasetError("VT241", f"{validation:g} is no share", where="validation", why=why, fix="0.1")
     stem = source.name.removesuffix(".jsonl")
     targets = (folder / f"{stem}-train.jsonl", folder / f"{stem}-validation.jsonl")
-    _check_free(targets)
+    check_free(targets, _TAKEN)
     ranks = _ranks(source, seed, method)
     if not ranks:
         raise DatasetError(
@@ -105,7 +106,7 @@ def split(
         fix = "more different prompts, or a larger share"
         raise DatasetError("VT242", f"there is nothing to split: {what}", where=str(source), why=why, fix=fix)
     with contextlib.ExitStack() as stack:
-        files = _Files(folder, targets, stack)
+        files = NewFiles(folder, targets, stack, _TAKEN)
         with opened(source) as lines:
             try:
                 for rank, line in zip(ranks, _lines(lines), strict=True):
@@ -214,57 +215,3 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         text = line.removeprefix(_BOM) if number == 0 else line
         if text.strip():
             yield text
-
-
-def _check_free(targets: Sequence[Path]) -> None:
-    for path in targets:
-        if path.exists() or path.is_symlink():
-            fix = "remove it, or name another folder: --output-dir DIR"
-            raise DatasetError(
-                "VT240", "it is there already, and is not overwritten", where=str(path), fix=fix
-            )
-
-
-class _Files:
-    """The two files: both whole under their names at the end, or neither."""
-
-    def __init__(self, folder: Path, targets: Sequence[Path], stack: contextlib.ExitStack) -> None:
-        self._targets = targets
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix=".split-", dir=folder))
-            self._paths = [Path(scratch) / path.name for path in targets]
-            self._files = [stack.enter_context(path.open("wb")) for path in self._paths]
-        except OSError as error:
-            raise _unwritable(error, folder) from error
-
-    def write(self, held: bool, line: bytes) -> None:
-        try:
-            self._files[held].write(line if line.endswith(b"\n") else line + b"\n")
-        except OSError as error:
-            raise _unwritable(error, self._targets[held]) from error
-
-    def publish(self) -> None:
-        done: list[Path] = []
-        try:
-            for file in self._files:
-                file.close()
-            for path, target in zip(self._paths, self._targets, strict=True):
-                _check_free([target])
-                path.rename(target)
-                done.append(target)
-        except BaseException as error:
-            for target in done:
-                target.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise _unwritable(error, self._targets[0]) from error
-            raise
-
-
-def _unwritable(error: OSError, path: Path) -> DatasetError:
-    return DatasetError(
-        "VT240",
-        f"it cannot be written: {error.strerror or error}",
-        where=str(path),
-        fix="free some space, or name a folder of yours: --output-dir DIR",
-    )
