@@ -7,6 +7,7 @@
 
 builders.py      a reward in one line
 config.py        a reward as Google's JSON has it, read; every fault of one at once
+shape.py         which members such JSON has, and of what kind
 scorers.py       one scorer, or several by their weights
 scoring.py       what comes out: a number from -1 to 1, or a failure
 matching.py      what of an answer is looked at, and what it is held against

@@ -22,7 +22,10 @@ Json = dict[str, Any]
 Rate = Callable[[str, str, int, Json], list[str]]
 """Asks a model: its name, the prompt, how often, and a `generationConfig`. May raise what it likes."""
 
-_MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/(publishers/[^/]+/models/[^/]+|endpoints/[^/]+)")
+MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/(publishers/[^/]+/models/[^/]+|endpoints/[^/]+)")
+"""The full name of who may judge."""
+GIVEN = ("prompt", "response", "system_instruction")
+"""What a judge's prompt may have put in, beside references."""
 _PLACEHOLDER = re.compile(r"\{\{(prompt|response|system_instruction|references\.[^{}]+)\}\}")
 
 
@@ -44,17 +47,14 @@ class AutoRater:
     wrong: float = 0.0
     generation: tuple[tuple[str, Any], ...] = ()
     """`generationConfig`, as pairs."""
+    flip: bool | None = None
+    """`flipEnabled`, which has a meaning where two answers are compared: handed on as it is."""
 
     def score(
         self, example: Mapping[str, Any], response: Any, parsed: str | None, rate: Rate | None
     ) -> Score:
         """What the judge pays."""
         del response
-        if not self.prompt:
-            return scoring.failed("VT915", "the autorater has no prompt", parsed=parsed)
-        if not _MODEL.fullmatch(self.model):
-            what = f'"{self.model}" is not a full name: projects/P/locations/L/publishers/google/models/M, or .../endpoints/E'
-            return scoring.failed("VT915", what, parsed=parsed)
         if rate is None:
             what = "an autorater is asked through a connection: client.validate_reward, or client.try_reward"
             return scoring.failed("VT923", what, scoring.UNIMPLEMENTED, parsed)
@@ -131,6 +131,8 @@ class AutoRater:
             how["samplingCount"] = self.samples
         if self.generation:
             how["generationConfig"] = dict(self.generation)
+        if self.flip is not None:
+            how["flipEnabled"] = self.flip
         scorer: Json = {"parsedResponseConversionScorer": {}}
         if self.expression is not None:
             match = {"expression": self.expression, "correctAnswerReward": self.correct}
@@ -169,4 +171,5 @@ def read(config: Mapping[str, Any], extract: str | None) -> AutoRater:
         correct=float((match or {}).get("correctAnswerReward", 0.0)),
         wrong=float((match or {}).get("wrongAnswerReward", 0.0)),
         generation=tuple((how.get("generationConfig") or {}).items()),
+        flip=how.get("flipEnabled"),
     )

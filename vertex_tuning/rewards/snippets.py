@@ -62,7 +62,7 @@ def check(text: str, faults: list[Fault], function: Callable[..., Any] | None = 
     """
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f"source line {error.lineno}" if isinstance(error, SyntaxError) else "source"
         words = error.msg if isinstance(error, SyntaxError) else error
         faults.append(Fault("VT912", f"not Python: {words}", where, fix=_SIGNATURE))

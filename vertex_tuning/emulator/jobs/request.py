@@ -11,6 +11,7 @@ from vertex_tuning import catalog, rewards
 from vertex_tuning.emulator.jobs import evaluation, regions, simulated
 from vertex_tuning.emulator.status import ApiError, Code, invalid, not_found
 from vertex_tuning.errors import RewardError, SpecError
+from vertex_tuning.rewards.rating import AutoRater
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -311,10 +312,12 @@ class _Check:
     def reinforcement(self, base: catalog.BaseModel) -> None:
         """The reward, and the numbers that only reinforcement tuning has."""
         try:
-            rewards.from_json({name: self.spec[name] for name in _REWARDS if name in self.spec})
+            reward = rewards.from_json({name: self.spec[name] for name in _REWARDS if name in self.spec})
         except RewardError as error:
             for fault in error.faults:
                 self.fault(fault.rule, f"{self.path}.{fault.where}", f"{fault.what}. To fix: {fault.fix}.")
+        else:
+            self.judges(reward)
         limits = catalog.limits("reinforcement")
         given = {name: int(self.parameters.get(name, 0)) for name in _REINFORCEMENT_NUMBERS}
         for name, value in given.items():
@@ -344,6 +347,23 @@ class _Check:
             self.number(
                 "thinkingBudget", f"thinking_budget is not supported for {base.id}; use thinking_level."
             )
+
+    def judges(self, reward: rewards.AnyReward) -> None:
+        """Whether the models are there that an autorater asks: each of its calls would fail, an answer after the other."""
+        if isinstance(reward, rewards.CompositeReward):
+            path = "composite_reward_config.weighted_reward_configs[{}].reward_config"
+            parts = {path.format(index): part for index, (part, _) in enumerate(reward.parts)}
+        else:
+            parts = {"single_reward_config": reward}
+        for where, part in parts.items():
+            if not isinstance(part.scorer, AutoRater):
+                continue
+            try:
+                self.emulator.jobs.served(part.scorer.model)
+            except ApiError as error:
+                if self.emulator.settings.simulate is None or error.code is Code.NOT_FOUND:
+                    field = f"{self.path}.{where}.autorater_scorer.autorater_config.autorater_model"
+                    self.fault("VT915", field, error.message)
 
     def distillation(self, student: Source) -> Source:
         """Who teaches whom."""
