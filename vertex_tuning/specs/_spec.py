@@ -91,7 +91,7 @@ class Spec(BaseModel):
             # What is right so far is held against the catalog all the same: all faults at once.
             wrong = {item["loc"][0] for item in items}
             rest = {name: value for name, value in fields.items() if name not in wrong}
-            super().__init__(**{"base_model": "", "training": (), **self._stand_ins(wrong), **rest})
+            super().__init__(**{**self._stand_ins(wrong), "training": (), **rest})
         faults += self._faults(wrong)
         if faults:
             raise _refusal(faults)
@@ -201,8 +201,10 @@ class Spec(BaseModel):
     @classmethod
     def _stand_ins(cls, wrong: set[Any]) -> dict[str, Any]:
         """Values for fields that must be there and are wrong or missing: the rest is looked at all the same."""
-        needed = {name for name, item in cls.model_fields.items() if item.is_required()}
-        return dict.fromkeys((needed & wrong) - {"base_model", "training"})
+        needed = {
+            name: item for name, item in cls.model_fields.items() if item.is_required() and name in wrong
+        }
+        return {name: "" if item.annotation is str else None for name, item in needed.items()}
 
     @classmethod
     def _fault(cls, item: Any) -> Fault:
@@ -211,6 +213,8 @@ class Spec(BaseModel):
             near = difflib.get_close_matches(where, cls.model_fields, n=1)
             fix = f"do you mean {near[0]}?" if near else f"see `help({cls.__name__})`"
             return Fault("VT314", f"{cls.title} has no such field", where, fix=fix)
+        if item["type"] == "missing":
+            return Fault("VT315", f"{cls.title} needs it", where, fix=f"give it; see `help({cls.__name__})`")
         return Fault("VT315", item["msg"][:1].lower() + item["msg"][1:], where)
 
     def options(self) -> dict[str, Any]:
