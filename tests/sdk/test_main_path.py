@@ -14,6 +14,7 @@ from vertex_tuning import (
     JobFailedError,
     JobTimeoutError,
     PreferenceTuning,
+    ReinforcementTuning,
     ServiceError,
     SpecError,
     SupervisedTuning,
@@ -301,6 +302,33 @@ def test_a_tuned_model_and_its_checkpoints_are_tuned_on_as_they_are(client):
     assert source is not None
     assert (source.tuned_model_name, source.checkpoint_id) == (first.name, "1")
     assert job.result().name.partition("@")[0] == first.name.partition("@")[0]
+
+
+def test_what_a_tuned_model_does_not_take_is_told_before_anything_is_sent(client, tuned_name):
+    """What it was tuned from, and how, its job tells: the catalog has the rest."""
+    prompts = [
+        {"contents": [{"role": "user", "parts": [{"text": "Say red."}]}], "references": {"answer": "red"}}
+    ]
+    said = rewards.contains("{{references.answer}}")
+    answers = [
+        {"score": score, "completion": {"role": "model", "parts": [{"text": text}]}}
+        for score, text in ((1, "red"), (0, "blue"))
+    ]
+    pairs = [{"contents": prompts[0]["contents"], "completions": answers}] * 20
+    on = client.tune(PreferenceTuning(base_model=tuned_name, training=pairs, epochs=1)).result()
+    before = len(client.jobs.list())
+    for rule, spec in {
+        "VT302": ReinforcementTuning(base_model=tuned_name, training=prompts, reward=said),
+        "VT304": SupervisedTuning(base_model=tuned_name, training=rows(), adapter_size=32),
+        "VT322": SupervisedTuning(base_model=on, training=rows()),
+    }.items():
+        with pytest.raises(SpecError) as caught:
+            client.tune(spec)
+        assert caught.value.rule == rule
+    with pytest.raises(ServiceError) as gone:
+        client.tune(SupervisedTuning(base_model=tuned_name.partition("@")[0][:-3] + "777", training=rows()))
+    assert gone.value.code == 404
+    assert len(client.jobs.list()) == before
 
 
 def test_open_weights_are_tuned_on_as_they_are(client):

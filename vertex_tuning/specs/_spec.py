@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODEL_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/[^/]+")
 _OBJECT = re.compile(r"gs://[^/]+/.+\.jsonl")
+_ACCOUNT = re.compile(r"[^@\s/]+@[a-z0-9.-]+\.gserviceaccount\.com")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 _ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 
@@ -122,6 +123,27 @@ class Spec(BaseModel):
         for fault in catalog.fit(self.base_model, self.method, region=location).faults:
             raise _refusal([fault])
 
+    def check_tuned_from(self, base: catalog.BaseModel, made_by: str, location: str) -> None:
+        """Hold a tuned model to tune on against the catalog, now that it is known what it is.
+
+        Args:
+            base: The model that it was tuned from.
+            made_by: The way of tuning that made it.
+            location: Where the job is to run.
+
+        Raises:
+            SpecError: Its base model does not take this way of tuning, there, or the adapter, or the key; VT322, the service does
+                not go on from such a model in this way.
+        """
+        faults = self._model_faults(base) or list(catalog.fit(base.id, self.method, region=location).faults)
+        from_ = catalog.limits(self.method).get("tunes_on", [])
+        if made_by not in from_ and self.method != "distillation":
+            what = f"{self.title} does not go on from a model of {catalog.tuning(made_by)}"
+            fix = f"a model of {' or '.join(map(catalog.tuning, from_))}, or a base model"
+            faults.append(Fault("VT322", what, "base_model", "The service would refuse the job.", fix))
+        if faults:
+            raise _refusal(faults)
+
     def completed(self, config: Config) -> Self:
         """The same, with a project's settings where it says nothing itself: labels, and the key.
 
@@ -165,6 +187,12 @@ class Spec(BaseModel):
                 Fault("VT308", f"more than {longest} bytes of UTF-8", "display_name", fix="shorten it")
             )
         faults += _label_faults(self.labels)
+        if self.service_account and not _ACCOUNT.fullmatch(self.service_account):
+            what, fix = (
+                f'"{self.service_account}" is not a service account',
+                "NAME@PROJECT.iam.gserviceaccount.com",
+            )
+            faults.append(Fault("VT315", what, "service_account", fix=fix))
         if self.kms_key and not _KMS_KEY.fullmatch(self.kms_key):
             fix = "projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
             faults.append(Fault("VT315", f'"{self.kms_key}" is not the name of a key', "kms_key", fix=fix))

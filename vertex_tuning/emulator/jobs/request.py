@@ -56,6 +56,7 @@ _TRAINING = {"distillation": ("promptDatasetUri", "trainingDatasetUri")}
 _OBJECT = re.compile(r"gs://[^/]+/.+")
 _FOLDER = re.compile(r"gs://[^/]+(/.*)?")
 _MODEL_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/models/([^/@]+)(?:@([^/@]+))?")
+_ACCOUNT = re.compile(r"[^@\s/]+@[a-z0-9.-]+\.gserviceaccount\.com")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 
 
@@ -197,6 +198,7 @@ class _Check:
         if found is None:
             return None
         base = catalog.base_model(found.private["base_model"])
+        self.goes_on(found)
         known = found.private["checkpoints"]
         checkpoint = given.get("checkpointId", "")
         if checkpoint and checkpoint not in known:
@@ -207,6 +209,18 @@ class _Check:
             )
             return None
         return Source(base, found, checkpoint or found.body.get("defaultCheckpointId", "") or list(known)[-1])
+
+    def goes_on(self, found: Resource) -> None:
+        """Whether this way of tuning goes on from a model that was made as this one was."""
+        made = self.emulator.db.get(found.private["job"] or "")
+        before = method_of(made.body) if made is not None else ""
+        able = catalog.limits(self.method).get(
+            "tunes_on"
+        )  # a tuned model is never a student, and that is told below
+        if before and able is not None and before not in able:
+            from_ = " and ".join(map(catalog.tuning, able))
+            text = f"{catalog.tuning(self.method)} goes on from models of {from_}, not of {catalog.tuning(before)}."
+            self.fault("VT638", "pre_tuned_model.tuned_model_name", text.capitalize())
 
     def version(self, name: str, field: str) -> Resource | None:
         """The version of a tuned model that is named, near enough to the job; None: a fault was noted."""
@@ -272,7 +286,13 @@ class _Check:
             )
             return
         size = self.parameters.get("adapterSize", "ADAPTER_SIZE_UNSPECIFIED")
-        if mode == "adapter" and size in ADAPTER_SIZES and ADAPTER_SIZES[size] not in base.adapter_sizes:
+        if mode == "full" and size in ADAPTER_SIZES:
+            self.fault(
+                "VT633",
+                f"{self.numbers_path}.adapter_size",
+                "Full tuning makes no adapter: leave adapter_size out.",
+            )
+        elif mode == "adapter" and size in ADAPTER_SIZES and ADAPTER_SIZES[size] not in base.adapter_sizes:
             self.fault(
                 "VT633",
                 f"{self.numbers_path}.adapter_size",
@@ -525,6 +545,10 @@ class _Check:
                 "tuned_model_display_name",
                 f"tuned_model_display_name may have up to {longest} bytes of UTF-8.",
             )
+        account = self.job.get("serviceAccount", "")
+        if account and not _ACCOUNT.fullmatch(account):
+            text = f"'{account}' is not a service account: NAME@PROJECT.iam.gserviceaccount.com."
+            self.fault("VT640", "service_account", text)
         for text in label_faults(self.job.get("labels", {})):
             self.fault("VT640", "labels", text)
 
