@@ -368,6 +368,10 @@ class TuningClient:
         base_model = "gemini-2.5-flash" if spec.continues else spec.base_model
         reports = data.check_job(*sets, method=spec.method, base_model=base_model)
         data.raise_for_faults(*reports)
+        read = [item for item in sets if not data.in_cloud_storage(item)]
+        for item, report in zip(read, reports, strict=True):
+            data.look_for_references(spec.needed, item, report)
+        data.raise_for_faults(*reports)
         for warning in [warning for report in reports for warning in report.warnings]:
             log.warning("%s", warning)
         uris: list[str] = [

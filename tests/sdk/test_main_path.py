@@ -304,6 +304,19 @@ def test_a_tuned_model_and_its_checkpoints_are_tuned_on_as_they_are(client):
     assert job.result().name.partition("@")[0] == first.name.partition("@")[0]
 
 
+def test_a_reward_that_no_row_can_earn_is_told_before_anything_is_sent(client):
+    prompts = [
+        {"contents": [{"role": "user", "parts": [{"text": "Say red."}]}], "references": {"answer": "red"}}
+    ]
+    reward = rewards.contains("{{references.answr}}")
+    before = len(client.jobs.list())
+    with pytest.raises(DatasetError) as caught:
+        client.tune(ReinforcementTuning(base_model="gemini-3.5-flash", training=prompts, reward=reward))
+    assert caught.value.rule == "VT233"
+    assert '"answer"' in caught.value.fault.fix
+    assert len(client.jobs.list()) == before
+
+
 def test_what_a_tuned_model_does_not_take_is_told_before_anything_is_sent(client, tuned_name):
     """What it was tuned from, and how, its job tells: the catalog has the rest."""
     prompts = [

@@ -102,6 +102,11 @@ class Spec(BaseModel):
         """Whether it goes on from a tuned model."""
         return MODEL_NAME.fullmatch(self.base_model) is not None
 
+    @property
+    def needed(self) -> Sequence[str]:
+        """References that every row is to have."""
+        return ()
+
     def check_location(self, location: str) -> None:
         """Hold the base model against the job's region.
 
