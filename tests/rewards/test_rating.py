@@ -149,6 +149,14 @@ def test_one_that_is_read_is_held_to_the_same():
     ]
 
 
+@pytest.mark.parametrize("model", SHORT)
+def test_where_it_is_not_refused_each_call_tells(model):
+    scorer = {"autoraterPrompt": "Rate it", "autoraterConfig": {"autoraterModel": model}}
+    found = rewards.from_json({"autoraterScorer": scorer}, strict=False).score(ROW, "x", rate=Judge("1"))
+    assert found.failure is not None
+    assert "projects/P/locations/L" in found.failure.message
+
+
 def test_what_it_hands_on_is_not_touched():
     """The names in a schema are the user's own: they are no members of Google's, to be spelt another way."""
     schema = {"type": "OBJECT", "properties": {"my_score": {"type": "NUMBER"}}, "required": ["my_score"]}

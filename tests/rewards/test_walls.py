@@ -224,7 +224,7 @@ def test_code_gets_the_part_that_was_extracted():
 )
 def test_what_went_wrong_is_told_with_its_line(code, words):
     config = {"codeExecutionRewardScorer": {"pythonCodeSnippet": code}}
-    score = rewards.from_json(config, check_code=False).score({}, "x")
+    score = rewards.from_json(config, strict=False).score({}, "x")
     assert score.failure is not None
     assert words in score.failure.message
 

@@ -32,19 +32,19 @@ _NAME = re.compile(r"\{\{[\w.\s-]+\}\}")
 _SCORERS = ("stringMatchRewardScorer", CODE, CLOUD_RUN, _AUTORATER)
 
 
-def from_json(config: Mapping[str, Any], *, check_code: bool = True) -> AnyReward:
+def from_json(config: Mapping[str, Any], *, strict: bool = True) -> AnyReward:
     """Read a reward.
 
     Args:
         config: What has `singleRewardConfig` or `compositeRewardConfig`, or one of the two itself; in camelCase or snake_case.
-        check_code: See whether Python code would run where it is sent, as `rewards.code` does. Without it, what is wrong with
-            code is told by each call.
+        strict: Refuse, too, what would fail call by call: code that does not run where it is sent, a judge by a short name.
+            Without it each call tells that.
 
     Raises:
         RewardError: VT9xx, with every fault.
     """
     faults: list[Fault] = []
-    reward = _read(config, faults, check_code)
+    reward = _read(config, faults, strict)
     refuse(faults)
     assert reward is not None
     return reward
@@ -60,7 +60,7 @@ def refuse(faults: list[Fault]) -> None:
     raise RewardError("VT900", f"the reward has {len(faults)} faults", faults=faults)
 
 
-def _read(config: Any, faults: list[Fault], check_code: bool) -> AnyReward | None:
+def _read(config: Any, faults: list[Fault], strict: bool) -> AnyReward | None:
     given = shape.members(config) if isinstance(config, Mapping) else {}
     single, composite = given.get("singleRewardConfig"), given.get("compositeRewardConfig")
     if single is not None and composite is not None:
@@ -72,18 +72,18 @@ def _read(config: Any, faults: list[Fault], check_code: bool) -> AnyReward | Non
     if composite is not None or (bare and "weightedRewardConfigs" in given):
         path = "" if bare else "composite_reward_config"
         config = shape.read(config if bare else composite, shape.COMPOSITE, path, faults)
-        return None if faults else _composite(config, path, faults, check_code)
+        return None if faults else _composite(config, path, faults, strict)
     if single is not None or (bare and given.keys() & shape.SINGLE.keys()):
         path = "" if bare else "single_reward_config"
         config = shape.read(config if bare else single, shape.SINGLE, path, faults)
-        return None if faults else _single(config, path, faults, check_code)
+        return None if faults else _single(config, path, faults, strict)
     fix = "singleRewardConfig or compositeRewardConfig"
     faults.append(Fault("VT901", "there is no reward", "reward_config", fix=fix))
     return None
 
 
 def _single(
-    config: Mapping[str, Any], path: str, faults: list[Fault], check_code: bool, name: str = "reward"
+    config: Mapping[str, Any], path: str, faults: list[Fault], strict: bool, name: str = "reward"
 ) -> Reward | None:
     start = len(faults)
     pattern = _pattern(config.get("parseResponseConfig") or {}, _at(path, "parse_response_config"), faults)
@@ -100,7 +100,7 @@ def _single(
             faults.append(
                 Fault("VT912", "there is no code", where, fix="def evaluate(example, response): ...")
             )
-        elif check_code:
+        elif strict:
             found: list[Fault] = []
             snippets.check(snippet, found)
             faults += [Fault(one.rule, f"{one.what} ({one.where})", where, one.why, one.fix) for one in found]
@@ -110,7 +110,7 @@ def _single(
         check_uri(uri, _at(path, "cloud_run_reward_scorer.cloud_run_uri"), faults)
         scorer = CloudRun(uri)
     elif given[0] == _AUTORATER:
-        scorer = _autorater(config[_AUTORATER], _at(path, "autorater_scorer"), faults)
+        scorer = _autorater(config[_AUTORATER], _at(path, "autorater_scorer"), faults, strict)
     else:
         scorer = _string_match(config[given[0]], _at(path, "string_match_reward_scorer"), faults)
     if scorer is None or len(faults) > start:
@@ -118,14 +118,15 @@ def _single(
     return Reward(scorer, config.get("rewardName") or name, pattern)
 
 
-def _autorater(config: Mapping[str, Any], path: str, faults: list[Fault]) -> AutoRater:
+def _autorater(config: Mapping[str, Any], path: str, faults: list[Fault], strict: bool) -> AutoRater:
     where = f"{path}.autorater_response_parse_config"
     judged = _pattern(config.get("autoraterResponseParseConfig") or {}, where, faults)
     scorer = rating.read(config, judged)
-    check_prompt(scorer.prompt, f"{path}.autorater_prompt", faults)
-    check_model(scorer.model, f"{path}.autorater_config.autorater_model", faults)
+    if strict:
+        check_prompt(scorer.prompt, f"{path}.autorater_prompt", faults)
+        check_model(scorer.model, f"{path}.autorater_config.autorater_model", faults)
     check_samples(scorer.samples, f"{path}.autorater_config.sampling_count", faults)
-    if scorer.expression is not None:
+    if strict and scorer.expression is not None:
         where = f"{path}.exact_match_scorer"
         check_match(matching.EXACT, scorer.expression, where, faults)
         _check_paid(scorer.correct, scorer.wrong, where, faults)
@@ -273,7 +274,7 @@ def check_match(operation: Any, expression: Any, path: str, faults: list[Fault])
 
 
 def _composite(
-    config: Mapping[str, Any], path: str, faults: list[Fault], check_code: bool
+    config: Mapping[str, Any], path: str, faults: list[Fault], strict: bool
 ) -> CompositeReward | None:
     start = len(faults)
     path = _at(path, "weighted_reward_configs")
@@ -281,7 +282,7 @@ def _composite(
     for index, item in enumerate(config.get("weightedRewardConfigs") or ()):
         where = f"{path}[{index}]"
         part, name = item.get("rewardConfig") or {}, f"reward_{index + 1}"
-        reward = _single(part, f"{where}.reward_config", faults, check_code, name)
+        reward = _single(part, f"{where}.reward_config", faults, strict, name)
         weight = float(item.get("weight", 0.0))
         check_weight(weight, f"{where}.weight", faults)
         parts.append((reward, weight))

@@ -55,6 +55,11 @@ class AutoRater:
     ) -> Score:
         """What the judge pays."""
         del response
+        if not self.prompt:
+            return scoring.failed("VT915", "the autorater has no prompt", parsed=parsed)
+        if not MODEL.fullmatch(self.model):
+            what = f'"{self.model}" is not a full name: projects/P/locations/L/publishers/google/models/M, or .../endpoints/E'
+            return scoring.failed("VT915", what, parsed=parsed)
         if rate is None:
             what = "an autorater is asked through a connection: client.validate_reward, or client.try_reward"
             return scoring.failed("VT923", what, scoring.UNIMPLEMENTED, parsed)

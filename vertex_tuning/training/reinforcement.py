@@ -94,7 +94,7 @@ class _Reinforcement(Objective):
         service.map_hosts(config.maps)
         rate = None if config.judge is None else _judge(config.judge, config.judge_token)
         self._calls = (
-            Calls(rewards.from_json(config.reward, check_code=False), rate=rate) if config.reward else None
+            Calls(rewards.from_json(config.reward, strict=False), rate=rate) if config.reward else None
         )
         self._reward_model: RewardModel | None = None
         self._beginning: leash.Beginning | None = None

@@ -25,8 +25,8 @@ def validate(body: Body, rate: Rate) -> Body:
     if missing:
         raise invalid(*((field, f"{field} is required.") for _, field in missing), rule="VT901")
     try:
-        # What is wrong with code is told in the answer.
-        reward = rewards.from_json(body, check_code=False)
+        # What each call would tell, the answer tells: so does Vertex AI, as Google's own tests show.
+        reward = rewards.from_json(body, strict=False)
     except RewardError as error:
         raise _refusal(error) from error
     score = reward.score(body["example"], body["sampleResponse"], rate=rate)
