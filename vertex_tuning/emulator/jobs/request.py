@@ -522,6 +522,10 @@ class _Check:
                 "VT681", path, f"The emulator evaluates jobs of supervised tuning, not of {SPECS[self.key]}."
             )
             return
+        regions = catalog.limits(self.method)["evaluation_regions"]
+        if self.location not in regions:
+            text = f"evaluation_config is not available in {self.location}, but in: {', '.join(regions)}."
+            self.fault("VT682", path, text)
         if not self.spec.get("validationDatasetUri"):
             field = f"{self.path}.validation_dataset_uri"
             self.fault(
