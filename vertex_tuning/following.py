@@ -79,7 +79,7 @@ class FollowedJob(ABC, Generic[P]):
 
     def to_json(self) -> dict[str, Any]:
         """The resource as JSON."""
-        return dict(self._resource.model_dump(mode="json", exclude_none=True))
+        return dict(self._resource.model_dump(mode="json", exclude_none=True, exclude={"sdk_http_response"}))
 
     # How a kind of job does it
 

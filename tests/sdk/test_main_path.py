@@ -48,6 +48,8 @@ def test_a_file_goes_in_and_a_model_that_learnt_it_comes_out(client, write):
     assert job.labels["team"] == "a"
     assert job.display_name == "main path"
     assert job.base_model == BASE
+    assert (job.tuned_from, job.method) == (BASE, "supervised")
+    assert "sdk_http_response" not in job.to_json()  # how an answer came is not what it says
 
     model, base = job.result(), client.models.base(BASE)
     right = dict(OPPOSITES)

@@ -13,6 +13,7 @@ from vertex_tuning import (
     ReinforcementTuning,
     SpecError,
     SupervisedTuning,
+    catalog,
     rewards,
 )
 
@@ -64,3 +65,15 @@ def test_a_strange_value_is_taken_or_told(kind):
         for value in STRANGE:
             with contextlib.suppress(SpecError):
                 kind(**{**good, name: value})
+
+
+@SPECS
+def test_a_model_that_there_is_not_is_told_the_nearest_that_takes_this_way_of_tuning(kind):
+    """Whoever follows the cure is not refused again."""
+    with pytest.raises(SpecError) as caught:
+        kind(**{**GOOD[kind], "training": "t.jsonl", "base_model": "gemini-9"})
+    assert caught.value.rule == "VT301"
+    named = caught.value.fault.fix.removeprefix("use ").split(" or ")
+    assert named
+    for name in named:
+        assert kind.method in catalog.base_model(name).methods

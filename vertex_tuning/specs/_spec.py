@@ -174,7 +174,7 @@ class Spec(BaseModel):
             faults += self._adapter_faults(_all_adapter_sizes())
         elif "base_model" not in wrong:
             try:
-                faults += self._model_faults(catalog.base_model(self.base_model))
+                faults += self._model_faults(catalog.base_model(self.base_model, self.method))
             except SpecError as error:
                 faults.append(error.fault)
             if self.checkpoint_id:

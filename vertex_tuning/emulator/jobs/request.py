@@ -186,7 +186,7 @@ class _Check:
             self.fault("VT630", "source_model", "source_model is required: base_model or pre_tuned_model.")
             return None
         try:
-            return Source(catalog.base_model(name))
+            return Source(catalog.base_model(name, self.method))
         except SpecError as error:
             self.fault(
                 "VT301", "base_model", f"Base model {name} is not supported. To fix: {error.fault.fix}."
