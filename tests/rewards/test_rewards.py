@@ -210,6 +210,7 @@ def test_code_that_would_not_run_is_refused_before_it_is_sent(code, words):
     [
         (lambda: rewards.exact_match(None), "VT905"),
         (lambda: rewards.exact_match("4", extract=4), "VT904"),
+        (lambda: rewards.exact_match("4", extract="\ud800"), "VT904"),
         (lambda: rewards.cloud_run("https://reward-uc.a.run.app:99999"), "VT913"),
         (lambda: rewards.cloud_run("https://reward-uc.a.run.app/ä"), "VT913"),
         (lambda: rewards.weighted([rewards.exact_match("4")]), "VT901"),
