@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import warnings
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from vertex_tuning import batches, data
+from vertex_tuning import batches, catalog, data
 from vertex_tuning import config as settings
 from vertex_tuning.connection import Connection
-from vertex_tuning.errors import SpecError, UnknownPriceError
+from vertex_tuning.errors import ServiceError, SpecError, UnknownPriceError
 from vertex_tuning.jobs import Jobs, TuningJob
 from vertex_tuning.journal import LABEL, Journal
 from vertex_tuning.lineage import Lineage
@@ -215,13 +217,26 @@ class TuningClient:
     def _tuned_from(self, name: str) -> str:
         """The base model of a tuned one, as the job says that made it."""
         job = self.jobs.of(self.models.get(name))
-        before = job.resource.pre_tuned_model if job else None
-        base = (job.base_model if job and not before else "") or (before.base_model if before else "")
+        base = job.tuned_from if job else ""
         if not base:
             what = "which model it was tuned from is not known"
             fix = "estimate it with the base model in its place"
             raise UnknownPriceError("VT795", what, where=name, fix=fix)
-        return str(base)
+        return base
+
+    def _check_tuned_from(self, spec: Spec) -> None:
+        """Hold what goes on from a tuned model against the catalog: which it was tuned from, its job tells."""
+        base = None
+        try:
+            job = self.jobs.of(self.models.get(spec.base_model))
+        except ServiceError as error:
+            if error.code == HTTPStatus.NOT_FOUND:
+                raise
+            return  # who may tune need not be allowed to look at models: then the service alone will tell
+        with contextlib.suppress(SpecError):  # a base model that the catalog does not know
+            base = catalog.base_model(job.tuned_from) if job and job.method else None
+        if job and base:
+            spec.check_tuned_from(base, job.method, self.connection.location)
 
     def _characters_per_token(self, spec: Spec, base: str, rows: int) -> float:
         """Of the first rows of a training set, as the service counts them."""
@@ -337,6 +352,8 @@ class TuningClient:
             raise SpecError("VT315", what, where="spec", fix=fix)
         spec = spec.completed(self.connection.config)
         spec.check_location(self.connection.location)
+        if spec.continues:
+            self._check_tuned_from(spec)
         training, validation = self._data_sets(spec, progress)
         folder = f"gs://{self.connection.artifacts_bucket}/{_TUNED}"
         digest = _digest(spec, training, validation)
@@ -360,6 +377,10 @@ class TuningClient:
         sets = [item if data.is_path(item) else list(item) for item in given]
         base_model = "gemini-2.5-flash" if spec.continues else spec.base_model
         reports = data.check_job(*sets, method=spec.method, base_model=base_model)
+        data.raise_for_faults(*reports)
+        read = [item for item in sets if not data.in_cloud_storage(item)]
+        for item, report in zip(read, reports, strict=True):
+            data.look_for_references(spec.needed, item, report)
         data.raise_for_faults(*reports)
         for warning in [warning for report in reports for warning in report.warnings]:
             log.warning("%s", warning)

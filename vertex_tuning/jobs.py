@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 _JOB = re.compile(r"(?:projects/[^/]+/locations/(?P<location>[^/]+)/)?tuningJobs/[^/]+")
 
+_SPECS = {
+    "supervised": "supervised_tuning_spec",
+    "preference": "preference_optimization_spec",
+    "reinforcement": "reinforcement_tuning_spec",
+    "distillation": "distillation_spec",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -88,6 +95,18 @@ class TuningJob(FollowedJob[Progress]):
         """What it was tuned from."""
         source = self._resource.pre_tuned_model
         return self._resource.base_model or (source.tuned_model_name if source else "") or ""
+
+    @property
+    def tuned_from(self) -> str:
+        """The base model behind it all: of a tuned model that it goes on from, the one which that was tuned from."""
+        source = self._resource.pre_tuned_model
+        return (source.base_model if source else self._resource.base_model) or ""
+
+    @property
+    def method(self) -> str:
+        """The way of tuning, as the catalog calls it; empty where it is none of ours."""
+        specs = ((method, getattr(self._resource, spec, None)) for method, spec in _SPECS.items())
+        return next((method for method, spec in specs if spec is not None), "")
 
     @property
     def display_name(self) -> str:

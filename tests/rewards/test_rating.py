@@ -9,6 +9,7 @@ import pytest
 from vertex_tuning import RewardError, rewards
 
 JUDGE = "projects/p/locations/us-central1/publishers/google/models/gemini-2.5-flash"
+SHORT = ("gemini-2.5-flash", "", "models/7", "publishers/google/models/gemini-2.5-flash")
 ROW = {
     "contents": [{"role": "user", "parts": [{"text": "2 + 2?"}]}],
     "references": {"answer": "4"},
@@ -30,10 +31,10 @@ class Judge:
 
 def test_the_judge_is_shown_everything_that_it_asks_for():
     judge = Judge("0.5")
-    prompt = "{{system_instruction}}|{{prompt}}|{{response}}|{{references.answer}}|{{other}}"
+    prompt = '{{system_instruction}}|{{prompt}}|{{response}}|{{references.answer}}|{{"score": 1}}'
     reward = rewards.judge(prompt, model=JUDGE, samples=3, temperature=0.0)
     assert reward.score(ROW, "4", rate=judge).reward == 0.5
-    assert judge.asked == [(JUDGE, "Be brief.|2 + 2?|4|4|{{other}}", 3, {"temperature": 0.0})]
+    assert judge.asked == [(JUDGE, 'Be brief.|2 + 2?|4|4|{{"score": 1}}', 3, {"temperature": 0.0})]
 
 
 def test_what_is_put_in_is_not_looked_at_again():
@@ -95,15 +96,6 @@ def test_a_judge_that_cannot_be_asked_is_a_failure_with_its_words():
     assert alone.failure.rule == "VT923"
 
 
-@pytest.mark.parametrize(
-    "model", ["gemini-2.5-flash", "", "models/7", "publishers/google/models/gemini-2.5-flash"]
-)
-def test_a_short_name_is_told_how_it_should_be(model):
-    found = rewards.judge("{{response}}", model=model).score(ROW, "x", rate=Judge("1"))
-    assert found.failure is not None
-    assert "projects/P/locations/L" in found.failure.message
-
-
 def test_a_reference_that_there_is_not_is_a_failure():
     reward = rewards.judge("{{response}} {{references.other}}", model=JUDGE)
     found = reward.score(ROW, "x", rate=Judge("1"))
@@ -113,7 +105,16 @@ def test_a_reference_that_there_is_not_is_a_failure():
 
 @pytest.mark.parametrize(
     ("options", "rule"),
-    [({"prompt": "Rate it"}, "VT915"), ({"samples": 33}, "VT915"), ({"extract": "("}, "VT904")],
+    [
+        ({"prompt": "Rate it"}, "VT915"),
+        ({"prompt": "{{response}} {{answer}}"}, "VT907"),
+        ({"prompt": "{{response}} {{ references.answer }}"}, "VT907"),
+        ({"samples": 33}, "VT915"),
+        ({"extract": "("}, "VT904"),
+        ({"expect": "yes", "correct": -1.0}, "VT911"),
+        ({"expect": "yes", "correct": 2.0}, "VT908"),
+        *(({"model": name}, "VT915") for name in SHORT),
+    ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_written(options, rule):
     with pytest.raises(RewardError) as caught:
@@ -128,6 +129,41 @@ def test_it_is_the_same_after_it_was_written_and_read():
         rewards.judge("{{response}}", model=JUDGE, expect="yes", correct=0.5, wrong=-0.5),
     ):
         assert rewards.from_json(reward.request()) == reward
+
+
+def test_one_that_is_read_is_held_to_the_same():
+    scorer = {
+        "autoraterPrompt": "{{response}} {{answer}}",
+        "autoraterConfig": {"autoraterModel": "gemini-2.5-flash", "samplingCount": 33},
+        "exactMatchScorer": {"expression": "", "correctAnswerReward": "NaN"},
+    }
+    with pytest.raises(RewardError) as caught:
+        rewards.from_json({"singleRewardConfig": {"autoraterScorer": scorer}})
+    path = "single_reward_config.autorater_scorer"
+    assert [(fault.rule, fault.where) for fault in caught.value.faults] == [
+        ("VT907", f"{path}.autorater_prompt"),
+        ("VT915", f"{path}.autorater_config.autorater_model"),
+        ("VT915", f"{path}.autorater_config.sampling_count"),
+        ("VT905", f"{path}.exact_match_scorer.expression"),
+        ("VT908", f"{path}.exact_match_scorer.correct_answer_reward"),
+    ]
+
+
+@pytest.mark.parametrize("model", SHORT)
+def test_where_it_is_not_refused_each_call_tells(model):
+    scorer = {"autoraterPrompt": "Rate it", "autoraterConfig": {"autoraterModel": model}}
+    found = rewards.from_json({"autoraterScorer": scorer}, strict=False).score(ROW, "x", rate=Judge("1"))
+    assert found.failure is not None
+    assert "projects/P/locations/L" in found.failure.message
+
+
+def test_what_it_hands_on_is_not_touched():
+    """The names in a schema are the user's own: they are no members of Google's, to be spelt another way."""
+    schema = {"type": "OBJECT", "properties": {"my_score": {"type": "NUMBER"}}, "required": ["my_score"]}
+    how = {"autoraterModel": JUDGE, "flipEnabled": True, "generationConfig": {"responseSchema": schema}}
+    scorer = {"autoraterPrompt": "{{response}}", "autoraterConfig": how, "parsedResponseConversionScorer": {}}
+    told = rewards.from_json({"autoraterScorer": scorer}).request()["singleRewardConfig"]["autoraterScorer"]
+    assert told["autoraterConfig"] == how
 
 
 def test_it_counts_among_others_by_its_weight():

@@ -167,6 +167,63 @@ def test_what_has_no_form_at_all_is_refused_too(config):
         rewards.from_json(config)
 
 
+def test_a_misspelt_member_is_told_and_not_passed_over():
+    match = {"matchOperation": "EXACT_MATCH", "expresion": "4"}
+    config = {
+        "rewardName": 5,
+        "parseResponsConfig": {"parseType": "REGEX_EXTRACT"},
+        "stringMatchRewardScorer": {"stringMatchExpression": match, "correct_answer_reward": "one"},
+    }
+    with pytest.raises(RewardError) as caught:
+        rewards.from_json({"singleRewardConfig": config})
+    assert [(fault.rule, fault.where, fault.fix) for fault in caught.value.faults] == [
+        ("VT917", "single_reward_config.reward_name", "a text"),
+        ("VT917", "single_reward_config.parse_respons_config", "do you mean parseResponseConfig?"),
+        (
+            "VT917",
+            "single_reward_config.string_match_reward_scorer.string_match_expression.expresion",
+            "do you mean expression?",
+        ),
+        ("VT917", "single_reward_config.string_match_reward_scorer.correct_answer_reward", "a number"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def evaluate(:", "not Python"),
+        ("x = 1", "defines no function evaluate"),
+        ("import requests\ndef evaluate(e, r): return 1", "imports requests"),
+        ("def evaluate(e, r): return helper(r)", "helper is not defined"),
+    ],
+)
+def test_code_that_would_not_run_is_refused_before_it_is_sent(code, words):
+    config = {"singleRewardConfig": {"codeExecutionRewardScorer": {"pythonCodeSnippet": code}}}
+    with pytest.raises(RewardError, match=words) as caught:
+        rewards.from_json(config)
+    path = "single_reward_config.code_execution_reward_scorer.python_code_snippet"
+    assert (caught.value.rule, caught.value.fault.where) == ("VT912", path)
+
+
+@pytest.mark.parametrize(
+    ("write", "rule"),
+    [
+        (lambda: rewards.exact_match(None), "VT905"),
+        (lambda: rewards.exact_match("4", extract=4), "VT904"),
+        (lambda: rewards.exact_match("4", extract="\ud800"), "VT904"),
+        (lambda: rewards.cloud_run("https://reward-uc.a.run.app:99999"), "VT913"),
+        (lambda: rewards.cloud_run("https://reward-uc.a.run.app/ä"), "VT913"),
+        (lambda: rewards.weighted([rewards.exact_match("4")]), "VT901"),
+        (lambda: rewards.weighted([(rewards.weighted([(rewards.exact_match("4"), 1)]), 1)]), "VT901"),
+        (lambda: rewards.weighted([(rewards.exact_match("4"), "1")]), "VT909"),
+    ],
+)
+def test_what_is_of_another_kind_is_told_too(write, rule):
+    with pytest.raises(RewardError) as caught:
+        write()
+    assert caught.value.rule == rule
+
+
 def test_all_faults_are_told_at_once():
     bad = {"stringMatchExpression": {"expression": "{{answer}}"}}
     with pytest.raises(RewardError) as caught:

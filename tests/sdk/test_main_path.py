@@ -14,6 +14,7 @@ from vertex_tuning import (
     JobFailedError,
     JobTimeoutError,
     PreferenceTuning,
+    ReinforcementTuning,
     ServiceError,
     SpecError,
     SupervisedTuning,
@@ -47,6 +48,8 @@ def test_a_file_goes_in_and_a_model_that_learnt_it_comes_out(client, write):
     assert job.labels["team"] == "a"
     assert job.display_name == "main path"
     assert job.base_model == BASE
+    assert (job.tuned_from, job.method) == (BASE, "supervised")
+    assert "sdk_http_response" not in job.to_json()  # how an answer came is not what it says
 
     model, base = job.result(), client.models.base(BASE)
     right = dict(OPPOSITES)
@@ -308,6 +311,46 @@ def test_a_tuned_model_and_its_checkpoints_are_tuned_on_as_they_are(client):
     assert source is not None
     assert (source.tuned_model_name, source.checkpoint_id) == (first.name, "1")
     assert job.result().name.partition("@")[0] == first.name.partition("@")[0]
+
+
+def test_a_reward_that_no_row_can_earn_is_told_before_anything_is_sent(client):
+    prompts = [
+        {"contents": [{"role": "user", "parts": [{"text": "Say red."}]}], "references": {"answer": "red"}}
+    ]
+    reward = rewards.contains("{{references.answr}}")
+    before = len(client.jobs.list())
+    with pytest.raises(DatasetError) as caught:
+        client.tune(ReinforcementTuning(base_model="gemini-3.5-flash", training=prompts, reward=reward))
+    assert caught.value.rule == "VT233"
+    assert '"answer"' in caught.value.fault.fix
+    assert len(client.jobs.list()) == before
+
+
+def test_what_a_tuned_model_does_not_take_is_told_before_anything_is_sent(client, tuned_name):
+    """What it was tuned from, and how, its job tells: the catalog has the rest."""
+    prompts = [
+        {"contents": [{"role": "user", "parts": [{"text": "Say red."}]}], "references": {"answer": "red"}}
+    ]
+    said = rewards.contains("{{references.answer}}")
+    answers = [
+        {"score": score, "completion": {"role": "model", "parts": [{"text": text}]}}
+        for score, text in ((1, "red"), (0, "blue"))
+    ]
+    pairs = [{"contents": prompts[0]["contents"], "completions": answers}] * 20
+    on = client.tune(PreferenceTuning(base_model=tuned_name, training=pairs, epochs=1)).result()
+    before = len(client.jobs.list())
+    for rule, spec in {
+        "VT302": ReinforcementTuning(base_model=tuned_name, training=prompts, reward=said),
+        "VT304": SupervisedTuning(base_model=tuned_name, training=rows(), adapter_size=32),
+        "VT322": SupervisedTuning(base_model=on, training=rows()),
+    }.items():
+        with pytest.raises(SpecError) as caught:
+            client.tune(spec)
+        assert caught.value.rule == rule
+    with pytest.raises(ServiceError) as gone:
+        client.tune(SupervisedTuning(base_model=tuned_name.partition("@")[0][:-3] + "777", training=rows()))
+    assert gone.value.code == 404
+    assert len(client.jobs.list()) == before
 
 
 def test_open_weights_are_tuned_on_as_they_are(client):

@@ -80,3 +80,14 @@ def test_without_held_out_rows_there_is_nothing_to_measure_on():
         spec(["exact_match"], validation=None)
     assert (caught.value.rule, caught.value.fault.where) == ("VT315", "evaluation")
     assert caught.value.fault.fix == "validation=..."
+
+
+def test_it_is_measured_where_the_service_measures():
+    spec = SupervisedTuning(
+        base_model="gemini-2.5-flash", training="t.jsonl", validation="v.jsonl", evaluation=["exact_match"]
+    )
+    spec.check_location("us-central1")
+    with pytest.raises(SpecError) as caught:
+        spec.check_location("europe-west4")
+    assert (caught.value.rule, caught.value.fault.where) == ("VT305", "evaluation")
+    assert "us-central1" in caught.value.fault.fix

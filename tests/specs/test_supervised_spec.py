@@ -110,7 +110,8 @@ def test_every_rule_that_a_spec_can_break_has_a_test():
     files = [*Path(specs.__file__).parent.glob("*.py"), *Path(catalog.__file__).parent.glob("*.py")]
     given = set(re.findall(r'"(VT3[0-6]\d)"', "".join(path.read_text(encoding="utf-8") for path in files)))
     tested = {fault[0] for fault in (*GEMINI_FAULTS, *OPEN_FAULTS, *TUNED_FAULTS)}
-    assert given == {*tested, "VT300", "VT305", "VT319"}  # VT319 belongs to distillation.
+    # VT319 belongs to distillation; VT322 is seen once it is known what a tuned model was tuned from.
+    assert given == {*tested, "VT300", "VT305", "VT319", "VT322"}
 
 
 def test_all_faults_are_told_at_once_those_of_kind_and_those_of_the_catalog():
@@ -288,6 +289,23 @@ def test_a_tuned_model_is_tuned_on(name):
     spec = SupervisedTuning(base_model=name, training="t.jsonl", checkpoint_id="2", adapter_size=32)
     assert spec.continues
     spec.check_location("us-central1")
+
+
+def test_a_tuned_model_is_held_against_what_it_was_tuned_from():
+    gemini, region = catalog.base_model(GEMINI), "us-central1"
+    spec = SupervisedTuning(base_model=TUNED, training="t.jsonl")
+    spec.check_tuned_from(gemini, "supervised", region)
+    for other, base, made_by, where, rule in (
+        (spec, gemini, "preference", region, "VT322"),
+        (spec, gemini, "distillation", region, "VT322"),
+        (spec, gemini, "supervised", "mars-central1", "VT305"),
+        (spec.model_copy(update={"adapter_size": 32}), gemini, "supervised", region, "VT304"),
+        (spec, catalog.base_model("gemini-3.1-pro"), "supervised", region, "VT302"),
+    ):
+        with pytest.raises(SpecError) as caught:
+            other.check_tuned_from(base, made_by, where)
+        assert caught.value.rule == rule
+        assert caught.value.fault.fix
 
 
 @pytest.mark.parametrize(

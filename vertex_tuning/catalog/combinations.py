@@ -72,7 +72,7 @@ def fit(
     Raises:
         SpecError: VT301, the model is not in the catalog; VT370, there is no such way of tuning.
     """
-    base = base_model(model)
+    base = base_model(model, method if method in METHODS else "")
     if method not in METHODS:
         near = difflib.get_close_matches(method, METHODS, n=1, cutoff=0.0)[0]
         what = f'there is no way of tuning called "{method}"'

@@ -126,8 +126,12 @@ def models() -> dict[str, BaseModel]:
     return found
 
 
-def base_model(name: str) -> BaseModel:
+def base_model(name: str, method: str = "") -> BaseModel:
     """The model of this id; `publishers/P/models/M` and `models/M` are understood too.
+
+    Args:
+        name: Of a model, retired or not.
+        method: The way of tuning that it is wanted for: where there is no such model, those that take it are named.
 
     Raises:
         SpecError: VT301, with the nearest names.
@@ -135,7 +139,12 @@ def base_model(name: str) -> BaseModel:
     short = name.removeprefix("publishers/").replace("/models/", "/", 1).removeprefix("models/")
     found = models().get(short) or models().get(short.removeprefix("google/"))
     if found is None:
-        near = difflib.get_close_matches(short, models(), n=3, cutoff=0.5)
+        able = [
+            model.id
+            for model in models().values()
+            if not model.retired and (not method or method in model.methods)
+        ]
+        near = difflib.get_close_matches(short, able, n=3, cutoff=0.5)
         raise SpecError(
             "VT301",
             f'"{name}" is not a model that Vertex AI tunes, as far as this catalog knows',

@@ -113,7 +113,7 @@ def evaluate(
     }
     if labels:
         asked["labels"] = list(labels)
-    rewards = [read_reward(path) for path in reward_files]
+    rewards = [read_reward(path, strict="here") for path in reward_files]
     with _common.open_client(where) as client:
         found = client.evaluate(
             dataset,

@@ -15,6 +15,7 @@ from vertex_tuning.cli._lazy import Group
 if TYPE_CHECKING:
     from vertex_tuning.cli._serve import Scorer
     from vertex_tuning.rewards import AnyReward
+    from vertex_tuning.rewards.config import Strict
 
 
 @click.group(cls=Group)
@@ -140,7 +141,7 @@ def serve(reward_file: Path | None, reward_model: Path | None, host: str, port: 
         asked = ServedModel(reward_model)
     else:
         assert reward_file is not None
-        asked = read_reward(reward_file)
+        asked = read_reward(reward_file, strict="here")
     try:
         server = Server(host, port, asked)
     except OSError as error:
@@ -254,11 +255,11 @@ def _runs(path: Path) -> Iterator[dict[str, Any]]:
         raise RewardError("VT955", f"they are no JSONL: {error}", where=str(path)) from error
 
 
-def read_reward(path: Path) -> AnyReward:
-    """A reward from a JSON file."""
+def read_reward(path: Path, *, strict: Strict = True) -> AnyReward:
+    """A reward from a JSON file; see `rewards.from_json`."""
     from vertex_tuning import rewards
 
-    return rewards.from_json(_read(path))
+    return rewards.from_json(_read(path), strict=strict)
 
 
 def _read(path: Path) -> dict[str, Any]:

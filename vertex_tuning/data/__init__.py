@@ -9,6 +9,7 @@ questions.py ... for distillation
 rationales.py ... for distillation step by step: labels and rationales, two tasks
 requests.py  ... for a batch: checked, and written as the service takes it
 plain.py     rows of Python as JSON, and what JSON cannot say
+references.py whether the rows have what a reward names
 words.py     how places and values are spoken of
 report.py    the verdict: faults, warnings, figures
 marks.py     which rows are copies
@@ -23,6 +24,7 @@ folders.py   ... folders of files, and back
 from vertex_tuning.data.check import check, check_job, in_cloud_storage, is_path
 from vertex_tuning.data.converting import Conversion, convert
 from vertex_tuning.data.reading import read
+from vertex_tuning.data.references import look_for as look_for_references
 from vertex_tuning.data.report import DataReport, raise_for_faults, refusal
 from vertex_tuning.data.splitting import Split, split
 from vertex_tuning.data.upload import UploadProgress, upload
@@ -37,6 +39,7 @@ __all__ = [
     "convert",
     "in_cloud_storage",
     "is_path",
+    "look_for_references",
     "raise_for_faults",
     "read",
     "refusal",

@@ -7,6 +7,7 @@
 
 builders.py      a reward in one line
 config.py        a reward as Google's JSON has it, read; every fault of one at once
+shape.py         which members such JSON has, and of what kind
 scorers.py       one scorer, or several by their weights
 scoring.py       what comes out: a number from -1 to 1, or a failure
 matching.py      what of an answer is looked at, and what it is held against
@@ -26,6 +27,8 @@ Source: Google Cloud documentation, "Reward functions", Gemini Enterprise Agent 
 in docs/rewards.md.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from vertex_tuning.rewards.builders import (
     cloud_run,
     code,
@@ -37,10 +40,12 @@ from vertex_tuning.rewards.builders import (
     weighted,
 )
 from vertex_tuning.rewards.config import from_json
-from vertex_tuning.rewards.graders import from_openai
 from vertex_tuning.rewards.probes import Trial, try_out
 from vertex_tuning.rewards.scorers import AnyReward, CompositeReward, Reward
 from vertex_tuning.rewards.scoring import Failure, Score
+
+if TYPE_CHECKING:
+    from vertex_tuning.rewards.graders import from_openai
 
 __all__ = [
     "AnyReward",
@@ -61,3 +66,11 @@ __all__ = [
     "try_out",
     "weighted",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "from_openai":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from vertex_tuning.rewards.graders import from_openai  # few have graders
+
+    return from_openai

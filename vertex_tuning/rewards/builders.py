@@ -169,10 +169,12 @@ def judge(
     faults: list[Fault] = []
     if extract is not None:
         config.check_pattern(extract, "extract", faults)
-    if "{{response}}" not in prompt:
-        fix = "{{response}} where the answer goes"
-        faults.append(Fault("VT915", "the judge would not see the answer", "prompt", fix=fix))
+    config.check_prompt(prompt, "prompt", faults)
+    config.check_model(model, "model", faults)
     config.check_samples(samples, "samples", faults)
+    if expect is not None:
+        config.check_match(matching.EXACT, expect, "expect", faults)
+        _check_paid(correct, wrong, faults)
     config.refuse(faults)
     generation = () if temperature is None else (("temperature", temperature),)
     paid = (correct, wrong) if expect is not None else (0.0, 0.0)
@@ -188,9 +190,18 @@ def weighted(parts: Sequence[tuple[Reward, float]]) -> CompositeReward:
     faults: list[Fault] = []
     if not parts:
         faults.append(Fault("VT901", "there are no rewards", "parts", fix="[(reward, weight), ...]"))
-    for index, (_, weight) in enumerate(parts):
-        config.check_weight(weight, f"parts[{index}]", faults)
-    config.check_names([reward.name for reward, _ in parts], "parts", faults)
+    for index, part in enumerate[Any](parts):
+        if not (isinstance(part, tuple | list) and len(part) == 2 and isinstance(part[0], Reward)):
+            what = "it is not a single reward with its weight"
+            faults.append(Fault("VT901", what, f"parts[{index}]", fix="(rewards.exact_match(...), 1.0)"))
+        elif not isinstance(part[1], int | float) or isinstance(part[1], bool):
+            faults.append(
+                Fault("VT909", f"{part[1]!r} is no weight", f"parts[{index}]", fix="a number above 0")
+            )
+        else:
+            config.check_weight(part[1], f"parts[{index}]", faults)
+    if not faults:
+        config.check_names([reward.name for reward, _ in parts], "parts", faults)
     config.refuse(faults)
     return CompositeReward(tuple(parts))
 
@@ -210,6 +221,12 @@ def _string(
     if key == "":
         faults.append(Fault("VT906", "the member's name is missing", "key", fix='"answer"'))
     config.check_match(operation, expression, name, faults)
+    _check_paid(correct, wrong, faults)
+    config.refuse(faults)
+    return Reward(StringMatch(operation, expression, key, correct, wrong), name, extract)
+
+
+def _check_paid(correct: float, wrong: float, faults: list[Fault]) -> None:
     for what, value in (("correct", correct), ("wrong", wrong)):
         if not scoring.LOWEST <= value <= scoring.HIGHEST:
             why = "Rewards are clipped: it would be worth no more than that."
@@ -217,5 +234,3 @@ def _string(
     if correct <= wrong:
         what = f"a right answer ({correct:g}) is worth no more than a wrong one ({wrong:g})"
         faults.append(Fault("VT911", what, "correct", fix="correct above wrong"))
-    config.refuse(faults)
-    return Reward(StringMatch(operation, expression, key, correct, wrong), name, extract)

@@ -1,15 +1,19 @@
-"""A reward as Google's JSON has it, read: `singleRewardConfig` or `compositeRewardConfig`; every fault of one at once."""
+"""A reward as Google's JSON has it, read: `singleRewardConfig` or `compositeRewardConfig`; every fault of one at once.
+
+Its shape comes first (`shape.py`): what is misspelt, or of another kind, is told before anybody asks what it means.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from vertex_tuning import catalog
 from vertex_tuning.errors import Fault, RewardError
-from vertex_tuning.rewards import matching, placeholders, rating
+from vertex_tuning.rewards import matching, placeholders, rating, shape, snippets
 from vertex_tuning.rewards.rating import AutoRater
 from vertex_tuning.rewards.scorers import (
     CLOUD_RUN,
@@ -23,41 +27,30 @@ from vertex_tuning.rewards.scorers import (
 )
 
 _AUTORATER = "autoraterScorer"
+_URI = re.compile(r"https?://[^/\s]+(/\S*)?")
+_NAME = re.compile(r"\{\{[\w.\s-]+\}\}")
 _SCORERS = ("stringMatchRewardScorer", CODE, CLOUD_RUN, _AUTORATER)
 
 
-def from_json(config: Mapping[str, Any]) -> AnyReward:
+Strict = bool | Literal["here"]
+
+
+def from_json(config: Mapping[str, Any], *, strict: Strict = True) -> AnyReward:
     """Read a reward.
 
     Args:
         config: What has `singleRewardConfig` or `compositeRewardConfig`, or one of the two itself; in camelCase or snake_case.
+        strict: Refuse, too, what would fail call by call: code that does not run where it is sent, a judge by a short name.
+            Without it each call tells that. `here`: it is run on this machine, and code may import what is installed.
 
     Raises:
         RewardError: VT9xx, with every fault.
     """
     faults: list[Fault] = []
-    try:
-        reward = _read(_camel_case(config), faults)
-    except (AttributeError, TypeError, ValueError) as error:
-        fix = "singleRewardConfig and compositeRewardConfig are written as for a tuning job; see docs/rewards.md"
-        raise RewardError("VT901", f"not in the form of a reward: {error}", fix=fix) from error
+    reward = _read(config, faults, strict)
     refuse(faults)
     assert reward is not None
     return reward
-
-
-def _camel_case(value: Any) -> Any:
-    """With all names as Google's JSON has them; its clients also send what Python calls them."""
-    if isinstance(value, Mapping):
-        return {
-            _camel(str(name)): _camel_case(member) for name, member in value.items() if member is not None
-        }
-    return [_camel_case(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
 def refuse(faults: list[Fault]) -> None:
@@ -70,29 +63,31 @@ def refuse(faults: list[Fault]) -> None:
     raise RewardError("VT900", f"the reward has {len(faults)} faults", faults=faults)
 
 
-def _read(config: Mapping[str, Any], faults: list[Fault]) -> AnyReward | None:
-    single, composite = config.get("singleRewardConfig"), config.get("compositeRewardConfig")
+def _read(config: Any, faults: list[Fault], strict: Strict) -> AnyReward | None:
+    given = shape.members(config) if isinstance(config, Mapping) else {}
+    single, composite = given.get("singleRewardConfig"), given.get("compositeRewardConfig")
     if single is not None and composite is not None:
         what = "both singleRewardConfig and compositeRewardConfig"
         faults.append(Fault("VT901", what, "reward_config", fix="one of them"))
         return None
-    if single is not None:
-        return _single(single, "single_reward_config", faults)
-    if composite is not None:
-        return _composite(composite, "composite_reward_config", faults)
-    if "weightedRewardConfigs" in config:
-        return _composite(config, "", faults)
-    if any(name in config for name in ("rewardName", "parseResponseConfig", *_SCORERS)):
-        return _single(config, "", faults)
-    faults.append(
-        Fault(
-            "VT901", "there is no reward", "reward_config", fix="singleRewardConfig or compositeRewardConfig"
-        )
-    )
+    # What stands round it is somebody else's: a request, or nothing.
+    bare = single is None and composite is None
+    if composite is not None or (bare and "weightedRewardConfigs" in given):
+        path = "" if bare else "composite_reward_config"
+        config = shape.read(config if bare else composite, shape.COMPOSITE, path, faults)
+        return None if faults else _composite(config, path, faults, strict)
+    if single is not None or (bare and given.keys() & shape.SINGLE.keys()):
+        path = "" if bare else "single_reward_config"
+        config = shape.read(config if bare else single, shape.SINGLE, path, faults)
+        return None if faults else _single(config, path, faults, strict)
+    fix = "singleRewardConfig or compositeRewardConfig"
+    faults.append(Fault("VT901", "there is no reward", "reward_config", fix=fix))
     return None
 
 
-def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str = "reward") -> Reward | None:
+def _single(
+    config: Mapping[str, Any], path: str, faults: list[Fault], strict: Strict, name: str = "reward"
+) -> Reward | None:
     start = len(faults)
     pattern = _pattern(config.get("parseResponseConfig") or {}, _at(path, "parse_response_config"), faults)
     given = [kind for kind in _SCORERS if config.get(kind) is not None]
@@ -103,26 +98,42 @@ def _single(config: Mapping[str, Any], path: str, faults: list[Fault], name: str
     scorer: StringMatch | Code | CloudRun | AutoRater | None
     if given[0] == CODE:
         snippet = config[CODE].get("pythonCodeSnippet", "")
+        where = _at(path, "code_execution_reward_scorer.python_code_snippet")
         if not snippet.strip():
-            where = _at(path, "code_execution_reward_scorer.python_code_snippet")
             faults.append(
                 Fault("VT912", "there is no code", where, fix="def evaluate(example, response): ...")
             )
+        elif strict:
+            found: list[Fault] = []
+            snippets.check(snippet, found, here=strict == "here")
+            faults += [Fault(one.rule, f"{one.what} ({one.where})", where, one.why, one.fix) for one in found]
         scorer = Code(snippet)
     elif given[0] == CLOUD_RUN:
         uri = config[CLOUD_RUN].get("cloudRunUri", "")
         check_uri(uri, _at(path, "cloud_run_reward_scorer.cloud_run_uri"), faults)
         scorer = CloudRun(uri)
     elif given[0] == _AUTORATER:
-        where = _at(path, "autorater_scorer.autorater_response_parse_config")
-        judged = _pattern(config[_AUTORATER].get("autoraterResponseParseConfig") or {}, where, faults)
-        scorer = rating.read(config[_AUTORATER], judged)
-        check_samples(scorer.samples, _at(path, "autorater_scorer.autorater_config.sampling_count"), faults)
+        scorer = _autorater(config[_AUTORATER], _at(path, "autorater_scorer"), faults, strict)
     else:
         scorer = _string_match(config[given[0]], _at(path, "string_match_reward_scorer"), faults)
     if scorer is None or len(faults) > start:
         return None
     return Reward(scorer, config.get("rewardName") or name, pattern)
+
+
+def _autorater(config: Mapping[str, Any], path: str, faults: list[Fault], strict: Strict) -> AutoRater:
+    where = f"{path}.autorater_response_parse_config"
+    judged = _pattern(config.get("autoraterResponseParseConfig") or {}, where, faults)
+    scorer = rating.read(config, judged)
+    if strict:
+        check_prompt(scorer.prompt, f"{path}.autorater_prompt", faults)
+        check_model(scorer.model, f"{path}.autorater_config.autorater_model", faults)
+    check_samples(scorer.samples, f"{path}.autorater_config.sampling_count", faults)
+    if strict and scorer.expression is not None:
+        where = f"{path}.exact_match_scorer"
+        check_match(matching.EXACT, scorer.expression, where, faults)
+        _check_paid(scorer.correct, scorer.wrong, where, faults)
+    return scorer
 
 
 def _pattern(config: Mapping[str, Any], path: str, faults: list[Fault]) -> str | None:
@@ -144,8 +155,12 @@ def _pattern(config: Mapping[str, Any], path: str, faults: list[Fault]) -> str |
     return str(pattern)
 
 
-def check_pattern(pattern: str, where: str, faults: list[Fault]) -> None:
+def check_pattern(pattern: Any, where: str, faults: list[Fault]) -> None:
     """Note where a regular expression is none."""
+    if not isinstance(pattern, str):
+        fix = r"a text: <answer>(.*?)</answer>"
+        faults.append(Fault("VT904", f"{pattern!r} is not a text", where, fix=fix))
+        return
     if not pattern:
         faults.append(Fault("VT904", "the expression is empty", where, fix=r"<answer>(.*?)</answer>"))
         return
@@ -158,6 +173,28 @@ def check_pattern(pattern: str, where: str, faults: list[Fault]) -> None:
         )
 
 
+def check_prompt(prompt: str, where: str, faults: list[Fault]) -> None:
+    """Note where a judge would not see the answer, or would read a placeholder as it is written."""
+    if "{{response}}" not in prompt:
+        fix = "{{response}} where the answer goes"
+        faults.append(Fault("VT915", "the judge would not see the answer", where, fix=fix))
+    given = [f"{{{{{name}}}}}" for name in rating.GIVEN]
+    for found in placeholders.strange(prompt):
+        if found not in given and _NAME.fullmatch(found):  # what else is in braces may be an example of JSON
+            why = "It is not replaced: the judge would read these very characters."
+            fix = f"{', '.join(given)} or {{{{references.NAME}}}}, without spaces"
+            faults.append(Fault("VT907", f"{found} is no placeholder", where, why, fix))
+
+
+def check_model(model: str, where: str, faults: list[Fault]) -> None:
+    """Note where a judge is not named in full."""
+    if not rating.MODEL.fullmatch(model):
+        what = f'"{model}" is not a full name'
+        why = "A short name fails on Vertex AI, call by call, in words that say nothing."
+        fix = "projects/P/locations/L/publishers/google/models/M, or .../endpoints/E"
+        faults.append(Fault("VT915", what, where, why, fix))
+
+
 def check_samples(samples: int, where: str, faults: list[Fault]) -> None:
     """Note where a judge would be asked too often; 0: as often as the service does."""
     most = catalog.limits("reward_autorater")["max_samples"]
@@ -166,11 +203,19 @@ def check_samples(samples: int, where: str, faults: list[Fault]) -> None:
         faults.append(Fault("VT915", f"{samples} samples", where, why, f"1 to {most}"))
 
 
-def check_uri(uri: str, where: str, faults: list[Fault]) -> None:
+def check_uri(uri: Any, where: str, faults: list[Fault]) -> None:
     """Note where the address of a service is none."""
-    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", uri):
+    if not (isinstance(uri, str) and uri.isascii() and _URI.fullmatch(uri) and _has_port(uri)):
         fix = "https://SERVICE-HASH-uc.a.run.app"
         faults.append(Fault("VT913", f'"{uri}" is not the address of a service', where, fix=fix))
+
+
+def _has_port(uri: str) -> bool:
+    """Whether its port, where it names one, may be one."""
+    try:
+        return urlsplit(uri).port != 0
+    except ValueError:
+        return False
 
 
 def _string_match(config: Mapping[str, Any], path: str, faults: list[Fault]) -> StringMatch | None:
@@ -184,7 +229,7 @@ def _string_match(config: Mapping[str, Any], path: str, faults: list[Fault]) -> 
         fix = "stringMatchExpression or jsonMatchExpression"
         faults.append(Fault("VT905", what, f"{path}.match_expression", fix=fix))
         return None
-    key = None
+    key, scorer = None, path
     if of_json is not None:
         path = f"{path}.json_match_expression"
         key = of_json.get("keyName", "")
@@ -196,17 +241,24 @@ def _string_match(config: Mapping[str, Any], path: str, faults: list[Fault]) -> 
     assert plain is not None
     operation, expression = plain.get("matchOperation", ""), plain.get("expression", "")
     check_match(operation, expression, path, faults)
-    rewards = {}
-    for name, field_ in (("correct", "correctAnswerReward"), ("wrong", "wrongAnswerReward")):
-        value = float(config.get(field_, 0.0))
+    correct, wrong = (float(config.get(name, 0.0)) for name in ("correctAnswerReward", "wrongAnswerReward"))
+    _check_paid(correct, wrong, scorer, faults)
+    return StringMatch(operation, expression, key, correct, wrong)
+
+
+def _check_paid(correct: float, wrong: float, path: str, faults: list[Fault]) -> None:
+    for value, name in ((correct, "correct_answer_reward"), (wrong, "wrong_answer_reward")):
         if not math.isfinite(value):
-            faults.append(Fault("VT908", f"{value} is no reward", field_, fix="a number from -1 to 1"))
-        rewards[name] = value
-    return StringMatch(operation, expression, key, **rewards)
+            fix = "a number from -1 to 1"
+            faults.append(Fault("VT908", f"{value} is no reward", f"{path}.{name}", fix=fix))
 
 
-def check_match(operation: str, expression: str, path: str, faults: list[Fault]) -> None:
+def check_match(operation: Any, expression: Any, path: str, faults: list[Fault]) -> None:
     """Note what is wrong with what an answer is held against."""
+    if not isinstance(expression, str):
+        fix = "a text: {{references.answer}}"
+        faults.append(Fault("VT905", f"{expression!r} is not a text", f"{path}.expression", fix=fix))
+        return
     if operation not in matching.OPERATIONS:
         what = f"{operation or 'MATCH_OPERATION_UNSPECIFIED'} is no operation"
         fix = " or ".join(matching.OPERATIONS)
@@ -224,15 +276,16 @@ def check_match(operation: str, expression: str, path: str, faults: list[Fault])
         check_pattern(placeholders.fill(expression, dict.fromkeys(named, "x")), f"{path}.expression", faults)
 
 
-def _composite(config: Mapping[str, Any], path: str, faults: list[Fault]) -> CompositeReward | None:
+def _composite(
+    config: Mapping[str, Any], path: str, faults: list[Fault], strict: Strict
+) -> CompositeReward | None:
     start = len(faults)
     path = _at(path, "weighted_reward_configs")
     parts = []
     for index, item in enumerate(config.get("weightedRewardConfigs") or ()):
         where = f"{path}[{index}]"
-        reward = _single(
-            item.get("rewardConfig") or {}, f"{where}.reward_config", faults, f"reward_{index + 1}"
-        )
+        part, name = item.get("rewardConfig") or {}, f"reward_{index + 1}"
+        reward = _single(part, f"{where}.reward_config", faults, strict, name)
         weight = float(item.get("weight", 0.0))
         check_weight(weight, f"{where}.weight", faults)
         parts.append((reward, weight))

@@ -30,6 +30,8 @@ def compiled(pattern: str) -> Any:
     options.log_errors = False
     try:
         return re2.compile(pattern, options)
+    except UnicodeEncodeError as error:
+        raise PatternError("half of a character stands alone (a surrogate)") from error
     except re2.error as error:
         words = error.args[0] if error.args else error
         raise PatternError(

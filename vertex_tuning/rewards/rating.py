@@ -23,6 +23,9 @@ Rate = Callable[[str, str, int, Json], list[str]]
 """Asks a model: its name, the prompt, how often, and a `generationConfig`. May raise what it likes."""
 
 MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/(publishers/[^/]+/models/[^/]+|endpoints/[^/]+)")
+"""The full name of who may judge."""
+GIVEN = ("prompt", "response", "system_instruction")
+"""What a judge's prompt may have put in, beside references."""
 _PLACEHOLDER = re.compile(r"\{\{(prompt|response|system_instruction|references\.[^{}]+)\}\}")
 
 
@@ -44,6 +47,8 @@ class AutoRater:
     wrong: float = 0.0
     generation: tuple[tuple[str, Any], ...] = ()
     """`generationConfig`, as pairs."""
+    flip: bool | None = None
+    """`flipEnabled`, which has a meaning where two answers are compared: handed on as it is."""
 
     def score(
         self, example: Mapping[str, Any], response: Any, parsed: str | None, rate: Rate | None
@@ -131,6 +136,8 @@ class AutoRater:
             how["samplingCount"] = self.samples
         if self.generation:
             how["generationConfig"] = dict(self.generation)
+        if self.flip is not None:
+            how["flipEnabled"] = self.flip
         scorer: Json = {"parsedResponseConversionScorer": {}}
         if self.expression is not None:
             match = {"expression": self.expression, "correctAnswerReward": self.correct}
@@ -169,4 +176,5 @@ def read(config: Mapping[str, Any], extract: str | None) -> AutoRater:
         correct=float((match or {}).get("correctAnswerReward", 0.0)),
         wrong=float((match or {}).get("wrongAnswerReward", 0.0)),
         generation=tuple((how.get("generationConfig") or {}).items()),
+        flip=how.get("flipEnabled"),
     )

@@ -111,6 +111,12 @@ class Reward:
     extract: str | None = None
     """Look at the first group of the last match of this expression (RE2) alone; None: at the whole answer."""
 
+    @property
+    def references(self) -> list[str]:
+        """Those that it names, and without which there is no reward; of code and services nobody knows."""
+        texts = (getattr(self.scorer, name, None) for name in ("expression", "prompt"))
+        return sorted({found for text in texts if text for found in placeholders.names(text)})
+
     def score(self, example: Mapping[str, Any], response: Any, *, rate: Rate | None = None) -> Score:
         """What an answer is worth.
 
@@ -140,6 +146,11 @@ class CompositeReward:
     """Several rewards, by their weights: `sum(weight * reward) / sum(weight)`."""
 
     parts: tuple[tuple[Reward, float], ...] = ()
+
+    @property
+    def references(self) -> list[str]:
+        """Those that any of them names."""
+        return sorted({name for reward, _ in self.parts for name in reward.references})
 
     def score(self, example: Mapping[str, Any], response: Any, *, rate: Rate | None = None) -> Score:
         """What an answer is worth; `parts` has each reward by itself."""

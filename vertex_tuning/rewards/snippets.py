@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib.util
 import inspect
 import symtable
 import sys
@@ -52,23 +53,26 @@ def source_of(function: Callable[..., Any], faults: list[Fault]) -> str:
     return text if function.__name__ == "evaluate" else f"{text}\n\nevaluate = {function.__name__}\n"
 
 
-def check(text: str, faults: list[Fault], function: Callable[..., Any] | None = None) -> None:
+def check(
+    text: str, faults: list[Fault], function: Callable[..., Any] | None = None, *, here: bool = False
+) -> None:
     """Note what would keep code from running where it is sent to.
 
     Args:
         text: The code.
         faults: Get what is wrong.
         function: What it was taken from, to say what is left behind.
+        here: It is sent nowhere: what is installed on this machine is there.
     """
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f"source line {error.lineno}" if isinstance(error, SyntaxError) else "source"
         words = error.msg if isinstance(error, SyntaxError) else error
         faults.append(Fault("VT912", f"not Python: {words}", where, fix=_SIGNATURE))
         return
     _check_evaluate(tree, faults)
-    _check_imports(tree, faults)
+    _check_imports(tree, faults, here)
     if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree)):
         return  # nobody knows what is there then
     around = {} if function is None else _around(function)
@@ -128,10 +132,12 @@ def _assigned(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _check_imports(tree: ast.Module, faults: list[Fault]) -> None:
+def _check_imports(tree: ast.Module, faults: list[Fault], here: bool) -> None:
     """Whether the service has what is imported."""
     why = f"It has Python's own modules and {', '.join(catalog.limits('reward_code')['modules'])}."
     for name, line in foreign(tree).items():
+        if here and name and importlib.util.find_spec(name) is not None:
+            continue
         what = f"it imports {name or 'relatively'}, which the service does not have"
         fix = "do without it, or let a service of yours score: rewards.cloud_run(...)"
         faults.append(Fault("VT912", what, f"source line {line}", why, fix))

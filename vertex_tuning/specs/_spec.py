@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODEL_NAME = re.compile(r"projects/[^/]+/locations/([^/]+)/models/[^/]+")
 _OBJECT = re.compile(r"gs://[^/]+/.+\.jsonl")
+_ACCOUNT = re.compile(r"[^@\s/]+@[a-z0-9.-]+\.gserviceaccount\.com")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 _ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 
@@ -91,7 +92,7 @@ class Spec(BaseModel):
             # What is right so far is held against the catalog all the same: all faults at once.
             wrong = {item["loc"][0] for item in items}
             rest = {name: value for name, value in fields.items() if name not in wrong}
-            super().__init__(**{"base_model": "", "training": (), **self._stand_ins(wrong), **rest})
+            super().__init__(**{**self._stand_ins(wrong), "training": (), **rest})
         faults += self._faults(wrong)
         if faults:
             raise _refusal(faults)
@@ -100,6 +101,11 @@ class Spec(BaseModel):
     def continues(self) -> bool:
         """Whether it goes on from a tuned model."""
         return MODEL_NAME.fullmatch(self.base_model) is not None
+
+    @property
+    def needed(self) -> Sequence[str]:
+        """References that every row is to have."""
+        return ()
 
     def check_location(self, location: str) -> None:
         """Hold the base model against the job's region.
@@ -121,6 +127,27 @@ class Spec(BaseModel):
             )
         for fault in catalog.fit(self.base_model, self.method, region=location).faults:
             raise _refusal([fault])
+
+    def check_tuned_from(self, base: catalog.BaseModel, made_by: str, location: str) -> None:
+        """Hold a tuned model to tune on against the catalog, now that it is known what it is.
+
+        Args:
+            base: The model that it was tuned from.
+            made_by: The way of tuning that made it.
+            location: Where the job is to run.
+
+        Raises:
+            SpecError: Its base model does not take this way of tuning, there, or the adapter, or the key; VT322, the service does
+                not go on from such a model in this way.
+        """
+        faults = self._model_faults(base) or list(catalog.fit(base.id, self.method, region=location).faults)
+        from_ = catalog.limits(self.method).get("tunes_on", [])
+        if made_by not in from_ and self.method != "distillation":
+            what = f"{self.title} does not go on from a model of {catalog.tuning(made_by)}"
+            fix = f"a model of {' or '.join(map(catalog.tuning, from_))}, or a base model"
+            faults.append(Fault("VT322", what, "base_model", "The service would refuse the job.", fix))
+        if faults:
+            raise _refusal(faults)
 
     def completed(self, config: Config) -> Self:
         """The same, with a project's settings where it says nothing itself: labels, and the key.
@@ -147,7 +174,7 @@ class Spec(BaseModel):
             faults += self._adapter_faults(_all_adapter_sizes())
         elif "base_model" not in wrong:
             try:
-                faults += self._model_faults(catalog.base_model(self.base_model))
+                faults += self._model_faults(catalog.base_model(self.base_model, self.method))
             except SpecError as error:
                 faults.append(error.fault)
             if self.checkpoint_id:
@@ -170,6 +197,12 @@ class Spec(BaseModel):
             if not _is_text(getattr(self, name) or "")
         ]
         faults += _label_faults(self.labels)
+        if self.service_account and not _ACCOUNT.fullmatch(self.service_account):
+            what, fix = (
+                f'"{self.service_account}" is not a service account',
+                "NAME@PROJECT.iam.gserviceaccount.com",
+            )
+            faults.append(Fault("VT315", what, "service_account", fix=fix))
         if self.kms_key and not _KMS_KEY.fullmatch(self.kms_key):
             fix = "projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
             faults.append(Fault("VT315", f'"{self.kms_key}" is not the name of a key', "kms_key", fix=fix))
@@ -206,8 +239,10 @@ class Spec(BaseModel):
     @classmethod
     def _stand_ins(cls, wrong: set[Any]) -> dict[str, Any]:
         """Values for fields that must be there and are wrong or missing: the rest is looked at all the same."""
-        needed = {name for name, item in cls.model_fields.items() if item.is_required()}
-        return dict.fromkeys((needed & wrong) - {"base_model", "training"})
+        needed = {
+            name: item for name, item in cls.model_fields.items() if item.is_required() and name in wrong
+        }
+        return {name: "" if item.annotation is str else None for name, item in needed.items()}
 
     @classmethod
     def _fault(cls, item: Any) -> Fault:
@@ -216,6 +251,8 @@ class Spec(BaseModel):
             near = difflib.get_close_matches(where, cls.model_fields, n=1)
             fix = f"do you mean {near[0]}?" if near else f"see `help({cls.__name__})`"
             return Fault("VT314", f"{cls.title} has no such field", where, fix=fix)
+        if item["type"] == "missing":
+            return Fault("VT315", f"{cls.title} needs it", where, fix=f"give it; see `help({cls.__name__})`")
         return Fault("VT315", item["msg"][:1].lower() + item["msg"][1:], where)
 
     def options(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -46,6 +47,14 @@ class ReinforcementTuning(Spec):
 
     thinking_level: Literal["MINIMAL", "HIGH"] | None = None
     """How much the model thinks. Left out: HIGH."""
+
+    @property
+    def needed(self) -> Sequence[str]:
+        """References that every row is to have: those that the reward names."""
+        names: Sequence[str] = getattr(
+            self.reward, "references", ()
+        )  # of code and services nobody knows them
+        return names
 
     def options(self) -> dict[str, Any]:
         """As google-genai's `CreateTuningJobConfig` has it."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import field_validator
 
-from vertex_tuning.errors import Fault
+from vertex_tuning import catalog
+from vertex_tuning.errors import Fault, SpecError
 from vertex_tuning.specs._open import OpenModelSpec
 from vertex_tuning.specs.evaluation import EvaluationConfig
 
@@ -28,6 +29,22 @@ class SupervisedTuning(OpenModelSpec):
     @classmethod
     def _metrics_alone(cls, given: Any) -> Any:
         return {"metrics": list(given)} if isinstance(given, list | tuple) else given
+
+    def check_location(self, location: str) -> None:
+        """Hold the base model, and the evaluation, against the job's region.
+
+        Raises:
+            SpecError: VT305, it cannot be tuned, or not measured, there.
+        """
+        super().check_location(location)
+        regions = catalog.limits(self.method)["evaluation_regions"]
+        if self.evaluation is not None and location not in regions:
+            raise SpecError(
+                "VT305",
+                f"the service does not measure checkpoints in {location}",
+                where="evaluation",
+                fix=f"location={' or '.join(regions)}, or measure the model yourself: client.evaluate",
+            )
 
     def _faults(self, wrong: set[Any]) -> list[Fault]:
         faults = super()._faults(wrong)

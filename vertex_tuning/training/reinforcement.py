@@ -93,7 +93,9 @@ class _Reinforcement(Objective):
             sandbox.switch_off()
         service.map_hosts(config.maps)
         rate = None if config.judge is None else _judge(config.judge, config.judge_token)
-        self._calls = Calls(rewards.from_json(config.reward), rate=rate) if config.reward else None
+        self._calls = (
+            Calls(rewards.from_json(config.reward, strict=False), rate=rate) if config.reward else None
+        )
         self._reward_model: RewardModel | None = None
         self._beginning: leash.Beginning | None = None
         self._tokenizer = ChatTokenizer(Path(config.model))

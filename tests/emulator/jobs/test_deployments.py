@@ -365,3 +365,16 @@ endpoint.delete(force=True)
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert [line for line in done.stdout.splitlines() if line.endswith(" True")] == ["red True", "1 True"]
+
+
+def test_an_endpoint_is_changed_by_a_long_operation_too(bench: Bench) -> None:
+    from google.cloud.aiplatform_v1 import EndpointServiceClient, types
+
+    made = bench.call("POST", f"/v1/{LOCATION}/endpoints", {"displayName": "before"})["response"]["name"]
+    client = EndpointServiceClient(
+        transport="rest", credentials=Token(), client_options={"api_endpoint": bench.running.address}
+    )
+    changed = types.Endpoint(name=made, display_name="after", labels={"team": "a"})
+    done = client.update_endpoint_long_running(endpoint=changed).result()
+    assert (done.display_name, dict(done.labels)) == ("after", {"team": "a"})
+    assert bench.call("GET", f"/v1/{made}")["displayName"] == "after"

@@ -426,3 +426,10 @@ def test_a_simulated_job_says_that_it_evaluates_nothing(own_bench: Callable[...,
     assert [run["error"]["code"] for run in job["evaluateDatasetRuns"]] == [12, 12]
     assert "simulated" in job["evaluateDatasetRuns"][0]["error"]["message"]
     assert not bench.objects(f"gs://{bench.bucket}/evaluated/")
+
+
+def test_a_job_elsewhere_is_refused_its_evaluation(bench: Bench) -> None:
+    far = LOCATION.replace("us-central1", "europe-west4")
+    body = asked(bench, config(bench, {"exactMatchSpec": {}}))
+    violations = refused(bench.post(body, far))
+    assert "us-central1" in violations["tuning_job.supervised_tuning_spec.evaluation_config"]

@@ -256,3 +256,14 @@ def test_publisher_models_are_found_as_google_genai_asks_for_them(bench: Bench) 
     with pytest.raises(errors.ClientError) as caught:
         client.models.get(model="models/gemini-2.5-flash")  # a tuned model may not be called so
     assert caught.value.code == 400
+
+
+def test_a_model_that_is_asked_by_its_own_name_is_told_to_be_asked_by_its_endpoint(
+    bench: Bench, tuned: dict[str, Any]
+) -> None:
+    client = bench.genai()
+    with pytest.raises(errors.ClientError) as caught:
+        client.models.generate_content(model=tuned["tunedModel"]["model"], contents="Say red.")
+    assert (caught.value.code, caught.value.status) == (400, "INVALID_ARGUMENT")
+    assert "malformed" in str(caught.value)
+    assert "/endpoints/" in str(caught.value)

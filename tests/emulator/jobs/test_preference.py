@@ -84,6 +84,10 @@ def test_a_tuned_model_is_tuned_on_by_preference(bench: Bench, uri: str, tuned: 
     job = bench.wait(answer["name"])
     assert job["state"] == "JOB_STATE_SUCCEEDED", job
     assert job["preTunedModel"]["baseModel"] == "gemini-2.5-flash"
+    on = {"baseModel": None, "preTunedModel": {"tunedModelName": job["tunedModel"]["model"]}}
+    for again in (bench.body(**on), {**asked, **on}):
+        violations = refused(bench.post({key: value for key, value in again.items() if value is not None}))
+        assert "not of preference tuning" in violations["tuning_job.pre_tuned_model.tuned_model_name"]
 
 
 @pytest.mark.parametrize(

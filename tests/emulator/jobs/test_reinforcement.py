@@ -97,11 +97,39 @@ def test_a_fault_is_named_by_its_field(
     assert words in violations[field]
 
 
+def autorater(model: str) -> dict[str, Any]:
+    return {
+        "autoraterPrompt": "Rate {{response}}",
+        "autoraterConfig": {"autoraterModel": model},
+        "parsedResponseConversionScorer": {},
+    }
+
+
 def test_every_fault_of_the_reward_is_told(bench: Bench, uri: str) -> None:
     reward = {"stringMatchRewardScorer": {"stringMatchExpression": {"expression": "{{answer}}"}}}
     violations = refused(bench.post(body(uri, spec={"singleRewardConfig": reward})))
     assert len(violations) == 2
     assert all(field.startswith(f"{SPEC}.single_reward_config.string_match") for field in violations)
+
+
+def test_a_reward_that_would_fail_call_by_call_is_refused_with_the_job(bench: Bench, uri: str) -> None:
+    """Code that does not run, a judge by a short name, one that is not there: nothing would be learnt, and all of it paid."""
+    parts: list[dict[str, Any]] = [
+        {"rewardName": "code", "codeExecutionRewardScorer": {"pythonCodeSnippet": "def evaluate(:"}},
+        {"rewardName": "short", "autoraterScorer": autorater("gemini-2.5-flash")},
+        {"rewardName": "nobody", "autoraterScorer": autorater(f"{LOCATION}/endpoints/7")},
+    ]
+    several = {"weightedRewardConfigs": [{"rewardConfig": part, "weight": 1} for part in parts[:2]]}
+    path = f"{SPEC}.composite_reward_config.weighted_reward_configs"
+    assert refused(
+        bench.post(body(uri, spec={"singleRewardConfig": None, "compositeRewardConfig": several}))
+    ).keys() == {
+        f"{path}[0].reward_config.code_execution_reward_scorer.python_code_snippet",
+        f"{path}[1].reward_config.autorater_scorer.autorater_config.autorater_model",
+    }
+    alone = refused(bench.post(body(uri, spec={"singleRewardConfig": parts[2]})))
+    field = f"{SPEC}.single_reward_config.autorater_scorer.autorater_config.autorater_model"
+    assert "endpoints/7" in alone[field]
 
 
 def test_it_is_of_the_beta_version_alone(bench: Bench, uri: str) -> None:

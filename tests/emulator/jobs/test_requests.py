@@ -136,6 +136,16 @@ def refused(answer: Any, status: str = "INVALID_ARGUMENT") -> dict[str, str]:
             "neither",
         ),
         (
+            {
+                "baseModel": FULL_ONLY,
+                "outputUri": "gs://BUCKET/out",
+                "parameters": {"adapterSize": "ADAPTER_SIZE_FOUR"},
+            },
+            f"{SPEC}.hyper_parameters.adapter_size",
+            "Full tuning",
+        ),
+        ({"serviceAccount": "me"}, "tuning_job.service_account", "gserviceaccount.com"),
+        (
             {"baseModel": None, "preTunedModel": {"tunedModelName": "models/7"}},
             "tuning_job.pre_tuned_model.tuned_model_name",
             "projects/",

@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from vertex_tuning import rewards
+
 from .conftest import COLOURS, FINAL, LLAMA, LOCATION, Bench
 from .test_distillation import PROMPTS
 from .test_distillation import body as distillation
 from .test_preference import PAIRS
 from .test_preference import body as preference
+from .test_reinforcement import PROMPTS as REFERRED
+from .test_reinforcement import body as reinforcement
 from .test_requests import refused
 
 MARKS = ("createTime", "startTime", "endTime", "updateTime")
@@ -62,7 +66,11 @@ def test_a_simulated_model_is_answered_for_by_its_base(simulation: Bench) -> Non
 
 
 def test_every_way_is_gone_through(simulation: Bench) -> None:
-    asked = [preference(simulation.upload(PAIRS)), distillation(simulation.upload(PROMPTS))]
+    asked = [
+        preference(simulation.upload(PAIRS)),
+        distillation(simulation.upload(PROMPTS)),
+        reinforcement(simulation.upload(REFERRED)),
+    ]
     for body in asked:
         job = simulation.wait(simulation.post(body)["name"])
         assert job["state"] == "JOB_STATE_SUCCEEDED", job
@@ -80,6 +88,15 @@ def test_the_rules_of_the_data_hold(simulation: Bench) -> None:
     job = simulation.wait(simulation.create(simulation.upload([*COLOURS, {"contents": []}])))
     assert job["state"] == "JOB_STATE_FAILED"
     assert "line 41" in job["error"]["message"]
+
+
+def test_a_reward_that_no_row_can_earn_fails_there_too(simulation: Bench) -> None:
+    reward = rewards.contains("{{references.nothing}}").request()
+    asked = reinforcement(simulation.upload(REFERRED), spec=reward)
+    job = simulation.wait(simulation.post(asked)["name"])
+    assert job["state"] == "JOB_STATE_FAILED", job
+    assert "VT233" in job["error"]["message"]
+    assert '"answer"' in job["error"]["message"]
 
 
 def test_the_clock_is_put_forward_and_many_jobs_go_at_once(own_bench: Callable[..., Bench]) -> None:

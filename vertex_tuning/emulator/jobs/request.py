@@ -11,6 +11,7 @@ from vertex_tuning import catalog, rewards
 from vertex_tuning.emulator.jobs import evaluation, regions, simulated
 from vertex_tuning.emulator.status import ApiError, Code, invalid, not_found
 from vertex_tuning.errors import RewardError, SpecError
+from vertex_tuning.rewards.rating import AutoRater
 
 if TYPE_CHECKING:
     from vertex_tuning.emulator.app import Emulator
@@ -55,6 +56,7 @@ _TRAINING = {"distillation": ("promptDatasetUri", "trainingDatasetUri")}
 _OBJECT = re.compile(r"gs://[^/]+/.+")
 _FOLDER = re.compile(r"gs://[^/]+(/.*)?")
 _MODEL_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)/models/([^/@]+)(?:@([^/@]+))?")
+_ACCOUNT = re.compile(r"[^@\s/]+@[a-z0-9.-]+\.gserviceaccount\.com")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 
 
@@ -184,7 +186,7 @@ class _Check:
             self.fault("VT630", "source_model", "source_model is required: base_model or pre_tuned_model.")
             return None
         try:
-            return Source(catalog.base_model(name))
+            return Source(catalog.base_model(name, self.method))
         except SpecError as error:
             self.fault(
                 "VT301", "base_model", f"Base model {name} is not supported. To fix: {error.fault.fix}."
@@ -196,6 +198,7 @@ class _Check:
         if found is None:
             return None
         base = catalog.base_model(found.private["base_model"])
+        self.goes_on(found)
         known = found.private["checkpoints"]
         checkpoint = given.get("checkpointId", "")
         if checkpoint and checkpoint not in known:
@@ -206,6 +209,18 @@ class _Check:
             )
             return None
         return Source(base, found, checkpoint or found.body.get("defaultCheckpointId", "") or list(known)[-1])
+
+    def goes_on(self, found: Resource) -> None:
+        """Whether this way of tuning goes on from a model that was made as this one was."""
+        made = self.emulator.db.get(found.private["job"] or "")
+        before = method_of(made.body) if made is not None else ""
+        able = catalog.limits(self.method).get(
+            "tunes_on"
+        )  # a tuned model is never a student, and that is told below
+        if before and able is not None and before not in able:
+            from_ = " and ".join(map(catalog.tuning, able))
+            text = f"{catalog.tuning(self.method)} goes on from models of {from_}, not of {catalog.tuning(before)}."
+            self.fault("VT638", "pre_tuned_model.tuned_model_name", text.capitalize())
 
     def version(self, name: str, field: str) -> Resource | None:
         """The version of a tuned model that is named, near enough to the job; None: a fault was noted."""
@@ -271,7 +286,13 @@ class _Check:
             )
             return
         size = self.parameters.get("adapterSize", "ADAPTER_SIZE_UNSPECIFIED")
-        if mode == "adapter" and size in ADAPTER_SIZES and ADAPTER_SIZES[size] not in base.adapter_sizes:
+        if mode == "full" and size in ADAPTER_SIZES:
+            self.fault(
+                "VT633",
+                f"{self.numbers_path}.adapter_size",
+                "Full tuning makes no adapter: leave adapter_size out.",
+            )
+        elif mode == "adapter" and size in ADAPTER_SIZES and ADAPTER_SIZES[size] not in base.adapter_sizes:
             self.fault(
                 "VT633",
                 f"{self.numbers_path}.adapter_size",
@@ -311,10 +332,12 @@ class _Check:
     def reinforcement(self, base: catalog.BaseModel) -> None:
         """The reward, and the numbers that only reinforcement tuning has."""
         try:
-            rewards.from_json({name: self.spec[name] for name in _REWARDS if name in self.spec})
+            reward = rewards.from_json({name: self.spec[name] for name in _REWARDS if name in self.spec})
         except RewardError as error:
             for fault in error.faults:
                 self.fault(fault.rule, f"{self.path}.{fault.where}", f"{fault.what}. To fix: {fault.fix}.")
+        else:
+            self.judges(reward)
         limits = catalog.limits("reinforcement")
         given = {name: int(self.parameters.get(name, 0)) for name in _REINFORCEMENT_NUMBERS}
         for name, value in given.items():
@@ -344,6 +367,23 @@ class _Check:
             self.number(
                 "thinkingBudget", f"thinking_budget is not supported for {base.id}; use thinking_level."
             )
+
+    def judges(self, reward: rewards.AnyReward) -> None:
+        """Whether the models are there that an autorater asks: each of its calls would fail, an answer after the other."""
+        if isinstance(reward, rewards.CompositeReward):
+            path = "composite_reward_config.weighted_reward_configs[{}].reward_config"
+            parts = {path.format(index): part for index, (part, _) in enumerate(reward.parts)}
+        else:
+            parts = {"single_reward_config": reward}
+        for where, part in parts.items():
+            if not isinstance(part.scorer, AutoRater):
+                continue
+            try:
+                self.emulator.jobs.served(part.scorer.model)
+            except ApiError as error:
+                if self.emulator.settings.simulate is None or error.code is Code.NOT_FOUND:
+                    field = f"{self.path}.{where}.autorater_scorer.autorater_config.autorater_model"
+                    self.fault("VT915", field, error.message)
 
     def distillation(self, student: Source) -> Source:
         """Who teaches whom."""
@@ -482,6 +522,10 @@ class _Check:
                 "VT681", path, f"The emulator evaluates jobs of supervised tuning, not of {SPECS[self.key]}."
             )
             return
+        regions = catalog.limits(self.method)["evaluation_regions"]
+        if self.location not in regions:
+            text = f"evaluation_config is not available in {self.location}, but in: {', '.join(regions)}."
+            self.fault("VT682", path, text)
         if not self.spec.get("validationDatasetUri"):
             field = f"{self.path}.validation_dataset_uri"
             self.fault(
@@ -505,6 +549,10 @@ class _Check:
                 "tuned_model_display_name",
                 f"tuned_model_display_name may have up to {longest} bytes of UTF-8.",
             )
+        account = self.job.get("serviceAccount", "")
+        if account and not _ACCOUNT.fullmatch(account):
+            text = f"'{account}' is not a service account: NAME@PROJECT.iam.gserviceaccount.com."
+            self.fault("VT640", "service_account", text)
         for text in label_faults(self.job.get("labels", {})):
             self.fault("VT640", "labels", text)
 

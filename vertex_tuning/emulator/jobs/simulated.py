@@ -107,7 +107,7 @@ def is_note(checkpoint: Path) -> bool:
 
 
 def _fault(method: str, config: dict[str, Any]) -> str:
-    from vertex_tuning import data  # not before it is needed: the server starts without
+    from vertex_tuning import data, rewards  # not before they are needed: the server starts without
 
     names = (config["training_name"], config["validation_name"])
     reports = data.check_job(
@@ -117,6 +117,10 @@ def _fault(method: str, config: dict[str, Any]) -> str:
         base_model=config["base_model"],
         names=names,
     )
+    if reports[0].ok and config.get("reward"):
+        # No reward is computed here, but that none could be is seen: the job would stop.
+        needed = rewards.from_json(config["reward"], strict=False).references
+        data.look_for_references(needed, config["training"], reports[0])
     return data.refusal(reports)
 
 

@@ -95,6 +95,18 @@ async def get(call: Call) -> dict[str, Any]:
 @routes.patch(_ENDPOINT, request="Endpoint", response="Endpoint")
 async def update(call: Call) -> dict[str, Any]:
     """Changes names, labels and traffic."""
+    return _changed(call).body
+
+
+@routes.post(f"{_ENDPOINT}:update", request="UpdateEndpointLongRunningRequest", response="Operation")
+async def update_long_running(call: Call) -> dict[str, Any]:
+    """The same, told by an operation."""
+    call.body = call.body.get("endpoint", {})
+    response = {"@type": f"{TYPES}.{call.version}.Endpoint", **(found := _changed(call)).body}
+    return finished(call, found.name, "UpdateEndpointOperationMetadata", response)
+
+
+def _changed(call: Call) -> Resource:
     found = _found(call)
     changed = changes.read(call, "endpoint", _CHANGEABLE)
     known = {model["id"] for model in found.body.get("deployedModels", ())}
@@ -104,7 +116,7 @@ async def update(call: Call) -> dict[str, Any]:
         changed["trafficSplit"] = changed["trafficSplit"] or {}
     found.body.update(changed, updateTime=now())
     call.emulator.db.put(found, "updated")
-    return found.body
+    return found
 
 
 @routes.post(f"{_ENDPOINT}:deployModel", request="DeployModelRequest", response="Operation")

@@ -8,6 +8,7 @@ from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.jobs import ServedModel
 from vertex_tuning.emulator.routes import streams
 from vertex_tuning.emulator.serving import Generation
+from vertex_tuning.emulator.status import ApiError, Code
 
 if TYPE_CHECKING:
     from starlette.responses import StreamingResponse
@@ -51,10 +52,23 @@ async def _count_tokens(call: Call) -> dict[str, Any]:
     return await generation_of(call).count_tokens(served_by(call), call.body)
 
 
+async def _malformed(call: Call) -> dict[str, Any]:
+    """A tuned model is asked by its endpoint; google-genai sends whatever name it is given."""
+    name = f"{call.parent}/models/{call.path['model']}"
+    raise ApiError(
+        Code.INVALID_ARGUMENT,
+        f"The Model name {name} is malformed: a model that answers is {call.parent}/publishers/PUBLISHER/models/MODEL. "
+        f"A tuned one answers by its endpoint, {call.parent}/endpoints/ENDPOINT.",
+        rule="VT806",
+    )
+
+
 async def _compute_tokens(call: Call) -> dict[str, Any]:
     return await generation_of(call).compute_tokens(served_by(call), call.body)
 
 
+for _verb in ("generateContent", "streamGenerateContent", "countTokens", "computeTokens"):
+    routes.post(f"{_L}/models/{{model}}:{_verb}")(_malformed)
 for _target in _TARGETS:
     routes.post(
         f"{_target}:generateContent", request="GenerateContentRequest", response="GenerateContentResponse"

@@ -21,6 +21,8 @@ Json = Mapping[str, Any]
 
 KINDS = ("string_check", "text_similarity", "score_model", "label_model", "python", "multi")
 _OPERATIONS = {"eq": "eq", "ne": "ne", "neq": "ne", "like": "like", "ilike": "ilike"}
+_ANYONE = "projects/p/locations/l/publishers/google/models/m"
+_JUDGE = 'judge_model="projects/P/locations/L/publishers/google/models/M" (--judge-model gemini-2.5-flash)'
 _VARIABLE = "{{ item.NAME }} or {{ sample.output_text }}"
 
 
@@ -250,15 +252,18 @@ class _Reading:
         return _Part(self._coded(snippet, name), snippet)
 
     def _judge(self, grader: Json, name: str, path: str) -> _Part | None:
-        if not self.judge_model:
-            what = f"who judges in the place of {grader.get('model', 'its model')}?"
-            self.fault("VT954", what, f"{path}.model", 'judge_model="..." (--judge-model gemini-2.5-flash)')
-        elif not rating.MODEL.fullmatch(self.judge_model):
-            fix = "projects/P/locations/L/publishers/google/models/M"
-            self.fault("VT954", f'"{self.judge_model}" is no full name', "judge_model", fix)
+        model = self.judge_model
+        if not rating.MODEL.fullmatch(model):
+            what = (
+                f'"{model}" is no full name'
+                if model
+                else f"who judges in the place of {grader.get('model', 'its model')}?"
+            )
+            self.fault("VT954", what, f"{path}.model", _JUDGE)
+            model = _ANYONE  # what else is wrong is said too
         make = judging.scored if grader["type"] == "score_model" else judging.labelled
         try:
-            return _Part(make(grader, self.judge_model, name, self.note), None)
+            return _Part(make(grader, model, name, self.note), None)
         except JudgeError as error:
             self.fault("VT951", str(error), f"{path}.{error.where}", error.fix)
         except RewardError as error:
