@@ -23,7 +23,7 @@ from benchmarks._measure import machine, number, say
 FOLDER = Path(__file__).resolve().parent
 TABLE = FOLDER / "results.md"
 DATA = FOLDER / "results.json"
-BENCHMARKS = ("imports", "server", "storage", "job", "training", "reinforcement", "pipelines")
+BENCHMARKS = ("imports", "datasets", "server", "storage", "job", "training", "reinforcement", "pipelines")
 
 
 def main() -> None:
