@@ -388,6 +388,7 @@ def test_a_grader_is_found_in_a_job_and_in_an_eval():
     assert rewards.from_openai(single).reward.score(row({"answer": "4"}), "4").reward == 1.0
     for nothing in ({}, {"method": {"type": "supervised"}}, {"testing_criteria": [check("eq"), check("ne")]}):
         assert refused(nothing).rule == "VT950"
+    assert "2 criteria" in str(refused({"testing_criteria": [check("eq"), check("ne")]}))
 
 
 @settings(max_examples=300, deadline=None)

@@ -68,8 +68,15 @@ def from_openai(grader: Json, *, judge_model: str = "") -> Imported:
     reading = _Reading(judge_model)
     found = _inside(grader)
     if found is None:
-        where, fix = "grader", '{"type": "string_check", ...}, or a job with method.reinforcement.grader'
-        raise RewardError("VT950", "there is no grader in it", where=where, fix=fix)
+        what, fix = (
+            "there is no grader in it",
+            '{"type": "string_check", ...}, or a job with method.reinforcement.grader',
+        )
+        criteria = grader.get("testing_criteria") if isinstance(grader, Mapping) else None
+        if isinstance(criteria, list) and len(criteria) > 1:
+            what = f"the eval has {len(criteria)} criteria, and a reward is one number"
+            fix = "one of them, each into a file of its own; or a multi grader of all, with a formula"
+        raise RewardError("VT950", what, where="grader", fix=fix)
     name, path = str(found.get("name") or "grader"), "grader"
     reward: AnyReward | None
     if found.get("type") == "multi":
