@@ -267,3 +267,6 @@ def test_a_model_that_is_asked_by_its_own_name_is_told_to_be_asked_by_its_endpoi
     assert (caught.value.code, caught.value.status) == (400, "INVALID_ARGUMENT")
     assert "malformed" in str(caught.value)
     assert "/endpoints/" in str(caught.value)
+    with pytest.raises(errors.ClientError) as caught:
+        client.models.generate_content(model="models/gemini-2.5-flash", contents="Say red.")
+    assert caught.value.code == 404

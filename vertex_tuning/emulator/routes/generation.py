@@ -8,7 +8,7 @@ from vertex_tuning.emulator.api import Call, Routes
 from vertex_tuning.emulator.jobs import ServedModel
 from vertex_tuning.emulator.routes import streams
 from vertex_tuning.emulator.serving import Generation
-from vertex_tuning.emulator.status import ApiError, Code
+from vertex_tuning.emulator.status import ApiError, Code, not_found
 
 if TYPE_CHECKING:
     from starlette.responses import StreamingResponse
@@ -53,8 +53,14 @@ async def _count_tokens(call: Call) -> dict[str, Any]:
 
 
 async def _malformed(call: Call) -> dict[str, Any]:
-    """A tuned model is asked by its endpoint; google-genai sends whatever name it is given."""
+    """A tuned model is asked by its endpoint; google-genai sends whatever name it is given.
+
+    Of a model by its number Vertex AI says so (googleapis/python-genai#1679); `models/gemini-2.5-flash` it does not find, as
+    Google's own tests have it.
+    """
     name = f"{call.parent}/models/{call.path['model']}"
+    if not call.path["model"].partition("@")[0].isdigit():
+        raise not_found(f"Model {name}")
     raise ApiError(
         Code.INVALID_ARGUMENT,
         f"The Model name {name} is malformed: a model that answers is {call.parent}/publishers/PUBLISHER/models/MODEL. "
