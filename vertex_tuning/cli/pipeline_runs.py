@@ -143,17 +143,10 @@ def cancel(run: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
     Example:
       vertex-tuning pipeline cancel supervised-20261126001122
     """
+    from vertex_tuning.cli import _follow
+
     with _common.open_client(where) as client:
-        found = client.pipelines.get(run)
-        found.cancel()
-        if wait:
-            found.wait()
-        else:
-            found.refresh()
-        if as_json:
-            _common.print_json(found.to_json())
-        else:
-            click.echo(f"{found.name} is {found.state.lower()}")
+        _follow.cancel(client.pipelines.get(run), wait=wait, as_json=as_json)
 
 
 # What is removed

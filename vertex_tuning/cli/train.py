@@ -114,16 +114,7 @@ def cancel(job: str, wait: bool, where: dict[str, str], as_json: bool) -> None:
     from vertex_tuning.cli import _follow
 
     with _common.open_client(where) as client:
-        found = custom.get(client.connection, job)
-        found.cancel()
-        if wait:
-            found.wait()
-        else:
-            found.refresh()
-        if as_json:
-            _common.print_json(found.to_json())
-        else:
-            click.echo(f"{found.name} is {_follow.words(found.state)}")
+        _follow.cancel(custom.get(client.connection, job), wait=wait, as_json=as_json)
 
 
 @train.command()
