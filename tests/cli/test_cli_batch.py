@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 
 import pytest
@@ -103,7 +104,11 @@ def test_a_job_is_watched_cancelled_and_what_was_answered_is_there(cli, long_bat
     early = cli("batch", "watch", long_batch, "--timeout", "2")
     assert early.status == 1
     assert "vertex-tuning batch watch" in early.err
-    assert " is running, row " in cli("batch", "get", long_batch).out
+    said = cli("batch", "get", long_batch).out
+    assert " is running, row " in said
+    deadline = time.monotonic() + 60
+    while " row 0" in said and time.monotonic() < deadline:  # the model is loaded first
+        said = cli("batch", "get", long_batch).out
     done = cli("batch", "cancel", long_batch)
     assert done.out.strip() == f"{long_batch} is cancelled"
     assert f"vertex-tuning batch get {long_batch} --partial" in done.err
