@@ -37,6 +37,7 @@ items = st.dictionaries(st.text("ab_", min_size=1, max_size=4), values, max_size
             {
                 "a": '["x", {"y": 1}, []]',
                 "a_0": "x",
+                "a_1": '{"y": 1}',
                 "a_1_y": "1",
                 "a_2": "[]",
                 "item_json": '{"a": ["x", {"y": 1}, []]}',
@@ -50,6 +51,7 @@ items = st.dictionaries(st.text("ab_", min_size=1, max_size=4), values, max_size
             {"a": {"b": {"c": 1}, "b_c": 2}},
             {
                 "a": '{"b": {"c": 1}, "b_c": 2}',
+                "a_b": '{"c": 1}',
                 "a_b_c": "1",
                 "item_json": '{"a": {"b": {"c": 1}, "b_c": 2}}',
             },
@@ -58,6 +60,12 @@ items = st.dictionaries(st.text("ab_", min_size=1, max_size=4), values, max_size
 )
 def test_an_item_becomes_references(item, references):
     assert references_of(item) == references
+
+
+def test_a_name_that_stands_for_two_values_is_told():
+    told: list[str] = []
+    references_of({"a": {"b": "deep"}, "a_b": "mine", "c": {"d": "same"}, "c_d": "same"}, twice=told.append)
+    assert told == ["a_b"]
 
 
 @given(item=items)
