@@ -108,7 +108,7 @@ def _graded(grade: str, name: str) -> str:
 def _enclosed(tree: ast.Module, name: str) -> str:
     """A module as a function that makes its `grade`, called once; empty where it cannot be one."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Global):
+        if isinstance(node, ast.Global) or (isinstance(node, ast.Name) and node.id == "globals"):
             return ""
         if isinstance(node, ast.ImportFrom) and (node.module == "__future__" or node.names[0].name == "*"):
             return ""

@@ -23,6 +23,7 @@ KINDS = ("string_check", "text_similarity", "score_model", "label_model", "pytho
 _OPERATIONS = {"eq": "eq", "ne": "ne", "neq": "ne", "like": "like", "ilike": "ilike"}
 _ANYONE = "projects/p/locations/l/publishers/google/models/m"
 _JUDGE = 'judge_model="projects/P/locations/L/publishers/google/models/M" (--judge-model gemini-2.5-flash)'
+_BRACE = re.compile(r"[{}]")
 _VARIABLE = "{{ item.NAME }} or {{ sample.output_text }}"
 
 
@@ -71,6 +72,13 @@ def from_openai(grader: Json, *, judge_model: str = "") -> Imported:
         where, fix = "grader", '{"type": "string_check", ...}, or a job with method.reinforcement.grader'
         raise RewardError("VT950", "there is no grader in it", where=where, fix=fix)
     name, path = str(found.get("name") or "grader"), "grader"
+    if _beside(grader, "response_format"):
+        reading.note(
+            "response_format: it held the answers to a schema, and a tuning job of Vertex AI's has no such field: "
+            "say the form in the prompts; an answer that is no JSON object lacks what output_json had"
+        )
+    if _beside(grader, "hyperparameters"):
+        reading.note("hyperparameters: options of tune reinforcement (docs/moving.md, Hyperparameters)")
     reward: AnyReward | None
     if found.get("type") == "multi":
         reward = reading.several(found, name, path)
@@ -101,6 +109,13 @@ def _inside(given: Any) -> Json | None:
         if name in given:
             return _inside(given[name])
     return None
+
+
+def _beside(given: Json, name: str) -> bool:
+    """Whether a job has a member of this name, beside its grader or round it."""
+    places: list[Any] = [given, given.get("method")]
+    places += [place.get("reinforcement") for place in places if isinstance(place, Mapping)]
+    return any(isinstance(place, Mapping) and place.get(name) for place in places)
 
 
 def _modules(reward: AnyReward) -> list[str]:
@@ -246,7 +261,7 @@ class _Reading:
             self.fault("VT950", str(error), f"{path}.source", "def grade(sample, item): ...")
             return None
         if not snippet.function and not snippet.whole:
-            what = "it defines names of ours, and cannot be put into a function (global, from __future__, import *)"
+            what = "it defines names of ours, and cannot be put into a function (global, globals(), from __future__, import *)"
             self.fault("VT951", what, f"{path}.source", "other names, or without these")
             return None
         return _Part(self._coded(snippet, name), snippet)
@@ -310,7 +325,10 @@ def _matched(operation: str, text: Template, reference: Template, name: str) -> 
 
 def _expression(template: Template) -> str:
     """With references in the place of members of the item; empty where it holds something else."""
-    if any(path[0] == "sample" or path[1] == "messages" for path in template.paths):
+    if any(
+        path[0] == "sample" or path[1] == "messages" or _BRACE.search(templates.reference(path))
+        for path in template.paths
+    ):
         return ""
     pieces = [
         piece if isinstance(piece, str) else f"{{{{references.{templates.reference(piece)}}}}}"
@@ -318,6 +336,6 @@ def _expression(template: Template) -> str:
     ]
     return (
         ""
-        if re.search(r"[{}]", "".join(piece for piece in template.pieces if isinstance(piece, str)))
+        if _BRACE.search("".join(piece for piece in template.pieces if isinstance(piece, str)))
         else "".join(pieces)
     )
