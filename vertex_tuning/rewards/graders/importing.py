@@ -69,6 +69,11 @@ def from_openai(grader: Json, *, judge_model: str = "") -> Imported:
     reading = _Reading(judge_model)
     found = _inside(grader)
     if found is None:
+        several = given if isinstance(given := _of(grader, "testing_criteria"), list) else []
+        if len(several) > 1:
+            what, where = f"an eval with {len(several)} criteria: a reward is one number", "testing_criteria"
+            fix = 'each by itself, or all as {"type": "multi", "graders": {...}, "calculate_output": "..."}'
+            raise RewardError("VT950", what, where=where, fix=fix)
         where, fix = "grader", '{"type": "string_check", ...}, or a job with method.reinforcement.grader'
         raise RewardError("VT950", "there is no grader in it", where=where, fix=fix)
     name, path = str(found.get("name") or "grader"), "grader"
@@ -78,7 +83,7 @@ def from_openai(grader: Json, *, judge_model: str = "") -> Imported:
             "say the form in the prompts; an answer that is no JSON object lacks what output_json had"
         )
     if _beside(grader, "hyperparameters"):
-        reading.note("hyperparameters: options of tune reinforcement (docs/moving.md, Hyperparameters)")
+        reading.note("hyperparameters: options of tune reinforcement (docs/moving.md, its last table)")
     reward: AnyReward | None
     if found.get("type") == "multi":
         reward = reading.several(found, name, path)
@@ -113,9 +118,13 @@ def _inside(given: Any) -> Json | None:
 
 def _beside(given: Json, name: str) -> bool:
     """Whether a job has a member of this name, beside its grader or round it."""
-    places: list[Any] = [given, given.get("method")]
-    places += [place.get("reinforcement") for place in places if isinstance(place, Mapping)]
-    return any(isinstance(place, Mapping) and place.get(name) for place in places)
+    places = [given, _of(given, "method")]
+    places += [_of(place, "reinforcement") for place in places]
+    return any(_of(place, name) for place in places)
+
+
+def _of(given: Any, name: str) -> Any:
+    return given.get(name) if isinstance(given, Mapping) else None
 
 
 def _modules(reward: AnyReward) -> list[str]:
