@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -161,6 +162,7 @@ def test_a_sum_by_weights_is_the_formula(text, a, b):
     ("formula", "words"),
     [
         ("", "no formula"),
+        (f"a {'-' * 4000}", "-...' is no formula"),
         ("a +", "no formula"),
         ("a + c", "there is no grader c"),
         ("a if a else b", "is none of"),
@@ -413,6 +415,8 @@ def test_everything_that_is_wrong_is_said_at_once():
     [
         ({"range": [0, 10]}, "VT951", "clipped"),
         ({"range": "x"}, "VT951", "no range"),
+        ({"sampling_params": [1]}, "VT951", "no object"),
+        ({"sampling_params": {"temperature": "hot"}}, "VT951", "'hot' is none"),
         ({"input": []}, "VT951", "no messages"),
         ({"input": [{"role": "tool", "content": "x"}]}, "VT951", "no message"),
         (
@@ -457,11 +461,32 @@ def test_a_judge_that_cannot_be_asked_so_is_refused(change, rule, words):
             "names of ours",
         ),
         (None, "no source"),
+        ("def grade():\n    return 1", "cannot be called with a sample and an item"),
+        ("def grade(sample, item, more):\n    return 1", "cannot be called with a sample and an item"),
+        ("def grade(sample, item):\n    return np.mean([1])", "np is not defined"),
     ],
 )
 def test_a_python_grader_that_is_none_is_refused(source, words):
     error = refused({"type": "python", "name": "p", "source": source})
     assert words in str(error)
+
+
+@pytest.mark.parametrize("line", ["open('/tmp/notes', 'w')", "subprocess.run(['true'])", "import rapidfuzz_"])
+def test_what_a_python_grader_may_not_do_here_is_told_and_not_the_answers_fault(line):
+    source = f"import subprocess\ndef grade(sample, item):\n    {line}\n    return 1.0\n"
+    score = rewards.from_openai({"type": "python", "source": source}).reward.score(row({}), "x")
+    assert score.failure is not None
+
+
+def test_a_grader_pays_the_same_for_the_part_that_is_extracted():
+    reward = rewards.from_openai(multi("max(a, b)", a=check("ilike"), b=similar("rouge_l"))).reward
+    found = dataclasses.replace(reward, extract="<answer>(.*?)</answer>")
+    example = row({"answer": "four"})
+    assert (
+        found.score(example, "four? <answer>It is FOUR</answer>").reward
+        == reward.score(example, "It is FOUR").reward
+    )
+    assert found.score(example, "four").reward == reward.score(example, "").reward == 0.0
 
 
 def test_one_that_cannot_be_enclosed_is_no_part_of_a_formula():
@@ -477,7 +502,12 @@ def test_a_grader_is_found_in_a_job_and_in_an_eval():
     assert rewards.from_openai({"testing_criteria": [check("eq")]}) == rewards.from_openai(check("eq"))
     single = {"type": "multi", "graders": check("eq"), "calculate_output": "check"}
     assert rewards.from_openai(single).reward.score(row({"answer": "4"}), "4").reward == 1.0
-    for nothing in ({}, {"method": {"type": "supervised"}}, {"testing_criteria": [check("eq"), check("ne")]}):
+    for nothing in (
+        {},
+        {"method": {"type": "supervised"}},
+        {"method": {"type": "dpo", "dpo": {}}},
+        {"testing_criteria": [check("eq"), check("ne")]},
+    ):
         assert refused(nothing).rule == "VT950"
 
 

@@ -98,6 +98,8 @@ def _graded(grade: str, name: str) -> str:
         "",
         "    try:  # what is no number is worth 0, as it was at OpenAI",
         f"        value = float({grade}(sample, item))",
+        "    except (ImportError, OSError):  # what is not there, or not allowed here, is not the answer's fault",
+        "        raise",
         "    except Exception:",
         "        return 0.0",
         "    return value if math.isfinite(value) else 0.0",

@@ -22,6 +22,7 @@ _FUNCTIONS = {
     "sqrt": "math.sqrt",
     "log": "math.log",
 }
+_SHOWN = 80
 _KEYWORD = "_grade_"
 """Behind a grader's name that Python keeps for itself, while the formula is read."""
 
@@ -46,7 +47,8 @@ class Formula:
             self._tree = ast.parse(_renamed(text, graders).strip().replace("^", "**"), mode="eval").body
         except (SyntaxError, ValueError, RecursionError) as error:
             words = error.msg if isinstance(error, SyntaxError) else error
-            raise FormulaError(f"{text!r} is no formula: {words}") from error
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            raise FormulaError(f"{shown!r} is no formula: {words}") from error
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Name):
                 node.id = node.id.removesuffix(_KEYWORD)

@@ -23,6 +23,8 @@ KINDS = ("string_check", "text_similarity", "score_model", "label_model", "pytho
 _OPERATIONS = {"eq": "eq", "ne": "ne", "neq": "ne", "like": "like", "ilike": "ilike"}
 _ANYONE = "projects/p/locations/l/publishers/google/models/m"
 _JUDGE = 'judge_model="projects/P/locations/L/publishers/google/models/M" (--judge-model gemini-2.5-flash)'
+_METHODS = ("reinforcement", "supervised", "dpo")
+"""Types of what is no grader, and may hold one."""
 _BRACE = re.compile(r"[{}]")
 _VARIABLE = "{{ item.NAME }} or {{ sample.output_text }}"
 
@@ -105,7 +107,7 @@ def _inside(given: Any) -> Json | None:
     """The grader, or the one in a job or an eval."""
     if not isinstance(given, Mapping):
         return None
-    if isinstance(given.get("type"), str) and given["type"] != "reinforcement":
+    if isinstance(given.get("type"), str) and given["type"] not in _METHODS:
         return given
     criteria = given.get("testing_criteria")
     if isinstance(criteria, list) and len(criteria) == 1:
@@ -125,6 +127,22 @@ def _beside(given: Json, name: str) -> bool:
 
 def _of(given: Any, name: str) -> Any:
     return given.get(name) if isinstance(given, Mapping) else None
+
+
+def _failing(source: str, where: str) -> list[Fault]:
+    """What would make a Python grader fail whatever the answer is."""
+    found: list[Fault] = []
+    snippets.check(f"{source}\nevaluate = grade\n", found, imports=False)
+    why = "What failed was worth 0 at OpenAI, whatever the answer."
+    words = {
+        "an example and a response": "a sample and an item",
+        "evaluate(example, response)": "grade(sample, item)",
+    }
+
+    def told(text: str) -> str:
+        return re.sub("|".join(map(re.escape, words)), lambda match: words[match[0]], text)
+
+    return [Fault("VT950", told(one.what), where, why, told(one.fix)) for one in found]
 
 
 def _modules(reward: AnyReward) -> list[str]:
@@ -183,10 +201,14 @@ class _Reading:
         if isinstance(graders.get("type"), str):  # a single one, as the types of OpenAI's client have it
             graders = {str(graders.get("name") or "grader"): graders}
         formula: Formula | None = None
-        try:
-            formula = Formula(str(grader.get("calculate_output") or ""), graders)
-        except FormulaError as error:
-            self.fault("VT953", str(error), f"{path}.calculate_output", "0.5 * one + 0.5 * other")
+        where, fix = f"{path}.calculate_output", "0.5 * one + 0.5 * other"
+        if grader.get("calculate_output") in (None, ""):
+            self.fault("VT953", "there is no formula", where, fix)
+        else:
+            try:
+                formula = Formula(str(grader["calculate_output"]), graders)
+            except FormulaError as error:
+                self.fault("VT953", str(error), where, fix)
         parts = {
             key: self.one(one, key, f"{path}.graders.{key}", f"grade_{number}")
             for number, (key, one) in enumerate(graders.items(), 1)
@@ -268,6 +290,9 @@ class _Reading:
             snippet = coding.python(source, function)
         except SourceError as error:
             self.fault("VT950", str(error), f"{path}.source", "def grade(sample, item): ...")
+            return None
+        if wrong := _failing(source, f"{path}.source"):
+            self.faults += wrong
             return None
         if not snippet.function and not snippet.whole:
             what = "it defines names of ours, and cannot be put into a function (global, globals(), from __future__, import *)"

@@ -87,14 +87,23 @@ def _range(given: Any) -> tuple[float, float]:
 
 def _sampled(grader: Mapping[str, Any], note: Callable[[str], None]) -> dict[str, Any]:
     """How the judge is sampled: once, as OpenAI did."""
-    given = dict(grader.get("sampling_params") or {})
-    temperature = given.pop("temperature", None)
-    if given:
-        note(f"sampling_params {', '.join(given)}: an autorater of Vertex AI has its own")
+    given = grader.get("sampling_params") or {}
+    if not isinstance(given, Mapping):
+        raise JudgeError("sampling_params", "they are no object", '{"temperature": 0}')
+    temperature = given.get("temperature")
+    if temperature is not None and not _is_temperature(temperature):
+        raise JudgeError("sampling_params.temperature", f"{temperature!r} is none", "a number from 0 to 2")
+    others = ", ".join(name for name in given if name != "temperature")
+    if others:
+        note(f"sampling_params {others}: an autorater of Vertex AI has its own")
     note(
         f"judged by a Gemini model in the place of {grader.get('model', 'the one named')}: try it on answers that you know"
     )
     return {"samples": 1, "temperature": temperature}
+
+
+def _is_temperature(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 2
 
 
 def _asked(grader: Mapping[str, Any], note: Callable[[str], None]) -> tuple[str, str | None]:
