@@ -280,6 +280,7 @@ def test_each_refusal_of_a_conversion_says_where_and_what_to_do(cli, grader, tmp
     for name, content in {
         "judge": json.dumps(judge),
         "list": "[1]",
+        "half": '{"name": "\\ud800"}',
         "both": json.dumps(both),
         "runs": "{}",
     }.items():
@@ -289,6 +290,7 @@ def test_each_refusal_of_a_conversion_says_where_and_what_to_do(cli, grader, tmp
         (("nobody.json",), "VT901", "nobody.json"),
         (("folder",), "VT901", "folder"),
         (("list.json",), "VT901", "list.json"),
+        (("half.json",), "VT901", "half.json"),
         (("both.json",), "VT950", "testing_criteria"),
         ((grader, "--output", "folder"), "VT956", "folder"),
         ((grader, "--output", "list.json/reward.json"), "VT956", "list.json/reward.json"),

@@ -292,8 +292,12 @@ def _read(path: Path, form: str = _REWARD) -> dict[str, Any]:
 
     try:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(config, ensure_ascii=False).encode()
     except OSError as error:
         what, fix = f"it cannot be read: {error.strerror}", "see that the path is right"
+        raise RewardError("VT901", what, where=str(path), fix=fix) from error
+    except UnicodeEncodeError as error:
+        what, fix = "half of a character stands alone in it (a surrogate)", "write the whole character"
         raise RewardError("VT901", what, where=str(path), fix=fix) from error
     except (ValueError, RecursionError) as error:
         raise RewardError("VT901", f"it is not JSON: {error}", where=str(path), fix=form) from error

@@ -525,7 +525,11 @@ def test_a_grader_is_found_in_a_job_and_in_an_eval():
             st.lists(inner, max_size=3),
             st.dictionaries(
                 st.sampled_from(
-                    ["type", "input", "reference", "operation", "graders", "name", "source", "range"]
+                    [
+                        *("type", "input", "reference", "operation", "graders", "name", "source", "range"),
+                        *("labels", "passing_labels", "sampling_params", "temperature", "content", "role"),
+                        *("evaluation_metric", "calculate_output", "method", "testing_criteria", "grader"),
+                    ]
                 ),
                 st.one_of(inner, st.sampled_from(["multi", "python", "score_model", "string_check", "eq"])),
                 max_size=6,
