@@ -224,6 +224,11 @@ def test_a_python_grader_may_have_dataclasses_and_all_that_a_module_has(around):
     assert (score.reward, score.failure) == (0.5, None)
 
 
+def test_a_source_may_be_indented_as_a_whole():
+    source = "\n    import math\n\n    def grade(sample, item):\n        return math.sqrt(0.25)\n    "
+    assert rewards.from_openai({"type": "python", "source": source}).reward.score(row({}), "").reward == 0.5
+
+
 def test_what_looks_for_its_names_in_its_module_is_left_in_one():
     source = "HALF = 0.5\ndef grade(sample, item):\n    return globals()['HALF']"
     assert rewards.from_openai({"type": "python", "source": source}).reward.score(row({}), "").reward == 0.5
@@ -502,6 +507,8 @@ def test_a_grader_is_found_in_a_job_and_in_an_eval():
     assert rewards.from_openai({"testing_criteria": [check("eq")]}) == rewards.from_openai(check("eq"))
     single = {"type": "multi", "graders": check("eq"), "calculate_output": "check"}
     assert rewards.from_openai(single).reward.score(row({"answer": "4"}), "4").reward == 1.0
+    agent = {"grader": check("eq"), "tools": [{"name": "get", "server_url": "https://x.io"}]}
+    assert rewards.from_openai({"method": {"reinforcement": agent}}).notes[0].startswith("tools:")
     for nothing in (
         {},
         {"method": {"type": "supervised"}},

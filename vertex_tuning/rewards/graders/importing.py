@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,6 +84,11 @@ def from_openai(grader: Json, *, judge_model: str = "") -> Imported:
         reading.note(
             "response_format: it held the answers to a schema, and a tuning job of Vertex AI's has no such field: "
             "say the form in the prompts; an answer that is no JSON object lacks what output_json had"
+        )
+    if _beside(grader, "tools"):
+        reading.note(
+            "tools: the job had a server call them while a model answered, and a tuning job of Vertex AI's has no such "
+            "field; a call of a tool is an answer here"
         )
     if _beside(grader, "hyperparameters"):
         reading.note("hyperparameters: options of tune reinforcement (docs/moving.md, its last table)")
@@ -286,6 +292,8 @@ class _Reading:
         if not isinstance(source, str):
             self.fault("VT950", "there is no source", f"{path}.source", "def grade(sample, item): ...")
             return None
+        if source.lstrip("\r\n")[:1] in (" ", "\t"):  # as Azure's examples write it, within a program
+            source = textwrap.dedent(source)
         try:
             snippet = coding.python(source, function)
         except SourceError as error:
