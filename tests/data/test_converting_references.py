@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vertex_tuning.data.converting.references import references_of
+from vertex_tuning.data.converting.references import references_of, said_once
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -66,6 +66,14 @@ def test_a_name_that_stands_for_two_values_is_told():
     told: list[str] = []
     references_of({"a": {"b": "deep"}, "a_b": "mine", "c": {"d": "same"}, "c_d": "same"}, twice=told.append)
     assert told == ["a_b"]
+
+
+def test_what_a_row_says_is_said_once():
+    item = {"answer": 4, "why": "So.", "limits": {"of": {"least": 1}, "none": []}}
+    told = said_once(references_of(item))
+    assert told == {"answer": "4", "why": "So.", "limits_of_least": "1", "limits_none": "[]"}
+    for others in ({}, {"answer": "4"}, {"item_json": "mine"}, {"item_json": "[1]"}, {"item_json": 4}):
+        assert said_once(others) == others
 
 
 @given(item=items)

@@ -40,6 +40,17 @@ def references_of(
     return references
 
 
+def said_once(references: Mapping[str, Any]) -> dict[str, Any]:
+    """References without those that only hold others, and without `item_json`: what a row says, each thing once."""
+    try:
+        typed = json.loads(references.get(ITEM, "{}"))
+        places = [*typed.items(), *(place for name, value in typed.items() for place in _below(name, value))]
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return dict(references)  # the name is somebody else's
+    holding = {name for name, value in places if isinstance(value, dict | list) and value}
+    return {name: value for name, value in references.items() if name != ITEM and name not in holding}
+
+
 def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     """What lies in a value, at any depth, and its name."""
     members = (
