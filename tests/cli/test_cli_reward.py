@@ -258,3 +258,50 @@ def test_what_cannot_be_read_is_told_and_nothing_is_written(cli, grader, tmp_pat
     done = cli("reward", "convert", grader, "--runs", str(tmp_path / "runs.jsonl"))
     assert (done.status, rule in done.err) == (1, True), done.err
     assert not (tmp_path / "grader-reward.json").exists()
+
+
+def test_a_grader_comes_by_standard_input_and_goes_where_it_is_told(command, grader, tmp_path):
+    text = Path(grader).read_text(encoding="utf-8")
+    refused = command("reward", "convert", "-", input=text)
+    assert (refused.status, "--output" in refused.err) == (2, True)
+    done = command("reward", "convert", "-", "--output", "new/reward.json", input=text)
+    assert done.status == 0, done.err
+    assert rewards.from_json(json.loads((tmp_path / "new/reward.json").read_text(encoding="utf-8")))
+
+
+def test_each_refusal_of_a_conversion_says_where_and_what_to_do(cli, grader, tmp_path):
+    (tmp_path / "folder").mkdir()
+    judge = {
+        "type": "score_model",
+        "name": "judge",
+        "input": [{"role": "user", "content": "{{sample.output_text}}"}],
+    }
+    both = {"testing_criteria": [judge, judge]}
+    for name, content in {
+        "judge": json.dumps(judge),
+        "list": "[1]",
+        "half": '{"name": "\\ud800"}',
+        "both": json.dumps(both),
+        "runs": "{}",
+    }.items():
+        (tmp_path / f"{name}.json").write_text(content, encoding="utf-8")
+    judged = ("judge.json", "--judge-model", "gemini-2.5-flash", "--project", "mine")
+    for arguments, rule, where in [
+        (("nobody.json",), "VT901", "nobody.json"),
+        (("folder",), "VT901", "folder"),
+        (("list.json",), "VT901", "list.json"),
+        (("half.json",), "VT901", "half.json"),
+        (("both.json",), "VT950", "testing_criteria"),
+        ((grader, "--output", "folder"), "VT956", "folder"),
+        ((grader, "--output", "list.json/reward.json"), "VT956", "list.json/reward.json"),
+        ((grader, "--runs", "nobody.jsonl"), "VT955", "nobody.jsonl"),
+        ((grader, "--runs", "folder"), "VT955", "folder"),
+        ((grader, "--runs", "runs.json"), "VT955", "runs.json, run 1"),
+        ((*judged, "--runs", "runs.json"), "VT955", "runs.json"),
+    ]:
+        error = cli("reward", "convert", *arguments, "--json").json["error"]
+        assert (error["rule"], error["where"]) == (rule, where)
+        assert error["what"]
+        assert error["fix"]
+        assert "singleRewardConfig" not in error["fix"]
+    assert not list(tmp_path.glob("*-reward.json"))

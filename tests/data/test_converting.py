@@ -140,6 +140,8 @@ def test_what_cannot_be_carried_over_is_a_fault_of_its_row_and_nothing_is_writte
         ("reinforcement", "VT258", "", {"messages": [*asked()["messages"], CALL]}),
         ("reinforcement", "VT261", "answer", chat(U, A, answer="5")),
         ("reinforcement", "VT261", "item_json", chat(U, item_json="{}", level=1)),
+        ("reinforcement", "VT261", "item_json", chat(U, item_json="{}")),
+        ("reinforcement", "VT255", "item", {"item": {"answer": "4"}}),
         ("reinforcement", "VT261", "references.level", TWO_LEVELS),
         ("reinforcement", "VT232", "references", {"contents": [turn("user", "?")], "references": ["1"], "level": "2"}),
         ("distillation", "VT206", "contents", {"messages": [said_by("assistant", content="a")]}),

@@ -260,6 +260,15 @@ FORMS: list[tuple[str, str, Row, Row]] = [
         {"systemInstruction": BRIEF, "contents": ASKED},
     ),
     (
+        "OpenAI chat",
+        "reinforcement",
+        {"messages": [{"role": "user", "content": "2 + 2?"}], "answer": None, "tools": None},
+        {
+            "contents": [{"role": "user", "parts": [{"text": "2 + 2?"}]}],
+            "references": {"answer": "null", "item_json": '{"answer": null}'},
+        },
+    ),
+    (
         "Vertex AI",
         "reinforcement",
         {"contents": ANSWERED},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vertex_tuning.data.converting.references import references_of
+from vertex_tuning.data.converting.references import references_of, said_once
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -37,6 +37,7 @@ items = st.dictionaries(st.text("ab_", min_size=1, max_size=4), values, max_size
             {
                 "a": '["x", {"y": 1}, []]',
                 "a_0": "x",
+                "a_1": '{"y": 1}',
                 "a_1_y": "1",
                 "a_2": "[]",
                 "item_json": '{"a": ["x", {"y": 1}, []]}',
@@ -50,6 +51,7 @@ items = st.dictionaries(st.text("ab_", min_size=1, max_size=4), values, max_size
             {"a": {"b": {"c": 1}, "b_c": 2}},
             {
                 "a": '{"b": {"c": 1}, "b_c": 2}',
+                "a_b": '{"c": 1}',
                 "a_b_c": "1",
                 "item_json": '{"a": {"b": {"c": 1}, "b_c": 2}}',
             },
@@ -58,6 +60,20 @@ items = st.dictionaries(st.text("ab_", min_size=1, max_size=4), values, max_size
 )
 def test_an_item_becomes_references(item, references):
     assert references_of(item) == references
+
+
+def test_a_name_that_stands_for_two_values_is_told():
+    told: list[str] = []
+    references_of({"a": {"b": "deep"}, "a_b": "mine", "c": {"d": "same"}, "c_d": "same"}, twice=told.append)
+    assert told == ["a_b"]
+
+
+def test_what_a_row_says_is_said_once():
+    item = {"answer": 4, "why": "So.", "limits": {"of": {"least": 1}, "none": []}}
+    told = said_once(references_of(item))
+    assert told == {"answer": "4", "why": "So.", "limits_of_least": "1", "limits_none": "[]"}
+    for others in ({}, {"answer": "4"}, {"item_json": "mine"}, {"item_json": "[1]"}, {"item_json": 4}):
+        assert said_once(others) == others
 
 
 @given(item=items)

@@ -316,6 +316,13 @@ def test_a_reward_that_asks_for_a_form_pays_for_the_bare_answer_nothing():
     assert (bare.reward, bare.paid) == (1, 1)
 
 
+def test_the_right_answer_of_a_converted_row_is_what_it_says_once():
+    rows = [{**row, "references": {"answer": "4", "item_json": '{"answer": 4}'}} for row in examples()]
+    trial = rewards.try_out(rewards.exact_match("{{references.answer}}"), rows, [["4", "x"]] * len(rows))
+    bare = next(probe for probe in trial.probes if probe.kind == "the right answer, bare")
+    assert bare.reward == 1
+
+
 def test_failures_are_counted_by_reason_and_none_is_hidden():
     rows = examples()
     for row in rows[:5]:

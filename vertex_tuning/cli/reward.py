@@ -183,31 +183,26 @@ def convert(
 ) -> None:
     """Make a reward of a grader of OpenAI's.
 
-    GRADER is a JSON file: a grader (string_check, text_similarity, score_model, label_model, python or multi), or a job or an
-    eval that holds one. What has no counterpart is said, all at once; what is not quite as it was is noted. Rows become ready
-    for it by `data convert --method reinforcement`. Exit status 1 where --runs were paid otherwise.
+    GRADER is a JSON file (-: standard input): a grader (string_check, text_similarity, score_model, label_model, python, multi),
+    or a job or an eval that holds one. What has no counterpart is said, all at once; what is not quite as it was is noted. Rows
+    become ready for it by `data convert --method reinforcement`. Exit status 1 where --runs were paid otherwise.
 
     \b
     Example:
       vertex-tuning reward convert grader.json
       vertex-tuning reward test grader-reward.json prompts.jsonl
     """
-    from vertex_tuning.errors import RewardError
     from vertex_tuning.rewards.graders import from_openai, prove
 
-    found = from_openai(_read(grader), judge_model=_full_name(judge_model, where))
+    if grader == Path("-"):
+        if output is None:
+            raise click.UsageError("What is read from standard input has no name: give --output FILE.")
+        grader = Path("/dev/stdin")
     target = output or grader.with_name(f"{grader.stem}-reward.json")
-    proof = prove(found.reward, _runs(runs)) if runs else None
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(found.reward.request(), indent=2, ensure_ascii=False) + "\n")
-    except FileExistsError:
-        fix = "remove it, or name another: --output FILE"
-        what = "it is there already, and is not overwritten"
-        raise RewardError("VT956", what, where=str(target), fix=fix) from None
-    except OSError as error:
-        what = f"it cannot be written: {error.strerror}"
-        raise RewardError("VT956", what, where=str(target)) from error
+    _check_free(target)
+    found = from_openai(_read(grader, _GRADER), judge_model=_full_name(judge_model, where))
+    proof = prove(found.reward, _runs(runs), source=str(runs)) if runs else None
+    _write(target, json.dumps(found.reward.request(), indent=2, ensure_ascii=False) + "\n")
     if as_json:
         told = {"output": str(target), **found.to_json(), "proof": proof and proof.to_json()}
         _common.print_json(told)
@@ -219,6 +214,29 @@ def convert(
         else:
             _common.say(f"Try it: vertex-tuning reward test {target} prompts.jsonl")
     raise SystemExit(0 if proof is None or proof.ok else 1)
+
+
+def _check_free(target: Path) -> None:
+    from vertex_tuning.errors import RewardError
+
+    if target.exists() or target.is_symlink():
+        fix = "remove it, or name another: --output FILE"
+        what = "it is there already, and is not overwritten"
+        raise RewardError("VT956", what, where=str(target), fix=fix)
+
+
+def _write(target: Path, text: str) -> None:
+    """A new file."""
+    from vertex_tuning.errors import RewardError
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        _check_free(target)  # somebody else may have made it since
+        what, fix = f"it cannot be written: {error.strerror}", "write where you may: --output FILE"
+        raise RewardError("VT956", what, where=str(target), fix=fix) from error
 
 
 def _full_name(model: str, where: dict[str, str]) -> str:
@@ -250,9 +268,11 @@ def _runs(path: Path) -> Iterator[dict[str, Any]]:
                         raise ValueError(f"line {number} is no JSON object")
                     yield run
     except OSError as error:
-        raise RewardError("VT955", f"they cannot be read: {error.strerror}", where=str(path)) from error
+        what, fix = f"they cannot be read: {error.strerror}", "see that the path is right"
+        raise RewardError("VT955", what, where=str(path), fix=fix) from error
     except (ValueError, RecursionError) as error:
-        raise RewardError("VT955", f"they are no JSONL: {error}", where=str(path)) from error
+        fix = 'one object a line: {"item": {...}, "model_sample": "...", "reward": 0.5}'
+        raise RewardError("VT955", f"they are no JSONL: {error}", where=str(path), fix=fix) from error
 
 
 def read_reward(path: Path, *, strict: Strict = True) -> AnyReward:
@@ -262,20 +282,25 @@ def read_reward(path: Path, *, strict: Strict = True) -> AnyReward:
     return rewards.from_json(_read(path), strict=strict)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object from a file."""
+_REWARD = '{"singleRewardConfig": {...}}, as reward.request() gives it; the data come after it'
+_GRADER = '{"type": "string_check", ...}, or the job or the eval that holds the grader, as OpenAI had it'
+
+
+def _read(path: Path, form: str = _REWARD) -> dict[str, Any]:
+    """A JSON object from a file, which is to look so."""
     from vertex_tuning.errors import RewardError
 
     try:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(config, ensure_ascii=False).encode()
     except OSError as error:
         what, fix = f"it cannot be read: {error.strerror}", "see that the path is right"
         raise RewardError("VT901", what, where=str(path), fix=fix) from error
+    except UnicodeEncodeError as error:
+        what, fix = "half of a character stands alone in it (a surrogate)", "write the whole character"
+        raise RewardError("VT901", what, where=str(path), fix=fix) from error
     except (ValueError, RecursionError) as error:
-        fix = '{"singleRewardConfig": {...}}, as reward.request() gives it; the data come after it'
-        raise RewardError("VT901", f"it is not JSON: {error}", where=str(path), fix=fix) from error
+        raise RewardError("VT901", f"it is not JSON: {error}", where=str(path), fix=form) from error
     if not isinstance(config, dict):
-        raise RewardError(
-            "VT901", "it is not a JSON object", where=str(path), fix='{"singleRewardConfig": {...}}'
-        )
+        raise RewardError("VT901", "it is not a JSON object", where=str(path), fix=form)
     return config

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vertex_tuning import catalog
+from vertex_tuning.data.converting.references import said_once
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import calling, matching
 from vertex_tuning.rewards.calling import Calls
@@ -30,7 +31,7 @@ def _prompt(example: Example) -> str:
 
 
 def _right(example: Example) -> str:
-    return " ".join(str(value) for value in (example.get("references") or {}).values())
+    return " ".join(map(str, said_once(example.get("references") or {}).values()))
 
 
 _KEYWORDED = "every reference of the set"

@@ -54,7 +54,12 @@ def source_of(function: Callable[..., Any], faults: list[Fault]) -> str:
 
 
 def check(
-    text: str, faults: list[Fault], function: Callable[..., Any] | None = None, *, here: bool = False
+    text: str,
+    faults: list[Fault],
+    function: Callable[..., Any] | None = None,
+    *,
+    here: bool = False,
+    imports: bool = True,
 ) -> None:
     """Note what would keep code from running where it is sent to.
 
@@ -63,6 +68,7 @@ def check(
         faults: Get what is wrong.
         function: What it was taken from, to say what is left behind.
         here: It is sent nowhere: what is installed on this machine is there.
+        imports: Look for what it imports, too.
     """
     try:
         tree = ast.parse(text)
@@ -72,7 +78,8 @@ def check(
         faults.append(Fault("VT912", f"not Python: {words}", where, fix=_SIGNATURE))
         return
     _check_evaluate(tree, faults)
-    _check_imports(tree, faults, here)
+    if imports:
+        _check_imports(tree, faults, here)
     if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree)):
         return  # nobody knows what is there then
     around = {} if function is None else _around(function)

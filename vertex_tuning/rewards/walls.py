@@ -36,6 +36,7 @@ import struct
 import sys
 import time
 import traceback
+import types
 from pathlib import Path
 from typing import Any
 
@@ -372,7 +373,8 @@ def _one(request: Json, settings: Json, null: int, write: int) -> None:
 
 
 def _run(request: Json) -> Json:
-    space: Json = {"__name__": _SNIPPET}
+    module = sys.modules[_SNIPPET] = types.ModuleType(_SNIPPET)  # where dataclasses look for what theirs name
+    space = vars(module)
     exec(compile(request["code"], f"<{_SNIPPET}>", "exec"), space)
     evaluate = space.get("evaluate")
     if not callable(evaluate):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -161,6 +162,7 @@ def test_a_sum_by_weights_is_the_formula(text, a, b):
     ("formula", "words"),
     [
         ("", "no formula"),
+        (f"a {'-' * 4000}", "-...' is no formula"),
         ("a +", "no formula"),
         ("a + c", "there is no grader c"),
         ("a if a else b", "is none of"),
@@ -179,6 +181,58 @@ def test_a_formula_that_is_none_is_refused(formula, words):
 
 
 # Code that is sent
+
+
+DATACLASS = """
+from __future__ import annotations
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+
+class Kind(Enum):
+    GOOD = "good"
+
+
+class Pair(NamedTuple):
+    first: str
+    rest: Pair | None = None
+
+
+@dataclass
+class Grade:
+    value: float = 0.5
+    of: list[str] = field(default_factory=list)
+
+
+def grade(sample: dict[str, Any], item: dict[str, Any]) -> float:
+    return Grade(of=[sample["output_text"]]).value if Kind("good") and Pair("x").rest is None else 0.0
+
+
+if __name__ == "__main__":
+    raise SystemExit(f"{grade({'output_text': ''}, {})}")
+"""
+
+
+@pytest.mark.parametrize("around", [{}, {"filled": "def filled(): ...\n"}], ids=["as it is", "enclosed"])
+def test_a_python_grader_may_have_dataclasses_and_all_that_a_module_has(around):
+    source = DATACLASS + "".join(around.values())
+    if around:
+        source = source.replace("from __future__ import annotations\n", "").replace("Pair | None", "Any")
+    found = rewards.from_openai({"type": "python", "name": "p", "source": source})
+    score = found.reward.score(row({}), "x")
+    assert (score.reward, score.failure) == (0.5, None)
+
+
+def test_a_source_may_be_indented_as_a_whole():
+    source = "\n    import math\n\n    def grade(sample, item):\n        return math.sqrt(0.25)\n    "
+    assert rewards.from_openai({"type": "python", "source": source}).reward.score(row({}), "").reward == 0.5
+
+
+def test_what_looks_for_its_names_in_its_module_is_left_in_one():
+    source = "HALF = 0.5\ndef grade(sample, item):\n    return globals()['HALF']"
+    assert rewards.from_openai({"type": "python", "source": source}).reward.score(row({}), "").reward == 0.5
+    assert refused(multi("p ^ 2", p={"type": "python", "source": source})).rule == "VT953"
 
 
 def test_a_python_grader_is_sent_as_it_was_written():
@@ -293,6 +347,36 @@ def test_a_judge_reads_the_prompt_and_what_was_said_before():
     assert any("whole prompt" in note for note in found.notes)
 
 
+def test_the_grader_of_openais_own_guide_is_taken_over_whole():
+    """Source: OpenAI, "Reinforcement fine-tuning" (2026-11-26): a member by its letters, another one judged."""
+    asked = {"role": "user", "type": "message", "content": "{{item.why}} / {{sample.output_json.why}}"}
+    grader = multi(
+        "0.5 * compliant + 0.5 * explanation",
+        compliant=check("eq", "{{sample.output_json.compliant}}", "{{item.compliant}}"),
+        explanation={"type": "score_model", "name": "Text", "model": "gpt-4o-2024-08-06", "input": [asked]},
+    )
+    method = {
+        "grader": grader,
+        "response_format": {"type": "json_schema"},
+        "hyperparameters": {"n_epochs": 1},
+    }
+    job = {"model": "o4-mini", "method": {"type": "reinforcement", "reinforcement": method}}
+    found = rewards.from_openai(job, judge_model=JUDGE)
+    assert [note.partition(":")[0] for note in found.notes[:3]] == [
+        "response_format",
+        "hyperparameters",
+        "sample.output_json.why",
+    ]
+    reward = rewards.from_json(found.reward.request())
+    prompts, rate = asked_by("<result>0.5</result>")
+    example = row({"compliant": "yes", "why": "It is."})
+    answer = json.dumps({"why": 'So "it" is,\nGrüße.', "compliant": "yes"}, ensure_ascii=False)
+    assert reward.score(example, answer, rate=rate).reward == 0.75
+    assert prompts[0][0].startswith('It is. / So \\"it\\" is,\\nGrüße.\n\nFirst')
+    assert reward.score(example, "no JSON", rate=rate).reward == 0.25
+    assert prompts[1][0].startswith("It is. / \n")
+
+
 def test_with_a_judge_in_it_a_sum_is_a_composite_and_says_what_it_pays():
     found = rewards.from_openai(multi("a + m", a=check("eq"), m=SCORE), judge_model=JUDGE)
     assert [weight for _, weight in found.reward.parts] == [1.0, 1.0]
@@ -336,6 +420,8 @@ def test_everything_that_is_wrong_is_said_at_once():
     [
         ({"range": [0, 10]}, "VT951", "clipped"),
         ({"range": "x"}, "VT951", "no range"),
+        ({"sampling_params": [1]}, "VT951", "no object"),
+        ({"sampling_params": {"temperature": "hot"}}, "VT951", "'hot' is none"),
         ({"input": []}, "VT951", "no messages"),
         ({"input": [{"role": "tool", "content": "x"}]}, "VT951", "no message"),
         (
@@ -343,7 +429,21 @@ def test_everything_that_is_wrong_is_said_at_once():
             "VT951",
             "text alone",
         ),
-        ({"input": [{"role": "user", "content": "{{sample.output_json.a}}"}]}, "VT951", "text of an answer"),
+        (
+            {"input": [{"role": "user", "content": "{{sample.output_json.a.b}}"}]},
+            "VT951",
+            "text of an answer",
+        ),
+        (
+            {"input": [{"role": "user", "content": "{{sample.output_json.a}} {{sample.output_json.b}}"}]},
+            "VT951",
+            "one thing of an answer",
+        ),
+        (
+            {"input": [{"role": "user", "content": "{{item['}']}} {{sample.output_text}}"}]},
+            "VT951",
+            "no braces",
+        ),
         ({"input": [{"role": "user", "content": "{{ }}"}]}, "VT951", "no variable"),
         ({"input": [{"role": "user", "content": "Good?"}]}, "VT915", "would not see the answer"),
         ({"type": "label_model", "labels": ["a"], "passing_labels": ["b"]}, "VT951", "none of the labels"),
@@ -366,11 +466,32 @@ def test_a_judge_that_cannot_be_asked_so_is_refused(change, rule, words):
             "names of ours",
         ),
         (None, "no source"),
+        ("def grade():\n    return 1", "cannot be called with a sample and an item"),
+        ("def grade(sample, item, more):\n    return 1", "cannot be called with a sample and an item"),
+        ("def grade(sample, item):\n    return np.mean([1])", "np is not defined"),
     ],
 )
 def test_a_python_grader_that_is_none_is_refused(source, words):
     error = refused({"type": "python", "name": "p", "source": source})
     assert words in str(error)
+
+
+@pytest.mark.parametrize("line", ["open('/tmp/notes', 'w')", "subprocess.run(['true'])", "import rapidfuzz_"])
+def test_what_a_python_grader_may_not_do_here_is_told_and_not_the_answers_fault(line):
+    source = f"import subprocess\ndef grade(sample, item):\n    {line}\n    return 1.0\n"
+    score = rewards.from_openai({"type": "python", "source": source}).reward.score(row({}), "x")
+    assert score.failure is not None
+
+
+def test_a_grader_pays_the_same_for_the_part_that_is_extracted():
+    reward = rewards.from_openai(multi("max(a, b)", a=check("ilike"), b=similar("rouge_l"))).reward
+    found = dataclasses.replace(reward, extract="<answer>(.*?)</answer>")
+    example = row({"answer": "four"})
+    assert (
+        found.score(example, "four? <answer>It is FOUR</answer>").reward
+        == reward.score(example, "It is FOUR").reward
+    )
+    assert found.score(example, "four").reward == reward.score(example, "").reward == 0.0
 
 
 def test_one_that_cannot_be_enclosed_is_no_part_of_a_formula():
@@ -386,7 +507,14 @@ def test_a_grader_is_found_in_a_job_and_in_an_eval():
     assert rewards.from_openai({"testing_criteria": [check("eq")]}) == rewards.from_openai(check("eq"))
     single = {"type": "multi", "graders": check("eq"), "calculate_output": "check"}
     assert rewards.from_openai(single).reward.score(row({"answer": "4"}), "4").reward == 1.0
-    for nothing in ({}, {"method": {"type": "supervised"}}, {"testing_criteria": [check("eq"), check("ne")]}):
+    agent = {"grader": check("eq"), "tools": [{"name": "get", "server_url": "https://x.io"}]}
+    assert rewards.from_openai({"method": {"reinforcement": agent}}).notes[0].startswith("tools:")
+    for nothing in (
+        {},
+        {"method": {"type": "supervised"}},
+        {"method": {"type": "dpo", "dpo": {}}},
+        {"testing_criteria": [check("eq"), check("ne")]},
+    ):
         assert refused(nothing).rule == "VT950"
     assert "2 criteria" in str(refused({"testing_criteria": [check("eq"), check("ne")]}))
 
@@ -405,7 +533,11 @@ def test_a_grader_is_found_in_a_job_and_in_an_eval():
             st.lists(inner, max_size=3),
             st.dictionaries(
                 st.sampled_from(
-                    ["type", "input", "reference", "operation", "graders", "name", "source", "range"]
+                    [
+                        *("type", "input", "reference", "operation", "graders", "name", "source", "range"),
+                        *("labels", "passing_labels", "sampling_params", "temperature", "content", "role"),
+                        *("evaluation_metric", "calculate_output", "method", "testing_criteria", "grader"),
+                    ]
                 ),
                 st.one_of(inner, st.sampled_from(["multi", "python", "score_model", "string_check", "eq"])),
                 max_size=6,

@@ -18,6 +18,7 @@ from vertex_tuning.data.check import FORMS, check, in_cloud_storage
 from vertex_tuning.data.converting import forms, writing
 from vertex_tuning.data.converting.chat import UNREADABLE, Remarks
 from vertex_tuning.data.converting.conversion import Conversion
+from vertex_tuning.data.converting.messages import RESERVED
 from vertex_tuning.data.converting.sources import rows_of
 from vertex_tuning.data.fresh import NewFiles, Taken, check_free
 from vertex_tuning.data.plain import encoded, plain
@@ -150,6 +151,8 @@ class _Converting:
             made = row
         else:
             chat = read(some, remarks)
+            if form == forms.OPENAI:  # a grader sees that a member is there, and null
+                chat.others |= {name: None for name in row if name not in some and name not in RESERVED}
             if self._method is None and remarks.bad:
                 return None  # what is wrong does not say what the set is for
             if self._method is None:

@@ -10,6 +10,7 @@ from vertex_tuning.data.converting.chat import Reader, Remarks
 from vertex_tuning.data.words import quoted
 
 VERTEX = "Vertex AI"
+OPENAI = "OpenAI chat"
 _SHOWN = 6
 
 
@@ -30,7 +31,7 @@ def form_of(row: dict[str, Any], remarks: Remarks) -> tuple[str, Reader] | None:
         first = found[0] if found else None
         if isinstance(first, dict) and "author" in first:
             return "PaLM chat", palm.chat
-        return "OpenAI chat", messages.chat
+        return OPENAI, messages.chat
     if "input_text" in row:
         return ("PaLM preference" if "candidate_0" in row else "PaLM text"), palm.text
     if "instruction" in row:
@@ -61,6 +62,10 @@ def _texts(row: dict[str, Any], remarks: Remarks) -> tuple[str, Reader] | None:
     elif "role" in row and "content" in row:
         what, fix = "one message, not a chat", 'the messages of a chat in one row: {"messages": [...]}'
         remarks.fault("VT255", "", what, fix=fix)
+    elif isinstance(row.get("item"), dict):
+        what = "a row of an eval: what was asked is made of it by the run's input_messages"
+        fix = '{"messages": [...]} as the run asked, and the members of item beside it'
+        remarks.fault("VT255", "item", what, fix=fix)
     else:
         some = ", ".join(quoted(name) for name in list(row)[:_SHOWN]) + (", ..." if len(row) > _SHOWN else "")
         what = f"nobody knows a form with {some or 'no members'}"

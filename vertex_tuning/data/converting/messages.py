@@ -32,6 +32,8 @@ _ASKED = ("tools", "functions", "parallel_tool_calls", "tool_choice", "function_
 _SYSTEM = ("system", "system_prompt")
 _BESIDE = ("image", "images", "video", "videos", "audio", "audios")
 """Members with files, for whose places a message has a mark such as `<image>`."""
+RESERVED = ("messages", *_ASKED, *_SYSTEM, *_BESIDE)
+"""Members of a row that are no references."""
 _READ = ("role", "content", "tool_calls", "function_call", "tool_call_id", "weight", "refusal")
 _WHY_LEFT_OUT = {
     "name": "left out: a turn has no name",

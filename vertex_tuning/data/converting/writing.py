@@ -96,10 +96,16 @@ def _with_pair(row: dict[str, Any], chat: Chat, remarks: Remarks) -> None:
 
 
 def _with_references(row: dict[str, Any], chat: Chat, remarks: Remarks) -> None:
-    if ITEM in chat.others and not all(isinstance(value, str) for value in chat.others.values()):
+    if ITEM in chat.others:
         fix = "give it another name"
         remarks.fault("VT261", ITEM, "the name is that of what keeps the types of the others", fix=fix)
-    references = references_of(chat.others)
+    references = references_of(
+        chat.others,
+        twice=lambda name: remarks.note(
+            at("references", name),
+            f"two values have this name; the one of the lesser depth has it, {ITEM} both",
+        ),
+    )
     given = chat.references
     if given is not None and not isinstance(given, dict):
         remarks.fault("VT232", "references", f"{kind_of(given)}, not an object", fix='{"answer": "..."}')

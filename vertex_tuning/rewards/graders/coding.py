@@ -98,6 +98,8 @@ def _graded(grade: str, name: str) -> str:
         "",
         "    try:  # what is no number is worth 0, as it was at OpenAI",
         f"        value = float({grade}(sample, item))",
+        "    except (ImportError, OSError):  # what is not there, or not allowed here, is not the answer's fault",
+        "        raise",
         "    except Exception:",
         "        return 0.0",
         "    return value if math.isfinite(value) else 0.0",
@@ -108,7 +110,7 @@ def _graded(grade: str, name: str) -> str:
 def _enclosed(tree: ast.Module, name: str) -> str:
     """A module as a function that makes its `grade`, called once; empty where it cannot be one."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Global):
+        if isinstance(node, ast.Global) or (isinstance(node, ast.Name) and node.id == "globals"):
             return ""
         if isinstance(node, ast.ImportFrom) and (node.module == "__future__" or node.names[0].name == "*"):
             return ""

@@ -6,6 +6,9 @@ Source: OpenAI, "Graders" (2026-11-26): `+ - * / ^`, and `min max abs floor ceil
 from __future__ import annotations
 
 import ast
+import copy
+import keyword
+import re
 from collections.abc import Mapping
 
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
@@ -19,6 +22,9 @@ _FUNCTIONS = {
     "sqrt": "math.sqrt",
     "log": "math.log",
 }
+_SHOWN = 80
+_KEYWORD = "_grade_"
+"""Behind a grader's name that Python keeps for itself, while the formula is read."""
 
 
 class FormulaError(ValueError):
@@ -38,10 +44,14 @@ class Formula:
 
     def __init__(self, text: str, graders: Mapping[str, object]) -> None:
         try:
-            self._tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
+            self._tree = ast.parse(_renamed(text, graders).strip().replace("^", "**"), mode="eval").body
         except (SyntaxError, ValueError, RecursionError) as error:
             words = error.msg if isinstance(error, SyntaxError) else error
-            raise FormulaError(f"{text!r} is no formula: {words}") from error
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            raise FormulaError(f"{shown!r} is no formula: {words}") from error
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Name):
+                node.id = node.id.removesuffix(_KEYWORD)
         self.names: set[str] = set()
         self._check(self._tree, graders)
 
@@ -77,11 +87,18 @@ class Formula:
 
     def code(self, names: Mapping[str, str]) -> str:
         """As Python, with other words for the grades; `math` must be there."""
-        renamed = ast.parse(ast.unparse(self._tree), mode="eval").body
+        renamed = copy.deepcopy(self._tree)
+        functions = {id(node.func) for node in ast.walk(renamed) if isinstance(node, ast.Call)}
         for node in ast.walk(renamed):
             if isinstance(node, ast.Name):
-                node.id = names.get(node.id) or _FUNCTIONS[node.id]
+                node.id = _FUNCTIONS[node.id] if id(node) in functions else names[node.id]
         return ast.unparse(renamed)
+
+
+def _renamed(text: str, graders: Mapping[str, object]) -> str:
+    """The formula, where graders have names that Python keeps for itself (`pass`)."""
+    kept = "|".join(map(re.escape, filter(keyword.iskeyword, graders)))
+    return re.sub(rf"\b({kept})\b", rf"\1{_KEYWORD}", text) if kept else text
 
 
 def _linear(node: ast.expr) -> dict[str, float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,9 @@ KINDS = ("string_check", "text_similarity", "score_model", "label_model", "pytho
 _OPERATIONS = {"eq": "eq", "ne": "ne", "neq": "ne", "like": "like", "ilike": "ilike"}
 _ANYONE = "projects/p/locations/l/publishers/google/models/m"
 _JUDGE = 'judge_model="projects/P/locations/L/publishers/google/models/M" (--judge-model gemini-2.5-flash)'
+_METHODS = ("reinforcement", "supervised", "dpo")
+"""Types of what is no grader, and may hold one."""
+_BRACE = re.compile(r"[{}]")
 _VARIABLE = "{{ item.NAME }} or {{ sample.output_text }}"
 
 
@@ -68,16 +72,26 @@ def from_openai(grader: Json, *, judge_model: str = "") -> Imported:
     reading = _Reading(judge_model)
     found = _inside(grader)
     if found is None:
-        what, fix = (
-            "there is no grader in it",
-            '{"type": "string_check", ...}, or a job with method.reinforcement.grader',
-        )
-        criteria = grader.get("testing_criteria") if isinstance(grader, Mapping) else None
-        if isinstance(criteria, list) and len(criteria) > 1:
-            what = f"the eval has {len(criteria)} criteria, and a reward is one number"
-            fix = "one of them, each into a file of its own; or a multi grader of all, with a formula"
-        raise RewardError("VT950", what, where="grader", fix=fix)
+        several = given if isinstance(given := _of(grader, "testing_criteria"), list) else []
+        if len(several) > 1:
+            what, where = f"an eval with {len(several)} criteria: a reward is one number", "testing_criteria"
+            fix = 'each by itself, or all as {"type": "multi", "graders": {...}, "calculate_output": "..."}'
+            raise RewardError("VT950", what, where=where, fix=fix)
+        where, fix = "grader", '{"type": "string_check", ...}, or a job with method.reinforcement.grader'
+        raise RewardError("VT950", "there is no grader in it", where=where, fix=fix)
     name, path = str(found.get("name") or "grader"), "grader"
+    if _beside(grader, "response_format"):
+        reading.note(
+            "response_format: it held the answers to a schema, and a tuning job of Vertex AI's has no such field: "
+            "say the form in the prompts; an answer that is no JSON object lacks what output_json had"
+        )
+    if _beside(grader, "tools"):
+        reading.note(
+            "tools: the job had a server call them while a model answered, and a tuning job of Vertex AI's has no such "
+            "field; a call of a tool is an answer here"
+        )
+    if _beside(grader, "hyperparameters"):
+        reading.note("hyperparameters: options of tune reinforcement (docs/moving.md, its last table)")
     reward: AnyReward | None
     if found.get("type") == "multi":
         reward = reading.several(found, name, path)
@@ -99,7 +113,7 @@ def _inside(given: Any) -> Json | None:
     """The grader, or the one in a job or an eval."""
     if not isinstance(given, Mapping):
         return None
-    if isinstance(given.get("type"), str) and given["type"] != "reinforcement":
+    if isinstance(given.get("type"), str) and given["type"] not in _METHODS:
         return given
     criteria = given.get("testing_criteria")
     if isinstance(criteria, list) and len(criteria) == 1:
@@ -108,6 +122,33 @@ def _inside(given: Any) -> Json | None:
         if name in given:
             return _inside(given[name])
     return None
+
+
+def _beside(given: Json, name: str) -> bool:
+    """Whether a job has a member of this name, beside its grader or round it."""
+    places = [given, _of(given, "method")]
+    places += [_of(place, "reinforcement") for place in places]
+    return any(_of(place, name) for place in places)
+
+
+def _of(given: Any, name: str) -> Any:
+    return given.get(name) if isinstance(given, Mapping) else None
+
+
+def _failing(source: str, where: str) -> list[Fault]:
+    """What would make a Python grader fail whatever the answer is."""
+    found: list[Fault] = []
+    snippets.check(f"{source}\nevaluate = grade\n", found, imports=False)
+    why = "What failed was worth 0 at OpenAI, whatever the answer."
+    words = {
+        "an example and a response": "a sample and an item",
+        "evaluate(example, response)": "grade(sample, item)",
+    }
+
+    def told(text: str) -> str:
+        return re.sub("|".join(map(re.escape, words)), lambda match: words[match[0]], text)
+
+    return [Fault("VT950", told(one.what), where, why, told(one.fix)) for one in found]
 
 
 def _modules(reward: AnyReward) -> list[str]:
@@ -166,10 +207,14 @@ class _Reading:
         if isinstance(graders.get("type"), str):  # a single one, as the types of OpenAI's client have it
             graders = {str(graders.get("name") or "grader"): graders}
         formula: Formula | None = None
-        try:
-            formula = Formula(str(grader.get("calculate_output") or ""), graders)
-        except FormulaError as error:
-            self.fault("VT953", str(error), f"{path}.calculate_output", "0.5 * one + 0.5 * other")
+        where, fix = f"{path}.calculate_output", "0.5 * one + 0.5 * other"
+        if grader.get("calculate_output") in (None, ""):
+            self.fault("VT953", "there is no formula", where, fix)
+        else:
+            try:
+                formula = Formula(str(grader["calculate_output"]), graders)
+            except FormulaError as error:
+                self.fault("VT953", str(error), where, fix)
         parts = {
             key: self.one(one, key, f"{path}.graders.{key}", f"grade_{number}")
             for number, (key, one) in enumerate(graders.items(), 1)
@@ -247,13 +292,18 @@ class _Reading:
         if not isinstance(source, str):
             self.fault("VT950", "there is no source", f"{path}.source", "def grade(sample, item): ...")
             return None
+        if source.lstrip("\r\n")[:1] in (" ", "\t"):  # as Azure's examples write it, within a program
+            source = textwrap.dedent(source)
         try:
             snippet = coding.python(source, function)
         except SourceError as error:
             self.fault("VT950", str(error), f"{path}.source", "def grade(sample, item): ...")
             return None
+        if wrong := _failing(source, f"{path}.source"):
+            self.faults += wrong
+            return None
         if not snippet.function and not snippet.whole:
-            what = "it defines names of ours, and cannot be put into a function (global, from __future__, import *)"
+            what = "it defines names of ours, and cannot be put into a function (global, globals(), from __future__, import *)"
             self.fault("VT951", what, f"{path}.source", "other names, or without these")
             return None
         return _Part(self._coded(snippet, name), snippet)
@@ -317,7 +367,10 @@ def _matched(operation: str, text: Template, reference: Template, name: str) -> 
 
 def _expression(template: Template) -> str:
     """With references in the place of members of the item; empty where it holds something else."""
-    if any(path[0] == "sample" or path[1] == "messages" for path in template.paths):
+    if any(
+        path[0] == "sample" or path[1] == "messages" or _BRACE.search(templates.reference(path))
+        for path in template.paths
+    ):
         return ""
     pieces = [
         piece if isinstance(piece, str) else f"{{{{references.{templates.reference(piece)}}}}}"
@@ -325,6 +378,6 @@ def _expression(template: Template) -> str:
     ]
     return (
         ""
-        if re.search(r"[{}]", "".join(piece for piece in template.pieces if isinstance(piece, str)))
+        if _BRACE.search("".join(piece for piece in template.pieces if isinstance(piece, str)))
         else "".join(pieces)
     )

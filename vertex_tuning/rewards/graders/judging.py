@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from vertex_tuning.rewards import builders
@@ -35,9 +38,11 @@ def scored(grader: Mapping[str, Any], model: str, name: str, note: Callable[[str
         "First write down the steps of your reasoning. "
         f"Then end with the score, a number from {low:g} to {high:g}: <result>NUMBER</result>"
     )
-    return builders.judge(
-        f"{_asked(grader, note)}\n\n{ask}", model=model, extract=_NUMBER, name=name, **_sampled(grader, note)
+    prompt, seen = _asked(grader, note)
+    made = builders.judge(
+        f"{prompt}\n\n{ask}", model=model, extract=_NUMBER, name=name, **_sampled(grader, note)
     )
+    return replace(made, extract=seen)
 
 
 def labelled(grader: Mapping[str, Any], model: str, name: str, note: Callable[[str], None]) -> Reward:
@@ -58,10 +63,10 @@ def labelled(grader: Mapping[str, Any], model: str, name: str, note: Callable[[s
         f"Choose one of these labels, and say why: {', '.join(labels)}. "
         f"Then end with <passes>yes</passes> if you chose {' or '.join(passing)}, and with <passes>no</passes> otherwise."
     )
-    prompt = f"{_asked(grader, note)}\n\n{ask}"
-    return builders.judge(
-        prompt, model=model, extract=_PASSES, expect="yes", name=name, **_sampled(grader, note)
-    )
+    prompt, seen = _asked(grader, note)
+    how = _sampled(grader, note)
+    made = builders.judge(f"{prompt}\n\n{ask}", model=model, extract=_PASSES, expect="yes", name=name, **how)
+    return replace(made, extract=seen)
 
 
 def _range(given: Any) -> tuple[float, float]:
@@ -82,34 +87,62 @@ def _range(given: Any) -> tuple[float, float]:
 
 def _sampled(grader: Mapping[str, Any], note: Callable[[str], None]) -> dict[str, Any]:
     """How the judge is sampled: once, as OpenAI did."""
-    given = dict(grader.get("sampling_params") or {})
-    temperature = given.pop("temperature", None)
-    if given:
-        note(f"sampling_params {', '.join(given)}: an autorater of Vertex AI has its own")
+    given = grader.get("sampling_params") or {}
+    if not isinstance(given, Mapping):
+        raise JudgeError("sampling_params", "they are no object", '{"temperature": 0}')
+    temperature = given.get("temperature")
+    if temperature is not None and not _is_temperature(temperature):
+        raise JudgeError("sampling_params.temperature", f"{temperature!r} is none", "a number from 0 to 2")
+    others = ", ".join(name for name in given if name != "temperature")
+    if others:
+        note(f"sampling_params {others}: an autorater of Vertex AI has its own")
     note(
         f"judged by a Gemini model in the place of {grader.get('model', 'the one named')}: try it on answers that you know"
     )
     return {"samples": 1, "temperature": temperature}
 
 
-def _asked(grader: Mapping[str, Any], note: Callable[[str], None]) -> str:
-    """The messages as one prompt."""
+def _is_temperature(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 2
+
+
+def _asked(grader: Mapping[str, Any], note: Callable[[str], None]) -> tuple[str, str | None]:
+    """The messages as one prompt, and what of an answer the judge sees: None, or how it is found there."""
     messages = grader.get("input")
     if not isinstance(messages, list) or not messages:
         raise JudgeError("input", "there are no messages", '[{"role": "user", "content": "..."}]')
     told = []
+    seen: dict[Path, str] = {}
     for index, message in enumerate(messages):
         where = f"input[{index}]"
         if not isinstance(message, dict) or message.get("role") not in _HEADINGS:
             raise JudgeError(where, "it is no message", '{"role": "user", "content": "..."}')
-        told.append((_HEADINGS[message["role"]], _text(message.get("content"), f"{where}.content", note)))
+        told.append(
+            (_HEADINGS[message["role"]], _text(message.get("content"), f"{where}.content", note, seen))
+        )
+    if len(seen) > 1:
+        [_, (path, where), *_] = seen.items()
+        what = f"an autorater sees one thing of an answer, and {'.'.join(map(str, path))} is another"
+        raise JudgeError(where, what, "{{ sample.output_text }} alone: all of them are in it")
     # Instructions and one question speak for themselves.
     if [heading for heading, _ in told] in (["User"], ["Instructions"], ["Instructions", "User"]):
-        return "\n\n".join(text for _, text in told)
-    return "\n\n".join(f"# {heading}\n{text}" for heading, text in told)
+        prompt = "\n\n".join(text for _, text in told)
+    else:
+        prompt = "\n\n".join(f"# {heading}\n{text}" for heading, text in told)
+    member = next((path[2] for path in seen if path != templates.ANSWER), None)
+    return prompt, None if member is None else _member(str(member), note)
 
 
-def _text(content: Any, where: str, note: Callable[[str], None]) -> str:
+def _member(name: str, note: Callable[[str], None]) -> str:
+    """How a text of this name is found in an answer that is a JSON object."""
+    note(
+        f"sample.output_json.{name}: the judge reads that text as JSON writes it (\\n for the end of a line), the last one of "
+        "this name, and nothing where there is none"
+    )
+    return rf'{re.escape(json.dumps(name, ensure_ascii=False))}\s*:\s*"((?:[^"\\]|\\.)*)"'
+
+
+def _text(content: Any, where: str, note: Callable[[str], None], seen: dict[Path, str]) -> str:
     pieces = content if isinstance(content, list) else [content]
     texts = []
     for piece in pieces:
@@ -124,12 +157,14 @@ def _text(content: Any, where: str, note: Callable[[str], None]) -> str:
     except TemplateError as error:
         raise JudgeError(where, str(error), "{{ item.NAME }} or {{ sample.output_text }}") from error
     return "".join(
-        piece if isinstance(piece, str) else _placeholder(piece, where, note) for piece in template.pieces
+        piece if isinstance(piece, str) else _placeholder(piece, where, note, seen)
+        for piece in template.pieces
     )
 
 
-def _placeholder(path: Path, where: str, note: Callable[[str], None]) -> str:
-    if path == templates.ANSWER:
+def _placeholder(path: Path, where: str, note: Callable[[str], None], seen: dict[Path, str]) -> str:
+    if path == templates.ANSWER or (path[:2] == templates.JSON and len(path) == 3):
+        seen.setdefault(path, where)
         return "{{response}}"
     if path[:2] == ("item", "messages"):
         note("item.messages: the judge reads the whole prompt there ({{prompt}})")
@@ -139,4 +174,9 @@ def _placeholder(path: Path, where: str, note: Callable[[str], None]) -> str:
         raise JudgeError(
             where, f"an autorater sees the text of an answer, and not {words}", "{{ sample.output_text }}"
         )
-    return f"{{{{references.{templates.reference(path)}}}}}"
+    name = templates.reference(path)
+    if "{" in name or "}" in name:
+        raise JudgeError(
+            where, f"a reference has no braces in its name: {name}", "another name, in the rows too"
+        )
+    return f"{{{{references.{name}}}}}"

@@ -9,7 +9,8 @@ from typing import Any
 
 from vertex_tuning.data.converting.references import references_of
 from vertex_tuning.errors import RewardError
-from vertex_tuning.rewards.scorers import AnyReward
+from vertex_tuning.rewards.rating import AutoRater
+from vertex_tuning.rewards.scorers import AnyReward, CompositeReward
 
 _SAME = 1e-6
 _SHOWN = 5
@@ -49,22 +50,29 @@ class Proof:
         )
 
 
-def prove(reward: AnyReward, runs: Iterable[Mapping[str, Any]]) -> Proof:
+def prove(reward: AnyReward, runs: Iterable[Mapping[str, Any]], *, source: str = "runs") -> Proof:
     """Hold a reward against what a grader paid.
 
     Args:
         reward: What was made of the grader.
         runs: Each with `item` and `model_sample`, as a grader is run with, and the `reward` that it paid.
+        source: Where they come from, for what is said of them.
 
     Raises:
-        RewardError: VT955, a run is none.
+        RewardError: VT955, a run is none; or a model judges, which does not say the same twice.
     """
+    parts = reward.parts if isinstance(reward, CompositeReward) else ((reward, 1.0),)
+    judges = [one.name for one, _ in parts if isinstance(one.scorer, AutoRater)]
+    if judges:
+        what = f"{', '.join(judges)}: a model judges, through a connection, and does not say the same twice"
+        fix = "--runs for the graders without a model alone; for a judge, reward test with answers that you know"
+        raise RewardError("VT955", what, where=source, fix=fix)
     found, same, largest, apart = 0, 0, 0.0, []
     for number, run in enumerate(runs, 1):
         item, answer, paid = run.get("item"), run.get("model_sample"), run.get("reward")
         if not isinstance(item, Mapping) or not isinstance(answer, str) or not isinstance(paid, int | float):
             fix = '{"item": {...}, "model_sample": "...", "reward": 0.5}'
-            raise RewardError("VT955", "it is no run of a grader", where=f"run {number}", fix=fix)
+            raise RewardError("VT955", "it is no run of a grader", where=f"{source}, run {number}", fix=fix)
         score = reward.score({"contents": [], "references": references_of(item)}, answer)
         found += 1
         difference = abs(score.reward - paid)
@@ -74,5 +82,6 @@ def prove(reward: AnyReward, runs: Iterable[Mapping[str, Any]]) -> Proof:
             why = f" ({score.failure.message})" if score.failure else ""
             apart.append(f"run {number}: {paid:g} there, {score.reward:g} here{why}")
     if not found:
-        raise RewardError("VT955", "there are no runs", where="runs")
+        fix = 'what the grader paid: {"item": {...}, "model_sample": "...", "reward": 0.5}'
+        raise RewardError("VT955", "there are no runs", where=source, fix=fix)
     return Proof(found, same, largest, tuple(apart[:_SHOWN]))

@@ -66,8 +66,8 @@ def filled(pieces, sample, item):
         value = sample if piece[0] == "sample" else item
         try:
             for step in piece[1:]:
-                value = value[step]
-        except (KeyError, IndexError, TypeError):
+                value = value[int(step) if isinstance(value, list) else step]
+        except (LookupError, TypeError, ValueError):
             if piece[0] == "item":
                 raise KeyError(f"the row has no {'.'.join(map(str, piece[1:]))}") from None
             return None

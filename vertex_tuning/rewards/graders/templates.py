@@ -15,7 +15,7 @@ ANSWER: Path = ("sample", "output_text")
 JSON: Path = ("sample", "output_json")
 
 _BRACES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_STEP = re.compile(r"""\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\[(?:"([^"\]]+)"|'([^'\]]+)')\]""")
+_STEP = re.compile(r"""\.?(\w[\w-]*)|\[(\d+)\]|\[(?:"([^"\]]+)"|'([^'\]]+)')\]""")
 _OF_A_SAMPLE = ("output_text", "output_json", "output_tools", "choices")
 
 
