@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vertex_tuning import catalog
-from vertex_tuning.data.converting.references import said_once
 from vertex_tuning.errors import Fault
 from vertex_tuning.rewards import calling, matching
 from vertex_tuning.rewards.calling import Calls
@@ -31,6 +30,8 @@ def _prompt(example: Example) -> str:
 
 
 def _right(example: Example) -> str:
+    from vertex_tuning.data.converting.references import said_once  # a reward by itself needs no data sets
+
     return " ".join(map(str, said_once(example.get("references") or {}).values()))
 
 
