@@ -102,7 +102,16 @@ class _Offers:
         yield from ("", f"## {title}", "", *lines)
 
     def models(self, models: Iterable[catalog.BaseModel]) -> Iterator[str]:
-        fields = [*catalog.METHODS, "modes", "adapter_sizes", "max_tokens", "cmek", "thinking", "serving"]
+        fields = [
+            *catalog.METHODS,
+            "modes",
+            "adapter_sizes",
+            "max_tokens",
+            "cmek",
+            "thinking",
+            "serving",
+            "retires",
+        ]
         yield from _head(["model", *(name.replace("_", " ") for name in fields)])
         for model in models:
             cells = catalog.cells(model.id)
@@ -112,7 +121,7 @@ class _Offers:
                 if model.retired
                 else f"`{model.id}`"
             )
-            yield _row([label, *(self.cell(cells[name]) for name in fields)])
+            yield _row([label, *(self.cell(cells[name]) if name in cells else "" for name in fields)])
 
     def teachers(self) -> Iterator[str]:
         yield from _head(["student", "teachers"])

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import warnings
+from datetime import date
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -352,6 +353,8 @@ class TuningClient:
             raise SpecError("VT315", what, where="spec", fix=fix)
         spec = spec.completed(self.connection.config)
         spec.check_location(self.connection.location)
+        for warning in spec.warnings(self.connection.location, date.today()):
+            log.warning("%s", warning)
         if spec.continues:
             self._check_tuned_from(spec)
         training, validation = self._data_sets(spec, progress)

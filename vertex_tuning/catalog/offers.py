@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -49,6 +50,8 @@ class BaseModel:
     """How much it thinks is told as a `level`, as a `budget`, or not at all: `none`."""
     retired: bool
     """No longer offered by Google; known because samples and tests still name it."""
+    retires: date | None = None
+    """The day from which Google offers it no more; None: none is told. Google may put such a day off."""
     family: str = ""
     """Models that follow each other have the same; empty: it has no successor."""
     method_regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
@@ -120,6 +123,7 @@ def models() -> dict[str, BaseModel]:
             serving=row["serving"],
             thinking=row.get("thinking", "none"),
             retired=row.get("retired", False),
+            retires=row.get("retires"),
             family=row.get("family", ""),
             method_regions={method: tuple(named[key]) for method, key in fewer.items() if key},
         )
@@ -186,6 +190,8 @@ def _cells(base: BaseModel) -> dict[str, Cell]:
     values: dict[str, Any] = {method: method in base.methods for method in METHODS}
     if base.retired:
         values["retired"] = True
+    if base.retires:
+        values["retires"] = base.retires.isoformat()
     if base.methods:
         values |= {"teachers": base.teachers} if base.teachers else {}
         values |= {"adapter_sizes": base.adapter_sizes, "modes": base.modes, "regions": base.regions}

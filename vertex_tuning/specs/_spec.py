@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -127,6 +128,27 @@ class Spec(BaseModel):
             )
         for fault in catalog.fit(self.base_model, self.method, region=location).faults:
             raise _refusal([fault])
+
+    def warnings(self, location: str, today: date) -> list[Fault]:
+        """What speaks against a job, and keeps nobody from asking for it: VT325, the base model's last day has come.
+
+        Args:
+            location: Where the job is to run.
+            today: The day.
+        """
+        base = catalog.models().get(self.base_model)
+        if base is None or base.retires is None or today < base.retires:
+            return []
+        newer = catalog.newest(base, self.method, location)
+        told = catalog.cell(base.id, "retires")
+        what = f"Google was to retire {base.id} on {base.retires} ({told.source.title}, read {told.date})"
+        why = "It may have been put off; if not, the service refuses the job."
+        fix = (
+            f'base_model="{newer.id}"'
+            if newer.id != base.id
+            else f"vertex-tuning catalog --method {self.method}"
+        )
+        return [Fault("VT325", what, "base_model", why, fix)]
 
     def check_tuned_from(self, base: catalog.BaseModel, made_by: str, location: str) -> None:
         """Hold a tuned model to tune on against the catalog, now that it is known what it is.
