@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from vertex_tuning import client as sync
 from vertex_tuning import data
+from vertex_tuning.asking import Answer, Prompt
 from vertex_tuning.batches import Batches, BatchJob, BatchProgress, BatchResult
 from vertex_tuning.following import FollowedJob
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
 from vertex_tuning.lineage import Lineage, Link
-from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
+from vertex_tuning.models import Checkpoint, Model, Models, TunedModel
 from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
 
