@@ -310,9 +310,9 @@ class AsyncPrompts:
         """`Prompts.restore`, awaited."""
         return await asyncio.to_thread(self._prompts.restore, prompt, version)
 
-    async def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> None:
+    async def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> bool:
         """`Prompts.delete`, awaited."""
-        await asyncio.to_thread(self._prompts.delete, prompt, version)
+        return await asyncio.to_thread(self._prompts.delete, prompt, version)
 
 
 class AsyncLineage:
@@ -409,9 +409,9 @@ class AsyncTunedModel(AsyncModel):
         await asyncio.to_thread(lambda: self.sync.deploy(**options))
         return self
 
-    async def undeploy(self) -> None:
+    async def undeploy(self) -> bool:
         """`TunedModel.undeploy`, awaited."""
-        await asyncio.to_thread(self.sync.undeploy)
+        return await asyncio.to_thread(self.sync.undeploy)
 
     async def delete(self) -> None:
         """`TunedModel.delete`, awaited."""

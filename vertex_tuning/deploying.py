@@ -169,11 +169,12 @@ class OpenDeployment:
         # By its number, as the service calls it; and its own host, where it has one.
         return self.find() or str(answer["endpoint"])
 
-    def remove(self) -> None:
-        """Undeploy; endpoint and model go too, the weights stay. No fault where nothing is deployed."""
+    def remove(self) -> bool:
+        """Undeploy; endpoint and model go too, the weights stay. No fault where nothing is deployed: False."""
+        found = False
         endpoints, models = self._service("EndpointService"), self._service("ModelService")
         while (endpoint := self._endpoint()) is not None:
-            name = endpoint.name
+            found, name = True, endpoint.name
             # Those with traffic last: a model that gets some cannot go before the others.
             held = sorted(endpoint.deployed_models, key=lambda one: endpoint.traffic_split.get(one.id, 0))
             for one in held:
@@ -182,6 +183,7 @@ class OpenDeployment:
             for one in held:
                 with passed_over(404):
                     self._delete(models, one.model)
+        return found
 
     def _delete(self, models: Any, name: str) -> None:
         """Delete the model that was made for the endpoint, and no other."""

@@ -338,14 +338,18 @@ class TunedModel(Model):
         self.served_as = deployment.make(machines, timeout)
         return self
 
-    def undeploy(self) -> None:
+    def undeploy(self) -> bool:
         """Undeploy an open model, and delete its endpoint; the weights stay. No fault if it is not deployed.
+
+        Returns:
+            Whether it was.
 
         Raises:
             SpecError: VT350, a model of Gemini's: `delete()` takes it from its endpoints.
         """
-        self._open("undeploy").remove()
+        was_deployed = self._open("undeploy").remove()
         self.served_as = ""
+        return was_deployed
 
     def _open(self, what: str) -> OpenDeployment:
         if self._deployment is None:
@@ -442,7 +446,12 @@ class Models:
         Raises:
             SpecError: VT301, not in the catalog.
         """
-        found = catalog.base_model(name)
+        try:
+            found = catalog.base_model(name)
+        except SpecError as error:
+            # Whoever asks a model may mean one of their own.
+            said, fix = error.fault, f"{error.fault.fix}; tuned models have names: vertex-tuning models list"
+            raise SpecError(said.rule, said.what, where=said.where, why=said.why, fix=fix) from None
         return Model(self._connection, found.id)
 
     def get(self, name: str) -> TunedModel:
