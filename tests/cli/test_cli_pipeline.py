@@ -185,6 +185,21 @@ def test_data_that_no_step_would_take_is_told_by_its_name_before_anything_begins
     assert "check-data" not in done.err, "no step has begun"
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "parameter"),
+    [("rlhf", "preference_data"), ("rlhf-managed", "preference_data"), ("distillation", "annotated_data")],
+)
+def test_data_that_are_always_for_the_same_are_checked_as_that(cli, tmp_path, pipeline, parameter):
+    write_rows(tmp_path / "own.jsonl", [{"neither": "nor"}])
+    given = {parameter: "own.jsonl"}
+    if pipeline == "distillation":
+        given |= {"question_data": "gs://b/questions.jsonl", "test_data": "gs://b/test.jsonl"}
+    done = cli("pipeline", "run", pipeline, *(f"-p{name}={value}" for name, value in given.items()))
+    assert done.status == 1
+    assert "own.jsonl line 1" in done.err
+    assert "✗" not in done.err, "no step has begun"
+
+
 def test_held_out_rows_are_checked_before_anything_begins(cli, tmp_path):
     write_rows(tmp_path / "train.jsonl", rows(20))
     write_rows(tmp_path / "test.jsonl", [{"contents": []}])

@@ -6,15 +6,21 @@ A pipeline of anybody's that has these steps has its data sets checked, too; wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from vertex_tuning import data
 from vertex_tuning.data import DataReport
+from vertex_tuning.data.check import FORMS
 from vertex_tuning.pipelines.compiled import Compiled
 
 _OURS = "vertex_tuning.pipelines.steps"
+_OF_ONE_KIND: dict[str, tuple[str, dict[str, Any]]] = {
+    "prepare_sets": ("preference_data", {"method": "preference"}),
+    "teach_teacher": ("annotated", {"method": "step_by_step", "base_model": None}),
+}
+"""Steps whose data are always for the same: the input, and how they check it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class _Step:
     """A step of ours that reads data, with the values of its inputs."""
 
     does: str
-    """`check_data` or `split_data`."""
+    """Its function: `check_data`, `split_data`..."""
     name: str
     after: str
     """The step whose rows it takes."""
@@ -43,26 +49,31 @@ def check(found: Compiled, values: Mapping[str, Any]) -> None:
     defaults = {name: about.default for name, about in found.parameters.items()}
     root = found.spec["root"]
     steps = list(_steps(found.spec, root, {**defaults, **values}))
-    reports: dict[str, DataReport] = {}
-    for step in steps:
-        source, method = step.inputs.get("source"), step.inputs.get("method")
-        if step.does != "check_data" or not _is_here(source):
-            continue
+    reports = [report for step in steps if (report := _report(step, steps)) is not None]
+    data.raise_for_faults(*reports)
+
+
+def _report(step: _Step, steps: Sequence[_Step]) -> DataReport | None:
+    """What a step would say of its data; None where it looks at none, or at none that are here."""
+    if step.does in _OF_ONE_KIND:
+        name, kind = _OF_ONE_KIND[step.does]
+        source = step.inputs.get(name)
+        return data.check(source, **kind) if _is_here(source) else None
+    method = step.inputs.get("method")
+    if method not in FORMS:  # a step before it says what they are for, or nobody
+        return None
+    if step.does == "check_data" and _is_here(source := step.inputs.get("source")):
         base = str(step.inputs.get("base_model") or "")
-        tuned = base.startswith("projects/")
-        reports[step.name] = data.check(str(source), method=str(method), base_model=None if tuned else base)
-    for step in steps:
-        source, method = step.inputs.get("test_source"), step.inputs.get("method")
-        if step.does != "split_data" or not _is_here(source):
-            continue
-        learnt = next((one.inputs.get("source") for one in steps if one.name == step.after), None)
-        training = str(learnt) if _is_here(learnt) else "gs://"
+        return data.check(source, method=method, base_model=None if base.startswith("projects/") else base)
+    if step.does == "split_data" and _is_here(source := step.inputs.get("test_source")):
+        training = next((one.inputs.get("source") for one in steps if one.name == step.after), None)
         # As the step does it: by the form that the rows have.
-        reports[step.name] = data.check_job(training, str(source), method=str(method), base_model=None)[-1]
-    data.raise_for_faults(*reports.values())
+        sets = (training if _is_here(training) else "gs://", source)
+        return data.check_job(*sets, method=method, base_model=None)[-1]
+    return None
 
 
-def _is_here(source: Any) -> bool:
+def _is_here(source: Any) -> TypeGuard[str]:
     return isinstance(source, str) and bool(source) and not data.in_cloud_storage(source)
 
 
