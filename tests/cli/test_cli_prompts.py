@@ -44,6 +44,7 @@ def test_a_prompt_is_saved_for_a_model_that_there_is(cli, tmp_path):
     done = cli("prompts", "save", "p.txt", "--model", "gemini-2.5-flsh", "--name", tmp_path.name)
     assert (done.status, done.rule) == (1, "VT301")
     assert "gemini-2.5-flash" in done.err
+    assert "models/ID@VERSION" in cli("prompts", "save", "p.txt", "--model", "123").err
     assert cli("prompts", "list", "--filter", f'display_name="{tmp_path.name}"', "--json").json == []
     tuned = "projects/p/locations/us-central1/models/7@1"
     saved = cli("prompts", "save", "p.txt", "--model", tuned, "--json")

@@ -72,8 +72,7 @@ class Prompts:
             ServiceError: VT501 refused; a new prompt is not asked for twice, so an answer that was lost is VT502 at once.
         """
         metadata = to_metadata(text, model, system, examples, options)
-        if not model.startswith("projects/"):
-            catalog.base_model(model)
+        _check_model(model)
         wanted: dict[str, Any] = {"metadata": metadata, "model_reference": model}
         if labels is not None:
             wanted["labels"] = dict(labels)
@@ -173,6 +172,22 @@ class Prompts:
                 fix="an id as vertex-tuning prompts list shows it, or projects/P/locations/L/datasets/ID",
             )
         return given if "/" in given else f"{self._parent}/datasets/{given}"
+
+
+def _check_model(model: str) -> None:
+    """Hold that there is such a model, as far as that is known without asking: a tuned one has its full name.
+
+    Raises:
+        SpecError: VT301, with the nearest names.
+    """
+    if model.startswith("projects/"):
+        return
+    try:
+        catalog.base_model(model)
+    except SpecError as error:
+        said = error.fault
+        fix = f"{said.fix}; a tuned model by its full name: projects/P/locations/L/models/ID@VERSION"
+        raise SpecError(said.rule, said.what, where="model", why=said.why, fix=fix) from None
 
 
 def _title(text: str) -> str:
