@@ -41,6 +41,7 @@ LEVELS = {
     "rewards": 5.9,
     "once": 6,
     "following": 6,
+    "asking": 6,
     "retries": 6.5,
     "journal": 6.5,
     "metrics": 7,

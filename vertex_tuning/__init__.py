@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         AsyncTuningJob,
         aconnect,
     )
+    from vertex_tuning.asking import Answer
     from vertex_tuning.batches import BatchJob, BatchProgress, BatchResult
     from vertex_tuning.client import TuningClient, connect
     from vertex_tuning.data import DataReport
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from vertex_tuning.jobs import CheckpointEvaluation, Progress, TuningJob
-    from vertex_tuning.models import Answer, Checkpoint, Model, TunedModel
+    from vertex_tuning.models import Checkpoint, Model, TunedModel
     from vertex_tuning.prompts import FilledPrompt, SavedPrompt
     from vertex_tuning.specs import (
         Distillation,
@@ -72,6 +73,7 @@ _HOMES = {
         "AsyncTuningJob",
         "aconnect",
     ),
+    "asking": ("Answer",),
     "batches": ("BatchJob", "BatchProgress", "BatchResult"),
     "client": ("TuningClient", "connect"),
     "data": ("DataReport",),
@@ -97,7 +99,7 @@ _HOMES = {
         "WeightsError",
     ),
     "jobs": ("CheckpointEvaluation", "Progress", "TuningJob"),
-    "models": ("Answer", "Checkpoint", "Model", "TunedModel"),
+    "models": ("Checkpoint", "Model", "TunedModel"),
     "prompts": ("FilledPrompt", "SavedPrompt"),
     "specs": (
         "Distillation",

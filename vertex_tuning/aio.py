@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from vertex_tuning import client as sync
 from vertex_tuning import data
+from vertex_tuning.asking import Answer, Prompt
 from vertex_tuning.batches import Batches, BatchJob, BatchProgress, BatchResult
 from vertex_tuning.following import FollowedJob
 from vertex_tuning.jobs import Jobs, Progress, TuningJob
 from vertex_tuning.lineage import Lineage, Link
-from vertex_tuning.models import Answer, Checkpoint, Model, Models, Prompt, TunedModel
+from vertex_tuning.models import Checkpoint, Model, Models, TunedModel
 from vertex_tuning.prompts import Prompts, SavedPrompt
 from vertex_tuning.specs import Spec
 
@@ -309,9 +310,9 @@ class AsyncPrompts:
         """`Prompts.restore`, awaited."""
         return await asyncio.to_thread(self._prompts.restore, prompt, version)
 
-    async def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> None:
+    async def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> bool:
         """`Prompts.delete`, awaited."""
-        await asyncio.to_thread(self._prompts.delete, prompt, version)
+        return await asyncio.to_thread(self._prompts.delete, prompt, version)
 
 
 class AsyncLineage:
@@ -408,9 +409,9 @@ class AsyncTunedModel(AsyncModel):
         await asyncio.to_thread(lambda: self.sync.deploy(**options))
         return self
 
-    async def undeploy(self) -> None:
+    async def undeploy(self) -> bool:
         """`TunedModel.undeploy`, awaited."""
-        await asyncio.to_thread(self.sync.undeploy)
+        return await asyncio.to_thread(self.sync.undeploy)
 
     async def delete(self) -> None:
         """`TunedModel.delete`, awaited."""

@@ -12,22 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from vertex_tuning import catalog, data
+from vertex_tuning.asking import Answer, answer_of, config_of
 from vertex_tuning.data.requests import ID, prepare
 from vertex_tuning.errors import SpecError
 from vertex_tuning.following import ENDED, FollowedJob, listed, seconds
 from vertex_tuning.journal import LABEL
-from vertex_tuning.models import (
-    NEVER,
-    Answer,
-    Checkpoint,
-    Model,
-    Models,
-    TunedModel,
-    answer_of,
-    by_id,
-    config_of,
-    locations,
-)
+from vertex_tuning.models import NEVER, Checkpoint, Model, Models, TunedModel, by_id, locations
 from vertex_tuning.retries import again, passed_over
 
 if TYPE_CHECKING:

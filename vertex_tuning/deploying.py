@@ -11,10 +11,11 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vertex_tuning.asking import Prompt, contents_of, options_of
 from vertex_tuning.errors import ServiceError, SpecError
 from vertex_tuning.retries import again, passed_over, translated
 
@@ -168,11 +169,12 @@ class OpenDeployment:
         # By its number, as the service calls it; and its own host, where it has one.
         return self.find() or str(answer["endpoint"])
 
-    def remove(self) -> None:
-        """Undeploy; endpoint and model go too, the weights stay. No fault where nothing is deployed."""
+    def remove(self) -> bool:
+        """Undeploy; endpoint and model go too, the weights stay. No fault where nothing is deployed: False."""
+        found = False
         endpoints, models = self._service("EndpointService"), self._service("ModelService")
         while (endpoint := self._endpoint()) is not None:
-            name = endpoint.name
+            found, name = True, endpoint.name
             # Those with traffic last: a model that gets some cannot go before the others.
             held = sorted(endpoint.deployed_models, key=lambda one: endpoint.traffic_split.get(one.id, 0))
             for one in held:
@@ -181,6 +183,7 @@ class OpenDeployment:
             for one in held:
                 with passed_over(404):
                     self._delete(models, one.model)
+        return found
 
     def _delete(self, models: Any, name: str) -> None:
         """Delete the model that was made for the endpoint, and no other."""
@@ -230,26 +233,23 @@ class OpenDeployment:
         )
 
 
-def chat(prompt: str | Sequence[Mapping[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+def chat(prompt: Prompt, options: dict[str, Any]) -> dict[str, Any]:
     """A prompt and the options of `Model.generate` as a chat completion.
 
     Raises:
-        SpecError: VT352, an option that a container does not take; VT317.
+        SpecError: VT352, an option that a container does not take; VT317, VT323 and VT324 as of any model.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options_of(prompt, options).items() if value is not None}
     messages = []
     if system := given.pop("system", given.pop("system_instruction", None)):
         messages.append({"role": "system", "content": str(system)})
-    turns: Sequence[Mapping[str, Any]] = (
-        [{"role": "user", "parts": [{"text": prompt}]}] if isinstance(prompt, str) else prompt
-    )
+    asked = contents_of(prompt)
+    turns: Any = [{"role": "user", "parts": [{"text": asked}]}] if isinstance(asked, str) else asked
     for turn in turns:
         role = "assistant" if turn.get("role") == "model" else "user"
         text = "".join(part.get("text", "") for part in turn.get("parts", ()))
         messages.append({"role": role, "content": text})
     labels, schema = given.pop("labels", None), given.pop("schema", None)
-    if labels is not None and schema is not None:
-        raise SpecError("VT317", "labels and schema exclude each other", where="generate")
     if odd := sorted(set(given) - set(_OPTIONS)):
         raise SpecError(
             "VT352",
@@ -258,7 +258,7 @@ def chat(prompt: str | Sequence[Mapping[str, Any]], options: dict[str, Any]) -> 
             fix=f"of these: system, labels, schema, {', '.join(_OPTIONS)}",
         )
     body: dict[str, Any] = {_OPTIONS[name]: value for name, value in given.items()}
-    shape = {"type": "string", "enum": list(labels)} if labels is not None else schema
+    shape = {"type": "string", "enum": labels} if labels is not None else schema
     if shape is not None:
         form = {"name": "answer", "schema": shape}
         body["response_format"] = {"type": "json_schema", "json_schema": form}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vertex_tuning import catalog
+from vertex_tuning.asking import Answer, Prompt, answer_of, config_of, contents_of
 from vertex_tuning.deploying import Machines, OpenDeployment, chat, undeploy_from
 from vertex_tuning.errors import ServiceError, SpecError
 from vertex_tuning.following import listed
@@ -32,24 +33,6 @@ _MADE_BY = "google-vertex-llm-tuning-job-id"
 _LOCATION = re.compile(r"/locations/([^/]+)/")
 
 T = TypeVar("T")
-Prompt = str | Sequence[Mapping[str, Any]]
-"""A text, turns in GenerateContent form (`[{"role": "user", "parts": [{"text": "..."}]}]`), or a saved prompt, filled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model answered."""
-
-    text: str
-    finish_reason: str
-    """`STOP`, `MAX_TOKENS`..."""
-    prompt_tokens: int
-    answer_tokens: int
-    raw: Any
-    """The response as google-genai gives it (`GenerateContentResponse`); of a deployed open model, the chat completion."""
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class Model:
@@ -79,12 +62,13 @@ class Model:
                 whatever else `GenerateContentConfig` of google-genai has.
 
         Raises:
+            SpecError: VT323 an option that there is none of, or its value; VT324 this is no prompt.
             ServiceError: VT501 refused, VT502 no answer, VT503 trouble that did not pass.
         """
         config = config_of(options, prompt)
         response = again(
             lambda: self._client.models.generate_content(
-                model=self.served_as, contents=_contents(prompt), config=config
+                model=self.served_as, contents=contents_of(prompt), config=config
             )
         )
         return answer_of(response)
@@ -94,7 +78,7 @@ class Model:
         config = config_of(options, prompt)
         with translated():
             for chunk in self._client.models.generate_content_stream(
-                model=self.served_as, contents=_contents(prompt), config=config
+                model=self.served_as, contents=contents_of(prompt), config=config
             ):
                 if chunk.text:
                     yield chunk.text
@@ -102,7 +86,7 @@ class Model:
     def count_tokens(self, prompt: Prompt) -> int:
         """How many tokens a prompt has."""
         response = again(
-            lambda: self._client.models.count_tokens(model=self.served_as, contents=_contents(prompt))
+            lambda: self._client.models.count_tokens(model=self.served_as, contents=contents_of(prompt))
         )
         return int(response.total_tokens or 0)
 
@@ -354,14 +338,18 @@ class TunedModel(Model):
         self.served_as = deployment.make(machines, timeout)
         return self
 
-    def undeploy(self) -> None:
+    def undeploy(self) -> bool:
         """Undeploy an open model, and delete its endpoint; the weights stay. No fault if it is not deployed.
+
+        Returns:
+            Whether it was.
 
         Raises:
             SpecError: VT350, a model of Gemini's: `delete()` takes it from its endpoints.
         """
-        self._open("undeploy").remove()
+        was_deployed = self._open("undeploy").remove()
         self.served_as = ""
+        return was_deployed
 
     def _open(self, what: str) -> OpenDeployment:
         if self._deployment is None:
@@ -458,7 +446,12 @@ class Models:
         Raises:
             SpecError: VT301, not in the catalog.
         """
-        found = catalog.base_model(name)
+        try:
+            found = catalog.base_model(name)
+        except SpecError as error:
+            # Whoever asks a model may mean one of their own.
+            said, fix = error.fault, f"{error.fault.fix}; tuned models have names: vertex-tuning models list"
+            raise SpecError(said.rule, said.what, where=said.where, why=said.why, fix=fix) from None
         return Model(self._connection, found.id)
 
     def get(self, name: str) -> TunedModel:
@@ -551,40 +544,3 @@ def _unquoted(text: str) -> str:
     with contextlib.suppress(ValueError):
         return str(json.loads(text))
     return text
-
-
-def _contents(prompt: Prompt) -> Any:
-    return prompt if isinstance(prompt, str) else [dict(turn) for turn in prompt]
-
-
-def config_of(options: dict[str, Any], prompt: Prompt = "") -> Any:
-    """Options of `Model.generate` as google-genai takes them, those that were saved with a prompt among them."""
-    from google.genai import types
-
-    # What was saved with a prompt counts where nothing else is said.
-    given = {**getattr(prompt, "options", {}), **options}
-    if "system" in given:
-        given["system_instruction"] = given.pop("system")
-    labels, schema = given.pop("labels", None), given.pop("schema", None)
-    if labels is not None and schema is not None:
-        raise SpecError("VT317", "labels and schema exclude each other", where="generate")
-    if labels is not None:
-        one_of = [labels] if isinstance(labels, str) else list(labels)
-        given.update(response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": one_of})
-    if schema is not None:
-        given.update(response_mime_type="application/json", response_schema=schema)
-    return types.GenerateContentConfig(**given)
-
-
-def answer_of(response: types.GenerateContentResponse) -> Answer:
-    """A response of google-genai as an answer."""
-    candidate = (response.candidates or [None])[0]
-    usage = response.usage_metadata
-    parts = (candidate.content.parts if candidate and candidate.content else None) or []
-    return Answer(
-        text="".join(part.text or "" for part in parts if not part.thought),
-        finish_reason=str(getattr(candidate.finish_reason, "value", "") or "") if candidate else "",
-        prompt_tokens=int((usage.prompt_token_count if usage else 0) or 0),
-        answer_tokens=int((usage.candidates_token_count if usage else 0) or 0),
-        raw=response,
-    )

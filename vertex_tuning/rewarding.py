@@ -64,7 +64,9 @@ def try_reward(
 ) -> rewards.Trial:
     """Sample answers, and score them; see `TuningClient.try_reward`."""
     dataset = dataset if data.is_path(dataset) else list(dataset)
-    data.raise_for_faults(data.check(dataset, method="reinforcement"))
+    report = data.check(dataset, method="reinforcement").raise_for_faults()
+    data.look_for_references(reward.references, dataset, report)
+    report.raise_for_faults()
     examples = list(itertools.islice(data.read(dataset), rows))
     done = 0
 

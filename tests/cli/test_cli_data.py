@@ -121,6 +121,13 @@ def test_a_model_that_does_not_take_the_method_is_not_checked_for(cli, tmp_path)
     assert "gemini-3.5-flash" in done.err
 
 
+@pytest.mark.parametrize(("name", "words"), [("smss", "do you mean sms?"), ("x", "film-reviews and sms")])
+def test_a_data_set_that_there_is_not_is_told_with_those_that_there_are(cli, name, words):
+    done = cli("data", "fetch", name)
+    assert done.status == 2
+    assert words in done.err
+
+
 def test_a_data_set_that_is_here_is_not_fetched_again(cli, home):
     path = home / "datasets/sms.csv"
     path.parent.mkdir(parents=True)

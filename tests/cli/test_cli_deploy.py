@@ -61,7 +61,10 @@ def test_an_open_model_is_deployed_shown_asked_and_undeployed(cli, command, weig
     assert streamed.out == f"{found['text']}\n"
     done = cli("models", "undeploy", job["name"])
     assert (done.status, done.out) == (0, f"{weights} is not deployed any more.\n")
-    assert cli("models", "undeploy", weights, "--json").json["endpoint"] == ""
+    found = cli("models", "undeploy", weights, "--json").json
+    assert (found["endpoint"], found["was_deployed"]) == ("", False)
+    told = cli("models", "undeploy", "gs://nosuch/x")
+    assert (told.status, told.out) == (0, "gs://nosuch/x was not deployed; there was nothing to undeploy.\n")
 
 
 def test_on_a_terminal_it_asks_and_no_is_no(terminal, weights):

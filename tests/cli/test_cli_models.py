@@ -78,7 +78,7 @@ def test_a_dash_is_a_prompt_from_standard_input(cli, command):
         (["generate", "projects/p/locations/us-central1/models/9@1", "hi"], "VT501"),
         (["generate", BASE, "hi", "--temperature", "9"], "VT501"),
         (["generate", BASE, "hi", "--temperature", "9", "--stream"], "VT501"),
-        (["generate", BASE, "hi", "--label", ""], "VT501"),
+        (["generate", BASE, "hi", "--label", ""], "VT323"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
@@ -88,3 +88,11 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(cli, arguments, rule):
     found = cli("models", *arguments, "--json")
     assert (found.status, found.err) == (1, "")
     assert found.json["error"]["rule"] == rule
+
+
+def test_a_model_that_there_is_not_may_be_one_of_ones_own(cli):
+    for name in ("nosuch", "gemini-2.5-flsh"):
+        done = cli("models", "generate", name, "hi")
+        assert (done.status, done.rule) == (1, "VT301")
+        assert "vertex-tuning models list" in done.err
+    assert "gemini-2.5-flash" in done.err

@@ -172,9 +172,55 @@ def test_a_pipeline_runs_to_its_reports(command, tmp_path):
     assert "The gate is open.\n  yes: 20 rows were compared" in done.err, "nobody needs to look for it"
 
 
-def test_a_run_that_fails_says_where_and_cleans_up(command, tmp_path):
+@pytest.mark.parametrize("way", ["run", "submit", "schedule"])
+def test_data_that_no_step_would_take_is_told_by_its_name_before_anything_begins(cli, tmp_path, way):
+    write_rows(tmp_path / "openai.jsonl", [{"messages": [{"role": "user", "content": "hi"}]}])
+    write_rows(tmp_path / "pairs.jsonl", [{"contents": []}])
+    sets = ("-p", "training_data=pairs.jsonl", "-p", "examples_data=openai.jsonl")
+    done = cli("pipeline", way, "preference", *sets, *(("--cron", "0 3 * * 1") if way == "schedule" else ()))
+    assert done.status == 1
+    assert "pairs.jsonl line 1" in done.err
+    assert "openai.jsonl line 1" in done.err
+    assert "data convert" in done.err
+    assert "check-data" not in done.err, "no step has begun"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "parameter"),
+    [("rlhf", "preference_data"), ("rlhf-managed", "preference_data"), ("distillation", "annotated_data")],
+)
+def test_data_that_are_always_for_the_same_are_checked_as_that(cli, tmp_path, pipeline, parameter):
+    write_rows(tmp_path / "own.jsonl", [{"neither": "nor"}])
+    given = {parameter: "own.jsonl"}
+    if pipeline == "distillation":
+        given |= {"question_data": "gs://b/questions.jsonl", "test_data": "gs://b/test.jsonl"}
+    done = cli("pipeline", "run", pipeline, *(f"-p{name}={value}" for name, value in given.items()))
+    assert done.status == 1
+    assert "own.jsonl line 1" in done.err
+    assert "✗" not in done.err, "no step has begun"
+
+
+def test_held_out_rows_are_checked_before_anything_begins(cli, tmp_path):
+    write_rows(tmp_path / "train.jsonl", rows(20))
+    write_rows(tmp_path / "test.jsonl", [{"contents": []}])
+    sets = ("-p", "training_data=train.jsonl", "-p", "test_data=test.jsonl")
+    done = cli("pipeline", "run", "supervised", *sets)
+    assert done.status == 1
+    assert "test.jsonl line 1" in done.err
+    assert "check-data" not in done.err
+    done = cli(
+        "pipeline", "run", "supervised", "-p", "training_data=train.jsonl", "-p", "base_model=gemini-9"
+    )
+    assert done.status == 1
+    assert "VT301" in done.err
+
+
+def test_a_run_that_fails_says_where_and_cleans_up(command, tmp_path, emulator, monkeypatch):
     bad = write_rows(tmp_path / "bad.jsonl", [{"contents": []}, *rows(20)])
-    done = command("pipeline", "run", "supervised", "-p", f"training_data={bad}")
+    monkeypatch.setenv("VERTEX_TUNING_EMULATOR", emulator.address)
+    with connect() as client:
+        uri = client.upload(bad)  # what lies there is for the steps to look at
+    done = command("pipeline", "run", "supervised", "-p", f"training_data={uri}")
     assert done.status == 1
     assert "✗ check-data" in done.err
     assert "✓ clean-up" in done.err

@@ -30,10 +30,25 @@ def test_a_prompt_goes_through_its_life(cli, tmp_path):
     assert cli("prompts", "restore", identifier, "1").out == f"{identifier} version 3\n"
     assert cli("prompts", "show", identifier, "--json").json["text"] == "Translate {text} into French."
     gone = cli("prompts", "delete", identifier, "--version", "2", "--json").json
-    assert gone == {"deleted": identifier, "version": "2"}
-    assert cli("prompts", "delete", identifier).status == 0
+    assert gone == {"deleted": identifier, "version": "2", "was_there": True}
+    assert cli("prompts", "delete", identifier).out == f"{identifier} is deleted\n"
+    done = cli("prompts", "delete", identifier)
+    assert (done.status, done.out) == (0, f"there is no prompt {identifier}; nothing was deleted\n")
+    assert cli("prompts", "delete", identifier, "--version", "1", "--json").json["was_there"] is False
     done = cli("prompts", "show", identifier, "--json")
     assert (done.status, done.json["error"]["rule"]) == (1, "VT501")
+
+
+def test_a_prompt_is_saved_for_a_model_that_there_is(cli, tmp_path):
+    (tmp_path / "p.txt").write_text("Hello {name}.", encoding="utf-8")
+    done = cli("prompts", "save", "p.txt", "--model", "gemini-2.5-flsh", "--name", tmp_path.name)
+    assert (done.status, done.rule) == (1, "VT301")
+    assert "gemini-2.5-flash" in done.err
+    assert "models/ID@VERSION" in cli("prompts", "save", "p.txt", "--model", "123").err
+    assert cli("prompts", "list", "--filter", f'display_name="{tmp_path.name}"', "--json").json == []
+    tuned = "projects/p/locations/us-central1/models/7@1"
+    saved = cli("prompts", "save", "p.txt", "--model", tuned, "--json")
+    assert (saved.status, saved.json["model"]) == (0, tuned)
 
 
 def test_a_prompt_comes_from_standard_input(command):

@@ -83,6 +83,15 @@ def test_a_reward_and_its_data_in_the_wrong_order_are_told_which_comes_first(cli
     assert "the data come after it" in done.err
 
 
+def test_a_reward_that_no_row_can_earn_is_told_at_once(cli, files, tmp_path):
+    text = Path(files[0]).read_text(encoding="utf-8").replace("references.answer", "references.answr")
+    (tmp_path / "reward.json").write_text(text, encoding="utf-8")
+    done = cli("reward", "test", *files)
+    assert (done.status, done.rule) == (1, "VT233")
+    assert '"answer"' in done.err
+    assert "VT920" not in done.out
+
+
 def test_rows_that_are_none_are_refused(cli, files, tmp_path):
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "x"}\n', encoding="utf-8")
     done = cli("reward", "test", *files)

@@ -107,7 +107,7 @@ def test_without_waiting_as_json_it_is_the_job(cli, train):
         (["--base-model", BASE, "--mode", "full"], "VT303", "adapter"),
         (["--base-model", BASE, "--label", "Team=A"], "VT309", "lower-case"),
         (["--base-model", BASE, "--location", "mars-north1"], "VT305", "us-central1"),
-        (["--base-model", BASE, "--bucket", "no-such-bucket-anywhere"], "VT109", "emulator start --config"),
+        (["--base-model", BASE, "--bucket", "no-such-bucket-anywhere"], "VT109", "leave the bucket out"),
         (["--base-model", "gemini-9", "--label", "A=1"], "VT300", "Fix:"),
     ],
     ids=["model", "size", "mode", "label", "region", "bucket", "two"],
@@ -130,6 +130,22 @@ def test_a_bucket_in_another_region_is_refused_before_the_upload(cli, train, emu
     assert (done.status, done.rule) == (1, "VT110")
     assert "europe-west4" in done.err
     assert "items" not in emulator.call("GET", "/storage/v1/b/far-away/o")
+
+
+def test_a_bucket_of_the_settings_is_there_in_an_emulator_of_theirs(cli, train, tmp_path):
+    settings = tmp_path / "vertex-tuning.toml"
+    settings.write_text('bucket = "named-in-a-file"\n', encoding="utf-8")
+    done = cli(*tune(train))
+    assert (done.status, done.rule) == (1, "VT109")
+    assert f"emulator start --config {settings}" in done.err
+    assert "leave the bucket out" in cli(*tune(train, "--bucket", "named-elsewhere")).err
+
+
+def test_a_place_where_it_cannot_be_tuned_is_refused_before_an_emulator_is_started(cli, alone, train, home):
+    done = cli(*tune(train, "--location", "mars"))
+    assert (done.status, done.rule) == (1, "VT305")
+    assert "No emulator was running" not in done.err
+    assert not (home / "emulator").exists()
 
 
 @pytest.mark.parametrize(

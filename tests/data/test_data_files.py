@@ -98,9 +98,29 @@ def test_a_file_of_another_kind_is_named(write, content, rule, what, fix):
 
 def test_a_file_that_is_one_json_list_is_told_to_be_split(write):
     for content in (json.dumps(rows(3)).encode(), json.dumps(rows(3), indent=2).encode()):
-        report = check(write(content))
-        assert {fault.rule for fault in report.faults} <= {"VT204", "VT224"}
-        assert "not one list of them all" in report.faults[0].fix
+        report = check(write(content), method="preference")
+        [fault] = report.faults
+        assert fault.rule in ("VT204", "VT224")
+        assert "not one list of them all" in fault.fix
+        assert "vertex-tuning data convert FILE --method preference" in fault.fix
+        assert fault.where == "train.jsonl line 1"
+
+
+def test_what_begins_like_a_list_and_is_none_is_read_to_its_end(write):
+    broken = b'[{"contents": '
+    report = check(write(b"\n".join([broken, *lines(), b"{}"])))
+    assert [fault.where for fault in report.faults][:1] == ["train.jsonl line 1"]
+    assert "VT204" in {fault.rule for fault in report.faults}
+    assert report.rows == 5
+    row_by_row = check(write(b"[1]\n" + b"\n".join(lines()) + b"\n[2]"))
+    assert [(fault.rule, row_by_row.rows) for fault in row_by_row.faults] == [("VT224", 5)]
+
+
+def test_one_row_is_one_row_and_what_is_left_out_of_a_list_ends_it(write):
+    assert "1 row: at least" in str(check(write(lines()[0])))
+    text = str(check(write(b"\n".join([b"x"] * 9))))
+    assert "lines 2, 3, 4, 5, ...\n" in text
+    assert "9 rows" in text
 
 
 def test_a_file_that_is_not_there(tmp_path):

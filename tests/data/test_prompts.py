@@ -77,3 +77,8 @@ def test_a_reference_that_the_reward_names_and_rows_lack_is_told(tmp_path):
         assert 'the rows have: "answer", "unit"' in fault.fix
         warning = next(found for found in report.warnings if found.rule == "VT233")
         assert warning.where == f"{report.source} line 4, references.answer"
+    file.write_text("".join(f"{json.dumps(one)}\n\n" for one in rows), encoding="utf-8")
+    report = check(file, method="reinforcement")
+    look_for_references(several.references, file, report)
+    warning = next(found for found in report.warnings if found.rule == "VT233")
+    assert warning.where == f"{report.source} line 7, references.answer", "as an editor counts"

@@ -129,7 +129,11 @@ def test_what_the_service_refuses_is_told_in_its_own_words(client):
     [
         (lambda prompts: prompts.get("a/b"), "VT360", ["a/b"]),
         (lambda prompts: prompts.save(" ", model=""), "VT362", ["text", "model"]),
-        (lambda prompts: prompts.save("x", model=BASE, temprature=1), "VT363", ["temprature"]),
+        (
+            lambda prompts: prompts.save("x", model=BASE, temprature=1),
+            "VT363",
+            ["temprature", "do you mean temperature?"],
+        ),
         (lambda prompts: prompts.save("x", model=BASE, temperature="hot"), "VT363", ["temperature"]),
     ],
 )

@@ -39,7 +39,7 @@ def run(method: str, tiny: Path, folder: Path, **changes: Any) -> list[dict[str,
     }
     if method == "reinforcement":
         config |= {
-            "reward": VOWEL.request(),
+            "reward": changes.get("reward", VOWEL.request()),
             "samples_per_prompt": 4,
             "max_output_tokens": 6,
             "batch_size": 4,
@@ -64,7 +64,9 @@ def assert_finite(folder: Path) -> None:
     else:
         model = AutoModelForCausalLM.from_pretrained(folder)
     with torch.no_grad():
-        assert bool(torch.isfinite(model(torch.arange(20)[None]).logits).all())
+        logits = model(torch.arange(20)[None]).logits
+    assert bool(torch.isfinite(logits).all())
+    assert float(logits.max()) > float(logits.min())
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
@@ -94,6 +96,26 @@ def test_whatever_the_method_the_last_finite_weights_are_left(
     told = [event["checkpoint_id"] for event in events if event["event"] == "checkpoint"]
     assert told == [checkpoint["checkpoint_id"] for checkpoint in ended["checkpoints"]]
     assert all(line["step"] <= ended["checkpoints"][-1]["step"] + 1 for line in metrics(tmp_path))
+
+
+@pytest.mark.parametrize("method", ["supervised", "preference", "reinforcement"])
+@pytest.mark.parametrize(("mode", "rate"), [("full", 1e6), ("adapter", 1e12)])
+def test_weights_that_make_the_same_of_everything_are_no_result(
+    tiny: Path, tmp_path: Path, method: str, mode: str, rate: float
+) -> None:
+    """All that is told of them is finite: the loss is that of guessing, and the gradient is nothing."""
+    ended = run(method, tiny, tmp_path, mode=mode, learning_rate=rate, epochs=1, batch_size=8)[-1]
+    assert (ended["event"], ended["code"], ended["why"]) == ("failed", 3, "diverged"), ended
+    assert ended["checkpoints"]
+    for checkpoint in ended["checkpoints"]:
+        assert_finite(tmp_path / "out/checkpoints" / checkpoint["checkpoint_id"])
+
+
+def test_rows_that_teach_nothing_are_no_divergence(tiny: Path, tmp_path: Path) -> None:
+    """Where all answers to a prompt earn the same, there is no gradient, and nothing is wrong with the weights."""
+    reward = rewards.regex(".*", name="anything").request()
+    events = run("reinforcement", tiny, tmp_path, mode="full", learning_rate=1e-3, epochs=1, reward=reward)
+    assert events[-1]["event"] == "done"
 
 
 def test_what_was_kept_before_stays_and_the_last_finite_step_comes_on_top(tiny: Path, tmp_path: Path) -> None:

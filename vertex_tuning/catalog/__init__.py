@@ -69,6 +69,7 @@ __all__ = [
     "cell",
     "cells",
     "counted",
+    "data_sets",
     "families",
     "fit",
     "host",
@@ -243,6 +244,11 @@ def wished(wish: str | None) -> dict[str, str]:
             )
         found[size] = stand_in(name).name
     return found
+
+
+def data_sets() -> list[str]:
+    """Names of the labelled data sets."""
+    return list(read("datasets.toml")["datasets"])
 
 
 def labelled_data(name: str) -> LabelledData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 import click
@@ -168,7 +169,9 @@ def fetch(name: str, as_json: bool) -> None:
     try:
         known = catalog.labelled_data(name)
     except KeyError:
-        raise click.BadParameter(f"there is no data set {name}", param_hint="NAME") from None
+        near = difflib.get_close_matches(name, catalog.data_sets(), n=1)
+        there = f"do you mean {near[0]}?" if near else f"there are {' and '.join(catalog.data_sets())}"
+        raise click.BadParameter(f"there is no data set {name}: {there}", param_hint="NAME") from None
     path = demo.fetch(name, home() / "datasets")
     if as_json:
         _common.print_json({"name": name, "path": str(path), "licence": known.licence})

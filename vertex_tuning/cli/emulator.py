@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
@@ -134,6 +135,10 @@ def start(
     # Before anything is started.
     mapped = maps.read(rest["map"], own_port=port)
     settings = _settings(rest, host=host, port=port, forward=not no_forward)
+    if not as_json:
+        _tell_of_missing_weights(
+            rest["stand_in"], rest["weights_dir"] or settings.weights_dir, simulate=rest["simulate"]
+        )
     if detach:
         from vertex_tuning.emulator import control
 
@@ -177,9 +182,17 @@ def stop(data_dir: Path | None, as_json: bool) -> None:
       vertex-tuning emulator stop
     """
     from vertex_tuning.emulator import control
+    from vertex_tuning.errors import EmulatorError
 
-    record = _running(data_dir)
-    control.stop(record)
+    try:
+        record = _running(data_dir)
+        control.stop(record)
+    except EmulatorError as error:
+        if error.rule != "VT405":
+            raise
+        fix = "nothing, unless one works on another folder: vertex-tuning emulator stop --data-dir DIR"
+        what = "no emulator is running, and there is nothing to stop"
+        raise EmulatorError("VT405", what, where=error.fault.where, fix=fix) from error
     if as_json:
         _common.print_json({"stopped": True, "pid": record["pid"], "data_dir": record["data_dir"]})
     else:
@@ -466,6 +479,26 @@ def _settings(given: Mapping[str, Any], **rest: Any) -> Settings:
 
     asked = {name: given[name] for name in ("project", "location")}
     return reading.configured(Settings(**rest), given["config"], given["seed"], **asked)
+
+
+def _tell_of_missing_weights(wish: str | None, weights_dir: Path, *, simulate: bool) -> None:
+    """A model whose weights are not here answers nobody; all else can be tried without them."""
+    from vertex_tuning import catalog
+    from vertex_tuning.emulator.weights import WeightsStore
+    from vertex_tuning.errors import WeightsError
+
+    store = WeightsStore(weights_dir)
+    with contextlib.suppress(WeightsError):  # a stand-in that there is none of, of which the server will tell
+        needed = {catalog.stand_in_for(base, wish).name for base in catalog.models().values()}
+        for name in sorted(needed):
+            stand_in = catalog.stand_in(name)
+            if store.path(name) is None and stand_in.kind != "own":
+                terms = " --accept-terms" if stand_in.accept_terms else ""
+                _common.say(
+                    f"The weights of {stand_in.title} are not on this machine: models that it stands in for cannot be "
+                    f"{'asked' if simulate else 'tuned or asked'}. "
+                    f"To fetch them: vertex-tuning emulator models pull {name}{terms}"
+                )
 
 
 def _check_speed(*, simulate: bool, speed: float | None, **_: Any) -> None:

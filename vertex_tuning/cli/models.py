@@ -231,11 +231,13 @@ def undeploy(model: str, where: dict[str, str], as_json: bool) -> None:
     """
     with _common.open_client(where) as client:
         found = _open_model(client, model)
-        found.undeploy()
+        was_deployed = found.undeploy()
         if as_json:
-            _common.print_json(found.to_json())
-        else:
+            _common.print_json({**found.to_json(), "was_deployed": was_deployed})
+        elif was_deployed:
             click.echo(f"{found.output_uri} is not deployed any more.")
+        else:
+            click.echo(f"{found.output_uri} was not deployed; there was nothing to undeploy.")
 
 
 def _open_model(client: TuningClient, name: str) -> TunedModel:

@@ -157,11 +157,14 @@ def delete(prompt: str, version: str | None, where: dict[str, str], as_json: boo
       vertex-tuning prompts delete 1234567890 --version 1
     """
     with _common.open_client(where) as client:
-        client.prompts.delete(prompt, version)
+        was_there = client.prompts.delete(prompt, version)
+        called = f"{prompt}{f' version {version}' if version else ''}"
         if as_json:
-            _common.print_json({"deleted": prompt, "version": version or ""})
+            _common.print_json({"deleted": prompt, "version": version or "", "was_there": was_there})
+        elif was_there:
+            click.echo(f"{called} is deleted")
         else:
-            click.echo(f"{prompt}{f' version {version}' if version else ''} is deleted")
+            click.echo(f"there is no prompt {called}; nothing was deleted")
 
 
 def _text(file: str) -> str:

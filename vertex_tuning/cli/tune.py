@@ -244,12 +244,15 @@ def _tune(
     **fields: Any,
 ) -> None:
     from vertex_tuning.cli import _follow
+    from vertex_tuning.config import load
 
     spec = kind(
         labels=dict(_pair(label) for label in labels),
         adapter_size=int(adapter_size) if adapter_size else None,
         **fields,
     )
+    if not only_estimate and (location := load(**where).location):
+        spec.check_location(location)  # before an emulator is started for it
     with _common.open_client(where) as client:
         if only_estimate:
             estimate = client.estimate(spec)

@@ -19,7 +19,7 @@ from vertex_tuning.data.contents import Figures
 from vertex_tuning.data.marks import Copies, Marks
 from vertex_tuning.data.plain import encoded, plain
 from vertex_tuning.data.report import DataReport, Finding, fault_of
-from vertex_tuning.data.words import kind_of
+from vertex_tuning.data.words import counted, kind_of
 from vertex_tuning.errors import DatasetError, Fault
 
 _CHARACTERS_PER_TOKEN = 4
@@ -29,6 +29,8 @@ _ANSWERS_COUNTED = 1_000
 _COPIES_SHOWN = 5
 _BUFFER = 1024 * 1024
 _MAX_LINE = 64 * _BUFFER
+_TAIL = 1024
+"""Bytes at the end of a file among which its last sign is looked for."""
 BOM = b"\xef\xbb\xbf"
 _NOT_TEXT = {
     b"\x1f\x8b": ("VT202", "the file is compressed", "gunzip {}"),
@@ -144,6 +146,9 @@ class _Check:
         self._open_model = base.open if base else True
         self._forms = FORMS[method]
         self._limits = catalog.limits(method)
+        self._as_lines = "one whole JSON object per line, not one list of them all"
+        if is_path(dataset) and method in catalog.METHODS:
+            self._as_lines += f": vertex-tuning data convert FILE --method {method}"
         most = int(self._limits["max_tokens_per_example"])
         self._longest = min(base.max_tokens, most) if base else most
         self._doubtful = Finding(
@@ -181,6 +186,10 @@ class _Check:
                     file.read(len(BOM))
                     fix = "save it as UTF-8 without one"
                     self.report.add(1, "VT222", "", "the file begins with a byte order mark", fix=fix)
+                if is_one_list(file):
+                    what = "this is one JSON list over several lines, not one object per line"
+                    self.report.add(1, "VT204", "", what, fix=self._as_lines)
+                    return
                 yield from numbered(file, path, self.report)
             except OSError as error:
                 raise _unreadable(error, path) from error
@@ -276,7 +285,7 @@ class _Check:
         what = "nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {words}"
         fix, said = "one whole JSON object per line", text.strip()
         if said.startswith("["):
-            fix += ", not one list of them all"
+            fix = self._as_lines
         elif said.startswith("{") and said.endswith("},"):
             fix += ", without a comma behind it"
         elif self.report.source.lower().endswith((".csv", ".tsv")):
@@ -288,7 +297,7 @@ class _Check:
         report = self.report
         if not isinstance(row, dict):
             is_list = isinstance(row, list)
-            fix = "one object per line, not one list of them all" if is_list else '{"contents": [...]}'
+            fix = self._as_lines if is_list else '{"contents": [...]}'
             report.add(number, "VT224", "", f"the row is {kind_of(row)}, not an object", fix=fix)
             return Figures(mark=hash(says))
         if (has := self._forms.form_of(row, open_model=self._open_model)) != form:
@@ -321,7 +330,8 @@ class _Check:
 
     def _check_set(self) -> None:
         report, limits = self.report, self._limits
-        if report.rows == 0:
+        # One list of them all was told; it is not empty.
+        if report.rows == 0 and "VT204" not in {rule for rule, _, _ in report.findings}:
             report.add(0, "VT217", "", "the data set is empty", fix="one JSON object per line")
         most = limits["max_file_bytes"]
         if report.bytes > most:
@@ -369,7 +379,7 @@ class _Check:
             report.warnings.append(Fault("VT220", what, report.source, why, fix))
         fewest = self._limits["recommended_min_examples"]
         if 0 < report.rows < fewest and not self._held_out:
-            what = f"{report.rows} rows: at least {fewest} are recommended"
+            what = f"{counted(report.rows, 'row')}: at least {fewest} are recommended"
             report.warnings.append(Fault("VT221", what, report.source))
 
 
@@ -402,6 +412,28 @@ def opened(path: Path) -> BufferedReader:
         raise DatasetError("VT201", "there is no such file", where=str(path), fix=_meant(path)) from error
     except OSError as error:
         raise _unreadable(error, path) from error
+
+
+def is_one_list(file: BufferedReader) -> bool:
+    """Whether a file is one JSON list that was written over several lines, as programs do that make JSON to be read.
+
+    It begins with a list that does not end on its line, and ends with the list's end. Of a pipe nobody can tell.
+    """
+    start = file.peek(_BUFFER)
+    if not start.lstrip().startswith(b"[") or not file.seekable():
+        return False
+    here = file.tell()
+    try:
+        first = next((line for line in iter(lambda: file.readline(_MAX_LINE), b"") if line.strip()), b"")
+        with contextlib.suppress(ValueError):
+            json.loads(first)
+            return False
+        file.seek(max(here, file.seek(0, os.SEEK_END) - _TAIL))
+        return file.read().rstrip().endswith(b"]")
+    except RecursionError:
+        return False
+    finally:
+        file.seek(here)
 
 
 def numbered(file: BufferedReader, path: Path, report: DataReport) -> Iterator[tuple[int, bytes]]:

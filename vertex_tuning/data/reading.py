@@ -24,8 +24,16 @@ def read(dataset: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Itera
     Raises:
         DatasetError: VT201 there is no such file, VT202 it cannot be read, VT204 a line is not JSON.
     """
+    for _, row in numbered_rows(dataset):
+        yield row
+
+
+def numbered_rows(
+    dataset: str | os.PathLike[str] | Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `read`, with the line of each row as an editor shows it; of rows that are no file, their number from 1."""
     if not isinstance(dataset, str | os.PathLike):
-        yield from map(dict, dataset)
+        yield from enumerate(map(dict, dataset), 1)
         return
     path = Path(os.fspath(dataset))
     with opened(path) as file:
@@ -42,4 +50,4 @@ def read(dataset: str | os.PathLike[str] | Iterable[Mapping[str, Any]]) -> Itera
                     where=f"{path.name} line {number}",
                     fix=f"vertex-tuning data check {path.name} tells every fault",
                 ) from error
-            yield row
+            yield number, row

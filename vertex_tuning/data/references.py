@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from vertex_tuning import catalog
 from vertex_tuning.data.check import Rows, in_cloud_storage
-from vertex_tuning.data.reading import read
+from vertex_tuning.data.reading import numbered_rows
 from vertex_tuning.data.report import DataReport, Finding, fault_of
 from vertex_tuning.data.words import quoted
 
@@ -26,7 +26,7 @@ def look_for(names: Sequence[str], dataset: Rows, report: DataReport) -> None:
         return
     lacking: dict[str, list[int]] = {name: [] for name in names}
     there: dict[str, None] = {}
-    for number, row in enumerate(read(dataset), 1):
+    for number, row in numbered_rows(dataset):
         given = row.get("references") or {}
         there |= dict.fromkeys(given)
         for name in names:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from vertex_tuning.data.words import counted
 from vertex_tuning.errors import DatasetError, Fault
 
 _INDEX = re.compile(r"\[\d+\]")
@@ -122,14 +123,12 @@ class DataReport:
     def __str__(self) -> str:
         lines = [str(fault) for fault in self.faults] + [f"warning {fault}" for fault in self.warnings]
         figures = (
-            f"{self.source}: {self.rows:,} rows, {self.turns:,} turns, about {self.estimated_tokens:,} tokens"
-            f"{f', {self.duplicates:,} duplicates' if self.duplicates else ''}"
+            f"{self.source}: {counted(self.rows, 'row')}, {counted(self.turns, 'turn')}, "
+            f"about {counted(self.estimated_tokens, 'token')}"
         )
-        verdict = (
-            "ready to tune"
-            if self.ok
-            else f"{len(self.findings)} fault{'s' if len(self.findings) > 1 else ''}"
-        )
+        if self.duplicates:
+            figures += f", {counted(self.duplicates, 'duplicate')}"
+        verdict = "ready to tune" if self.ok else counted(len(self.findings), "fault")
         return "\n".join([*lines, f"{figures}: {verdict}"])
 
 
@@ -174,8 +173,8 @@ def fault_of(source: str, finding: Finding) -> Fault:
     more = ""
     if others:
         shown = ", ".join(str(line) for line in finding.lines[1:])
-        rest = "" if others < len(finding.lines) else ", ..."
+        rest = "." if others < len(finding.lines) else ", ..."
         rows, line = ("rows have", "lines") if others > 1 else ("row has", "line")
-        more = f"{others:,} other {rows} the same fault: {line} {shown}{rest}."
+        more = f"{others:,} other {rows} the same fault: {line} {shown}{rest}"
     why = " ".join(part for part in (finding.why, more) if part)
     return Fault(finding.rule, finding.what, where, why, finding.fix)

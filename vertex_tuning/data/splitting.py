@@ -22,6 +22,7 @@ from vertex_tuning import catalog
 from vertex_tuning.data.check import check, opened
 from vertex_tuning.data.fresh import NewFiles, Taken, check_free
 from vertex_tuning.data.report import raise_for_faults
+from vertex_tuning.data.words import counted
 from vertex_tuning.errors import DatasetError
 
 _BOM = b"\xef\xbb\xbf"
@@ -54,8 +55,9 @@ class Split:
     def __str__(self) -> str:
         width = max(len(self.training), len(self.validation))
         lines = [
-            f"{self.training:<{width}}  {self.training_rows:,} rows",
-            f"{self.validation:<{width}}  {self.validation_rows:,} rows, {self.validation_prompts:,} different prompts",
+            f"{self.training:<{width}}  {counted(self.training_rows, 'row')}",
+            f"{self.validation:<{width}}  {counted(self.validation_rows, 'row')}, "
+            f"{counted(self.validation_prompts, 'different prompt')}",
         ]
         if self.limit:
             lines.append(f"The service takes no more than {self.limit:,} rows for validation here.")
@@ -101,7 +103,7 @@ def split(
     most, wanted = most_validation(len(ranks), method), max(1, round(validation * len(ranks)))
     chosen = held_out(ranks, min(wanted, most))
     if not chosen:
-        what = f"{len(ranks):,} rows with {len(set(ranks)):,} different prompts"
+        what = f"{counted(len(ranks), 'row')} with {counted(len(set(ranks)), 'different prompt')}"
         why = "Copies of one prompt stay on one side: what is learnt by heart would flatter the result."
         fix = "more different prompts, or a larger share"
         raise DatasetError("VT242", f"there is nothing to split: {what}", where=str(source), why=why, fix=fix)

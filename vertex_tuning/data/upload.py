@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from vertex_tuning.catalog.requirements import holds
+from vertex_tuning.config import find_file, load
 from vertex_tuning.data.check import opened
 from vertex_tuning.data.plain import encoded
 from vertex_tuning.errors import ConfigurationError, DatasetError, ServiceError
@@ -80,11 +82,7 @@ def bucket_of(connection: Connection) -> storage.Bucket:
     name = connection.ensure_bucket()
     bucket = again(lambda: connection.storage.lookup_bucket(name, retry=None))
     if bucket is None:
-        fix = (
-            f"gcloud storage buckets create gs://{name} --location={connection.location}"
-            if connection.address is None
-            else "an emulator that has what the settings name: vertex-tuning emulator start --config vertex-tuning.toml"
-        )
+        fix = _way_to_bucket(connection, name)
         raise ConfigurationError("VT109", f'there is no bucket "{name}"', where="bucket", fix=fix)
     place = str(bucket.location).lower()
     if not holds(place, connection.location):
@@ -96,6 +94,16 @@ def bucket_of(connection: Connection) -> storage.Bucket:
             fix=f"a bucket in {connection.location}, or location={place}",
         )
     return bucket
+
+
+def _way_to_bucket(connection: Connection, name: str) -> str:
+    """What to do where there is no such bucket."""
+    if connection.address is None:
+        return f"gcloud storage buckets create gs://{name} --location={connection.location}"
+    if (settings := find_file()) and connection.config.bucket == load().bucket:
+        config = shlex.quote(str(settings))
+        return f"an emulator that has what the settings name: vertex-tuning emulator start --config {config}"
+    return "leave the bucket out, and one is made; or make this one: client.connection.storage.create_bucket(...)"
 
 
 def _send(bucket: storage.Bucket, folder: str, file: BinaryIO, progress: UploadProgress | None) -> str:

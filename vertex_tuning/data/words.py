@@ -30,6 +30,11 @@ def quoted(value: Any) -> str:
     return text if len(value) <= _SHOWN else f'{text[:-1]}..."'
 
 
+def counted(number: int, one: str) -> str:
+    """How many there are: `1 row`, `2,000 rows`."""
+    return f"{number:,} {one if number == 1 else f'{one}s'}"
+
+
 def kind_of(value: Any) -> str:
     """What kind of JSON a value is, for people."""
     if value is None:

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vertex_tuning.asking import Answer
 from vertex_tuning.errors import EvaluationError, ServiceError
 from vertex_tuning.evaluation.rows import Question, Row, question
-from vertex_tuning.models import Answer, Model
+from vertex_tuning.models import Model
 
 AT_ONCE = 8
 _BEGINS = '{"key": "'

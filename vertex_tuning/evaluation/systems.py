@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog
+from vertex_tuning.asking import Answer
 from vertex_tuning.errors import EvaluationError, SpecError
 from vertex_tuning.evaluation import evaluating
 from vertex_tuning.evaluation.asking import Price, System
@@ -14,7 +15,7 @@ from vertex_tuning.evaluation.pairwise import judge as judged_by
 from vertex_tuning.evaluation.results import Evaluation
 from vertex_tuning.evaluation.rows import Row, read
 from vertex_tuning.jobs import Jobs, TuningJob
-from vertex_tuning.models import Answer, Checkpoint, Model, Models, TunedModel
+from vertex_tuning.models import Checkpoint, Model, Models, TunedModel
 from vertex_tuning.rewarding import rating
 from vertex_tuning.rewards import AnyReward
 

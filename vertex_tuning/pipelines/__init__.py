@@ -1,6 +1,7 @@
 """Pipelines: compiled ones are loaded and checked, run here, submitted to a service, and followed.
 
 compiled.py     those that come with this package, and anybody's; what they take
+checking.py     the data sets that one is given, held against the checks of its own steps
 lint.py         whether one runs everywhere
 subset.py       the fields that it may have then
 child.py        executes a pipeline job in its own process, and tells what happens

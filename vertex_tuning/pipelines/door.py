@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vertex_tuning import catalog, data
-from vertex_tuning.pipelines import compiled, running, scheduling, stored, submitting, templates
+from vertex_tuning.pipelines import checking, compiled, running, scheduling, stored, submitting, templates
 from vertex_tuning.pipelines.compiled import Compiled
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ class Pipelines:
     """Pipelines, and their runs in a project and location.
 
     A pipeline is one of ours by its name, a compiled YAML by its path, or what lies in a registry by its address
-    (`https://us-central1-kfp.pkg.dev/my-project/vt-pipelines/supervised/v1`). Its parameters are checked before anything is sent,
-    and a file that is given where a data set is wanted (`training_data`) is uploaded, under the hash of its content.
+    (`https://us-central1-kfp.pkg.dev/my-project/vt-pipelines/supervised/v1`). Its parameters are checked before anything is sent.
+    A file that is given where a data set is wanted (`training_data`) is checked as its steps will check it, and uploaded under
+    the hash of its content.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -78,7 +79,7 @@ class Pipelines:
 
         Raises:
             PipelineError: VT710 kfp is not installed; VT730 to VT735, the pipeline or its parameters.
-            DatasetError: VT201, a file of data that is not there.
+            DatasetError: VT201, a file of data that is not there; every fault of those that its steps would check.
         """
         found = self.load(pipeline)
         given = self._sent(found, parameters or {})
@@ -114,6 +115,7 @@ class Pipelines:
 
         Raises:
             PipelineError: VT730 to VT735, the pipeline or its parameters.
+            DatasetError: As `run`.
             ServiceError: The service refused it.
         """
         target = "kubeflow" if kubeflow else "vertex"
@@ -223,6 +225,7 @@ class Pipelines:
     def _sent(self, found: Compiled, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters, checked, with data sets in the bucket."""
         given = found.check(parameters)
+        checking.check(found, given)
         for name, value in given.items():
             if found.parameters[name].is_data and value and not data.in_cloud_storage(value):
                 given[name] = data.upload(self._connection, value)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,11 +159,18 @@ def _generation_config(options: Mapping[str, Any]) -> dict[str, Any]:
     try:
         found = types.GenerationConfig.model_validate(dict(options))
     except ValidationError as error:
-        faults = [
-            Fault("VT363", item["msg"], where=".".join(map(str, item["loc"]))) for item in error.errors()
-        ]
+        faults = [_option_fault(item, types.GenerationConfig.model_fields) for item in error.errors()]
         raise SpecError("VT363", "an option is not one of sampling", faults=faults) from error
     return dict(found.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _option_fault(item: Any, known: Iterable[str]) -> Fault:
+    where = ".".join(map(str, item["loc"]))
+    if item["type"] != "extra_forbidden":
+        return Fault("VT363", item["msg"][:1].lower() + item["msg"][1:], where)
+    near = difflib.get_close_matches(where, known, n=1)
+    fix = f"do you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
+    return Fault("VT363", "there is no such option", where, fix=fix)
 
 
 def of_resource(item: Any, dataset: Any) -> SavedPrompt:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from vertex_tuning.errors import SpecError
+from vertex_tuning import catalog
+from vertex_tuning.errors import ServiceError, SpecError
 from vertex_tuning.prompts.saved import SavedPrompt, of_resource, to_metadata
-from vertex_tuning.retries import again, passed_over, translated
+from vertex_tuning.retries import again, translated
 
 if TYPE_CHECKING:
     from vertex_tuning.connection import Connection
@@ -55,7 +57,7 @@ class Prompts:
 
         Args:
             text: The prompt; `{name}` is a place to be filled.
-            model: The model that it is written for: `gemini-2.5-flash`.
+            model: The model that it is written for: `gemini-2.5-flash`, or a tuned one by its full name, or that of its endpoint.
             name: For people. Left out: the beginning of the text, or the name that the prompt has.
             version_name: For people.
             prompt: The prompt, or its id, that gets this as its next version.
@@ -65,10 +67,12 @@ class Prompts:
             **options: Sampling, as `GenerationConfig` of google-genai has it: `temperature`, `max_output_tokens`...
 
         Raises:
-            SpecError: VT360 not a prompt's id, VT362 there is no text or no model, VT363 an option is not one of sampling.
+            SpecError: VT301 a model that there is none of, VT360 not a prompt's id, VT362 there is no text or no model, VT363 an
+                option is not one of sampling.
             ServiceError: VT501 refused; a new prompt is not asked for twice, so an answer that was lost is VT502 at once.
         """
         metadata = to_metadata(text, model, system, examples, options)
+        _check_model(model)
         wanted: dict[str, Any] = {"metadata": metadata, "model_reference": model}
         if labels is not None:
             wanted["labels"] = dict(labels)
@@ -125,15 +129,24 @@ class Prompts:
         found = again(lambda: self._service.get_dataset_version(name=made.name))
         return of_resource(found, again(lambda: self._service.get_dataset(name=self._full(prompt))))
 
-    def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> None:
-        """Delete a prompt with all its versions, or one version; no fault if it is gone."""
+    def delete(self, prompt: SavedPrompt | str, version: str | int | None = None) -> bool:
+        """Delete a prompt with all its versions, or one version; no fault if it is gone.
+
+        Returns:
+            Whether it was there.
+        """
         name = self._full(prompt)
-        with passed_over(404):
+        try:
             if version is None:
                 again(lambda: self._service.delete_dataset(name=name).result(timeout=_TIMEOUT))
             else:
                 full = f"{name}/datasetVersions/{version}"
                 again(lambda: self._service.delete_dataset_version(name=full).result(timeout=_TIMEOUT))
+        except ServiceError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return False
+        return True
 
     def _pages(self, kind: str, request: dict[str, Any], limit: int | None) -> Iterator[Any]:
         """Item by item, no more than `limit`; a page that gets lost is asked for again."""
@@ -159,6 +172,22 @@ class Prompts:
                 fix="an id as vertex-tuning prompts list shows it, or projects/P/locations/L/datasets/ID",
             )
         return given if "/" in given else f"{self._parent}/datasets/{given}"
+
+
+def _check_model(model: str) -> None:
+    """Hold that there is such a model, as far as that is known without asking: a tuned one has its full name.
+
+    Raises:
+        SpecError: VT301, with the nearest names.
+    """
+    if model.startswith("projects/"):
+        return
+    try:
+        catalog.base_model(model)
+    except SpecError as error:
+        said = error.fault
+        fix = f"{said.fix}; a tuned model by its full name: projects/P/locations/L/models/ID@VERSION"
+        raise SpecError(said.rule, said.what, where="model", why=said.why, fix=fix) from None
 
 
 def _title(text: str) -> str:

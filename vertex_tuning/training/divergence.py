@@ -52,12 +52,26 @@ class Guard:
 
     @torch.no_grad()
     def works(self) -> bool:
-        """Whether every weight is finite, and what the model makes of a few tokens is too."""
+        """Whether every weight is finite, and what the model makes of a few tokens is too, and tells them apart.
+
+        Of weights that are too large, squares are infinite within the norms of the layers: what those divide by them is nothing,
+        and all that comes out is the same finite number, whatever went in.
+        """
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self._trainable):
             return False
         device = self._learner.accelerator.device
         ids = torch.arange(_PROBE, device=device)[None]
-        return bool(torch.isfinite(self._learner.logits(ids, torch.ones_like(ids, dtype=torch.bool))).all())
+        made = self._learner.logits(ids, torch.ones_like(ids, dtype=torch.bool))
+        return bool(torch.isfinite(made).all()) and bool(made.max() > made.min())
+
+    def hold(self) -> None:
+        """Hold that the weights are of use, before somebody goes on from them.
+
+        Raises:
+            DivergedError: They are not.
+        """
+        if not self.works():
+            raise DivergedError("the weights became too large to compute with")
 
     def check(self, measured: Mapping[str, float]) -> None:
         """Hold that all of it is finite.

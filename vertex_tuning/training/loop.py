@@ -267,6 +267,10 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
                 measured = {"loss": float(loss.detach()), **measured}
                 norm = _differentiate(accelerator, loss, trainable)
                 guard.check({**measured, "gradient": norm})
+                if (
+                    norm == 0
+                ):  # there may be nothing to learn from these rows; or nothing gets through the model any more
+                    guard.hold()
                 guard.keep(step)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -287,9 +291,8 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
                     keep = keep or halted or objective.best_yet()
                 late = time.monotonic() - saved_at > _SAVE_EVERY
                 # What is written down works: nobody goes on from weights that are no numbers.
-                if keep and not guard.works():
-                    raise DivergedError("the weights became too large to compute with")
                 if keep:
+                    guard.hold()
                     guard.keep(step)
                 if halted:
                     progress["steps"] = steps = step

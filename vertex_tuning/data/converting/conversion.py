@@ -7,6 +7,7 @@ from typing import Any
 
 from vertex_tuning.catalog import tuning
 from vertex_tuning.data.report import DataReport, Finding, fault_of
+from vertex_tuning.data.words import counted
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Conversion:
     def __str__(self) -> str:
         lines = [str(fault_of(self.source, fault)) for fault in self.faults]
         forms = ", ".join(f"{count:,} {form}" for form, count in self.forms.items())
-        lines.append(f"{self.source}: {self.rows:,} rows ({forms}), for {tuning(self.method)}")
+        lines.append(f"{self.source}: {counted(self.rows, 'row')} ({forms}), for {tuning(self.method)}")
         for note in self.notes:
             rows = f"{note.count:,} rows, the first in line" if note.count > 1 else "1 row, line"
             lines.append(f"  {f'{note.path}: ' if note.path else ''}{note.what} ({rows} {note.lines[0]})")

@@ -18,8 +18,9 @@ from vertex_tuning.pipelines.steps.distilled_report import TIMED, Asked, report_
 from vertex_tuning.pipelines.steps.students import LABELS, MANAGED, RATIONALES
 
 if TYPE_CHECKING:
+    from vertex_tuning.asking import Answer
     from vertex_tuning.client import TuningClient
-    from vertex_tuning.models import Answer, Model
+    from vertex_tuning.models import Model
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from vertex_tuning.pipelines.steps._step import read_json, step, write, write_js
 from vertex_tuning.rewards.matching import text_of
 
 if TYPE_CHECKING:
-    from vertex_tuning.models import Answer, Model
+    from vertex_tuning.asking import Answer
+    from vertex_tuning.models import Model
 
 log = logging.getLogger(__name__)
 
