@@ -12,7 +12,7 @@ QUESTION = "The courier left my parcel in the rain."
 with connect() as client:
     job = client.tune(
         SupervisedTuning(
-            base_model="gemini-2.5-flash",
+            base_model="gemini-3.5-flash",
             training=DATA / "tickets-train.jsonl",
             validation=DATA / "tickets-validation.jsonl",
             epochs=4,

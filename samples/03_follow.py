@@ -7,7 +7,7 @@ from vertex_tuning import SupervisedTuning, connect
 TRAINING = Path(__file__).parent / "data" / "tickets-train.jsonl"
 
 with connect() as client:
-    name = client.tune(SupervisedTuning(base_model="gemini-2.5-flash", training=TRAINING, epochs=3)).name
+    name = client.tune(SupervisedTuning(base_model="gemini-3.5-flash", training=TRAINING, epochs=3)).name
 
     # Any other program, on any other day, can go on from here: a job is known by its name.
     job = client.jobs.get(name)

@@ -22,7 +22,7 @@ def accuracy(checkpoint: Checkpoint, rows: list[dict[str, Any]]) -> float:
 
 with connect() as client:
     spec = SupervisedTuning(
-        base_model="gemini-2.5-flash",
+        base_model="gemini-3.5-flash",
         training=DATA / "tickets-train.jsonl",
         epochs=4,
         display_name="tickets-by-checkpoint",

@@ -9,7 +9,7 @@ DATA = Path(__file__).parent / "data"
 with connect() as client:
     first = client.tune(
         SupervisedTuning(
-            base_model="gemini-2.5-flash",
+            base_model="gemini-3.5-flash",
             training=DATA / "tickets-train.jsonl",
             epochs=2,
             display_name="tickets-over-time",

@@ -13,7 +13,7 @@ async def main() -> None:
 
         async def last_loss(multiplier: float) -> float:
             spec = SupervisedTuning(
-                base_model="gemini-2.5-flash",
+                base_model="gemini-3.5-flash",
                 training=DATA / "tickets-train.jsonl",
                 validation=DATA / "tickets-validation.jsonl",
                 learning_rate_multiplier=multiplier,

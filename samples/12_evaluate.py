@@ -10,7 +10,7 @@ TEAMS = ["billing", "delivery", "account", "technical"]
 with connect() as client:
     job = client.tune(
         SupervisedTuning(
-            base_model="gemini-2.5-flash",
+            base_model="gemini-3.5-flash",
             training=DATA / "tickets-train.jsonl",
             epochs=4,
             adapter_size=8,

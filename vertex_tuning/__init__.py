@@ -3,7 +3,7 @@
     from vertex_tuning import SupervisedTuning, connect
 
     with connect("local") as client:
-        job = client.tune(SupervisedTuning(base_model="gemini-2.5-flash", training="train.jsonl"))
+        job = client.tune(SupervisedTuning(base_model="gemini-3.5-flash", training="train.jsonl"))
         print(job.result().generate("...").text)
 
 Importing it loads next to nothing; a name is loaded when it is used.
