@@ -220,10 +220,8 @@ class Spec(BaseModel):
         ]
         faults += _label_faults(self.labels)
         if self.service_account and not _ACCOUNT.fullmatch(self.service_account):
-            what, fix = (
-                f'"{self.service_account}" is not a service account',
-                "NAME@PROJECT.iam.gserviceaccount.com",
-            )
+            what = f'"{self.service_account}" is not a service account'
+            fix = "NAME@PROJECT.iam.gserviceaccount.com"
             faults.append(Fault("VT315", what, "service_account", fix=fix))
         if self.kms_key and not _KMS_KEY.fullmatch(self.kms_key):
             fix = "projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"

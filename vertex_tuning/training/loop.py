@@ -267,9 +267,7 @@ def _run(config: TrainingConfig, make: Callable[[], Objective], report: Report) 
                 measured = {"loss": float(loss.detach()), **measured}
                 norm = _differentiate(accelerator, loss, trainable)
                 guard.check({**measured, "gradient": norm})
-                if (
-                    norm == 0
-                ):  # there may be nothing to learn from these rows; or nothing gets through the model any more
+                if norm == 0:  # nothing to learn from these rows; or nothing gets through the model any more
                     guard.hold()
                 guard.keep(step)
                 optimizer.step()
