@@ -15,6 +15,7 @@ def test_what_can_be_tuned_is_known_without_asking_anybody(cli, alone, home):
     assert any(line.startswith(f"{BASE} ") and "1 2 4 8 16" in line for line in done.out.splitlines())
     found = {model["id"]: model for model in cli("models", "list", "--base", "--json").json}
     assert found[BASE].keys() >= {"methods", "adapter_sizes", "regions", "stand_in"}
+    assert found[BASE]["retires"] == "2026-10-16"
     assert not home.exists()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cache
 from typing import Any
@@ -56,6 +56,10 @@ class BaseModel:
     """Models that follow each other have the same; empty: it has no successor."""
     method_regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Locations by method, where a method is offered in fewer."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {**asdict(self), "retires": self.retires and self.retires.isoformat()}
 
     @property
     def open(self) -> bool:

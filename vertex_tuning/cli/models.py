@@ -54,13 +54,11 @@ def list_models(base: bool, limit: int, where: dict[str, str], as_json: bool) ->
 
 
 def _list_base(as_json: bool) -> None:
-    from dataclasses import asdict
-
     from vertex_tuning import catalog
 
     found = list(catalog.models().values())
     if as_json:
-        _common.print_json([asdict(model) for model in found])
+        _common.print_json([model.to_json() for model in found])
         return
     _common.print_table(
         ["model", "tuning", "adapter sizes", "stand-in here"],
