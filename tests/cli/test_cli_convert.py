@@ -32,7 +32,7 @@ def test_a_file_is_converted_checked_and_followed_by_what_comes_next(cli, tmp_pa
     assert lines[1] == "  id: left out: a row for supervised tuning has no such member (1 row, line 101)"
     assert "train-vertex.jsonl: 101 rows" in done.out
     assert "ready to tune" in done.out
-    assert lines[-1] == "Next: vertex-tuning tune supervised train-vertex.jsonl --base-model gemini-2.5-flash"
+    assert lines[-1] == "Next: vertex-tuning tune supervised train-vertex.jsonl --base-model gemini-3.5-flash"
     assert cli("data", "check", "train-vertex.jsonl").status == 0
     again = cli("data", "convert", "train.jsonl")
     assert (again.status, again.rule) == (1, "VT260")

@@ -36,10 +36,10 @@ def test_rows_of_openai_are_converted_and_learnt(client, write):
         for number, (word, answer) in enumerate(OPPOSITES * 8)
     ]
     done = data.convert(write(rows))
-    spec = SupervisedTuning(base_model="gemini-2.5-flash", training=done.output, epochs=1)
+    spec = SupervisedTuning(base_model="gemini-3.5-flash", training=done.output, epochs=1)
     job = client.tune(spec).wait()
     assert job.state == "JOB_STATE_SUCCEEDED"
-    assert done.next.endswith("train-vertex.jsonl --base-model gemini-2.5-flash")
+    assert done.next.endswith("train-vertex.jsonl --base-model gemini-3.5-flash")
 
 
 def test_pairs_of_openai_are_converted_and_learnt(client, write):

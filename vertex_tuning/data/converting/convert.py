@@ -30,6 +30,8 @@ _TAKEN = Taken("VT260", "--output FILE")
 _ENDINGS = (".jsonl", ".json", ".csv", ".tsv")
 _BASE_MODEL = "gemini-2.5-flash"
 """Or the nearest to it that takes the method."""
+_REGION = "us-central1"
+"""For the advice alone: most models are tuned there."""
 
 
 def convert(
@@ -185,6 +187,7 @@ class _Converting:
     def _done(self) -> Conversion:
         remarks, method = self._remarks, self._method or "supervised"
         model = catalog.fit(_BASE_MODEL, method).nearest.model
+        newest = catalog.newest(catalog.base_model(model), method, _REGION)
         return Conversion(
             source=remarks.report.source,
             output=str(self._target),
@@ -195,7 +198,7 @@ class _Converting:
             written=self._written,
             forms=dict(self._forms),
             verdict=check(self._target, method=method, base_model=model),
-            next=_next(method, model, shlex.quote(str(self._target))),
+            next=_next(method, newest.id, shlex.quote(str(self._target))),
             notes=list(remarks.notes.values()),
             left_out=list(self._dropped),
             faults=list(remarks.report.findings.values()),

@@ -23,7 +23,7 @@ Json = Mapping[str, Any]
 KINDS = ("string_check", "text_similarity", "score_model", "label_model", "python", "multi")
 _OPERATIONS = {"eq": "eq", "ne": "ne", "neq": "ne", "like": "like", "ilike": "ilike"}
 _ANYONE = "projects/p/locations/l/publishers/google/models/m"
-_JUDGE = 'judge_model="projects/P/locations/L/publishers/google/models/M" (--judge-model gemini-2.5-flash)'
+_JUDGE = 'judge_model="projects/P/locations/L/publishers/google/models/M" (--judge-model gemini-3.5-flash)'
 _METHODS = ("reinforcement", "supervised", "dpo")
 """Types of what is no grader, and may hold one."""
 _BRACE = re.compile(r"[{}]")
