@@ -15,6 +15,8 @@ Answer = Callable[[int, str], tuple[int, bytes] | None]
 
 
 class _Quiet(ThreadingHTTPServer):
+    request_queue_size = 128
+
     def handle_error(self, *_: Any) -> None:
         """Whoever asked has gone: what a test wants to know it asks itself."""
 

@@ -22,6 +22,8 @@ class Server(ThreadingHTTPServer):
     """Answers `{"example": ..., "response": ...}` with `{"reward": ...}`."""
 
     daemon_threads = True
+    request_queue_size = 1024
+    """Who calls at once waits for a turn: beyond so many (the usual 5, in http.server) the kernel breaks lines off."""
 
     def __init__(self, host: str, port: int, reward: Scorer) -> None:
         super().__init__((host, port), _Handler)
