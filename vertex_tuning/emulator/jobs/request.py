@@ -214,9 +214,8 @@ class _Check:
         """Whether this way of tuning goes on from a model that was made as this one was."""
         made = self.emulator.db.get(found.private["job"] or "")
         before = method_of(made.body) if made is not None else ""
-        able = catalog.limits(self.method).get(
-            "tunes_on"
-        )  # a tuned model is never a student, and that is told below
+        # Distillation has no such list: a tuned model is never a student, and that is told below.
+        able = catalog.limits(self.method).get("tunes_on")
         if before and able is not None and before not in able:
             from_ = " and ".join(map(catalog.tuning, able))
             text = f"{catalog.tuning(self.method)} goes on from models of {from_}, not of {catalog.tuning(before)}."
